@@ -1,0 +1,1 @@
+//! Who may do what: callers, Cedar policies, and the one way into a transaction

@@ -1,0 +1,2 @@
+//! The one program: server and command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Root keys, tenant keys, data keys, sealing and shredding

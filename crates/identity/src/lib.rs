@@ -1,0 +1,1 @@
+//! Accounts, login methods, sessions and devices

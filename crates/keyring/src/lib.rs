@@ -1,0 +1,1 @@
+//! Everything a client does with keys; pure, builds natively and for WebAssembly

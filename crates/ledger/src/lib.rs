@@ -1,0 +1,1 @@
+//! Merkle log arithmetic: leaves, tiles, checkpoints, proofs and their verification

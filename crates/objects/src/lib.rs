@@ -1,0 +1,1 @@
+//! Encrypted collections, items, files and their synchronisation

@@ -1,0 +1,1 @@
+//! Request and response types, error codes and scopes shared by server and clients

@@ -1,0 +1,1 @@
+//! The server: configuration, gateway, routes and background workers

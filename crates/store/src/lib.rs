@@ -1,0 +1,1 @@
+//! Tenant connections on SQLite and PostgreSQL, migrations, records and the sequencer

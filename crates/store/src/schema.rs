@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Migrations: one text, two engines.
+//!
+//! A room writes its tables once, in plain SQL without a word about tenants. What the engines need
+//! beyond that is added here:
+//!
+//! | in the migration | SQLite (a file per tenant) | PostgreSQL (one database) |
+//! |---|---|---|
+//! | `CREATE TABLE t (…)` | `STRICT` | a `tenant` column by default expression, forced row-level security, rights for the login role |
+//! | `PRIMARY KEY (a)`, `UNIQUE (a)`, `CREATE INDEX … (a)` | as it is | `(tenant, a)` |
+//! | `INTEGER`, `BLOB` | as it is | `bigint`, `bytea` |
+//! | `… ) APPEND ONLY` | triggers against UPDATE and DELETE | the same, TRUNCATE too, and the login role has no right to any of them |
+//! | `… ) NUMBERED BY n` after `APPEND ONLY` | a trigger: each `n` is the one before plus one | the same |
+
+use std::fmt::Write as _;
+
+/// Which databases a migration is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The platform's own database only: the directory.
+    Platform,
+    /// Every tenant's database, not the platform's.
+    Tenant,
+    /// Both.
+    Everywhere,
+}
+
+/// One step forward of a room's tables. Applied once, in order, never changed after a release.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    /// The room and the step, such as `objects/1`; unique.
+    pub name: &'static str,
+    /// Where it belongs.
+    pub scope: Scope,
+    /// Statements, each ended by `;` at the end of a line, in the text described above.
+    pub sql: &'static str,
+}
+
+/// How the engine is to see a tenant id in SQL, `NULL` when none is set.
+const POSTGRES_TENANT: &str = "nullif(current_setting('bailiwick.tenant', true), '')::uuid";
+
+impl Migration {
+    pub(crate) fn applies_to(&self, platform: bool) -> bool {
+        match self.scope {
+            Scope::Everywhere => true,
+            Scope::Platform => platform,
+            Scope::Tenant => !platform,
+        }
+    }
+
+    /// The text for SQLite.
+    pub(crate) fn sqlite(&self) -> String {
+        let mut out = String::new();
+        for statement in statements(self.sql) {
+            match Table::parse(statement) {
+                Some(table) => table.sqlite(&mut out),
+                None => {
+                    let _ = writeln!(out, "{statement};");
+                }
+            }
+        }
+        out
+    }
+
+    /// The text for PostgreSQL; `role` is the server's login role, already quoted.
+    pub(crate) fn postgres(&self, role: &str) -> String {
+        let mut out = String::new();
+        for statement in statements(self.sql) {
+            match Table::parse(statement) {
+                Some(table) => table.postgres(role, &mut out),
+                None => {
+                    let _ = writeln!(out, "{};", postgres_types(&lead_index(statement)));
+                }
+            }
+        }
+        out
+    }
+}
+
+/// A `CREATE TABLE` statement of a migration.
+struct Table<'a> {
+    name: &'a str,
+    columns: &'a str,
+    append_only: bool,
+    numbered_by: Option<&'a str>,
+}
+
+impl<'a> Table<'a> {
+    fn parse(statement: &'a str) -> Option<Self> {
+        let (name, rest) = statement.strip_prefix("CREATE TABLE ")?.split_once(" (")?;
+        let (columns, tail) = rest.rsplit_once("\n)")?;
+        let numbered_by = tail.split_once("NUMBERED BY ").map(|(_, column)| column.trim());
+        Some(Table { name, columns, append_only: tail.contains("APPEND ONLY"), numbered_by })
+    }
+
+    fn sqlite(&self, out: &mut String) {
+        let Table { name, columns, .. } = self;
+        let _ = writeln!(out, "CREATE TABLE {name} ({columns}\n) STRICT;");
+        if self.append_only {
+            for event in ["UPDATE", "DELETE"] {
+                let _ = writeln!(
+                    out,
+                    "CREATE TRIGGER {name}_refuses_{} BEFORE {event} ON {name} BEGIN SELECT RAISE(ABORT, '{name} is append-only'); END;",
+                    event.to_lowercase()
+                );
+            }
+        }
+        if let Some(number) = self.numbered_by {
+            let _ = writeln!(
+                out,
+                "CREATE TRIGGER {name}_is_numbered BEFORE INSERT ON {name} \
+                 WHEN NEW.{number} <> (SELECT coalesce(max({number}) + 1, 0) FROM {name}) \
+                 BEGIN SELECT RAISE(ABORT, '{name} is append-only: the number is not the next one'); END;"
+            );
+        }
+    }
+
+    fn postgres(&self, role: &str, out: &mut String) {
+        let Table { name, .. } = self;
+        let columns = postgres_types(&lead_keys(self.columns));
+        let _ = writeln!(
+            out,
+            "CREATE TABLE {name} (\n  tenant uuid NOT NULL DEFAULT {POSTGRES_TENANT},{columns}\n);\n\
+             ALTER TABLE {name} ENABLE ROW LEVEL SECURITY;\n\
+             ALTER TABLE {name} FORCE ROW LEVEL SECURITY;\n\
+             CREATE POLICY tenant_rows ON {name} USING (tenant = {POSTGRES_TENANT}) WITH CHECK (tenant = {POSTGRES_TENANT});\n\
+             REVOKE ALL ON {name} FROM PUBLIC;"
+        );
+        if self.append_only {
+            let _ = writeln!(
+                out,
+                "GRANT SELECT, INSERT ON {name} TO {role};\n\
+                 CREATE TRIGGER {name}_refuses_change BEFORE UPDATE OR DELETE ON {name} FOR EACH ROW EXECUTE FUNCTION refuse_change();\n\
+                 CREATE TRIGGER {name}_refuses_truncate BEFORE TRUNCATE ON {name} FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();"
+            );
+        } else {
+            let _ = writeln!(out, "GRANT SELECT, INSERT, UPDATE, DELETE ON {name} TO {role};");
+        }
+        if let Some(number) = self.numbered_by {
+            let _ = writeln!(
+                out,
+                "CREATE FUNCTION {name}_next_number() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN\n\
+                   IF NEW.{number} <> (SELECT coalesce(max({number}) + 1, 0) FROM {name} WHERE tenant = NEW.tenant) THEN\n\
+                     RAISE EXCEPTION '{name} is append-only: the number is not the next one';\n\
+                   END IF;\n\
+                   RETURN NEW;\n\
+                 END $$;\n\
+                 CREATE TRIGGER {name}_is_numbered BEFORE INSERT ON {name} FOR EACH ROW EXECUTE FUNCTION {name}_next_number();"
+            );
+        }
+    }
+}
+
+/// What PostgreSQL needs once, before the first table.
+pub(crate) const POSTGRES_PREAMBLE: &str = "
+CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  RAISE EXCEPTION '% is append-only', TG_TABLE_NAME;
+END $$;
+";
+
+/// The statements of a migration, without comments, trimmed, without their `;`.
+fn statements(sql: &str) -> impl Iterator<Item = &str> {
+    sql.split(";\n").map(str::trim).filter(|statement| !statement.is_empty())
+}
+
+/// Puts the tenant first in every key of a table's columns.
+fn lead_keys(columns: &str) -> String {
+    columns.replace("PRIMARY KEY (", "PRIMARY KEY (tenant, ").replace("UNIQUE (", "UNIQUE (tenant, ")
+}
+
+/// Puts the tenant first in an index.
+fn lead_index(statement: &str) -> String {
+    if statement.starts_with("CREATE INDEX ") || statement.starts_with("CREATE UNIQUE INDEX ") {
+        statement.replacen(" (", " (tenant, ", 1)
+    } else {
+        statement.to_owned()
+    }
+}
+
+fn postgres_types(text: &str) -> String {
+    text.replace(" BLOB", " bytea").replace(" INTEGER", " bigint")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: Migration = Migration {
+        name: "example/1",
+        scope: Scope::Tenant,
+        sql: "
+CREATE TABLE note (
+  id BLOB NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (id)
+);
+CREATE INDEX note_by_time ON note (at);
+CREATE TABLE line (
+  number INTEGER NOT NULL,
+  PRIMARY KEY (number)
+) APPEND ONLY NUMBERED BY number;
+",
+    };
+
+    #[test]
+    fn sqlite_keeps_the_text_and_adds_the_triggers() {
+        let text = EXAMPLE.sqlite();
+        assert!(text.contains("PRIMARY KEY (id)\n) STRICT;"), "{text}");
+        assert!(text.contains("CREATE INDEX note_by_time ON note (at);"), "{text}");
+        assert!(text.contains("line_refuses_update") && text.contains("line_is_numbered"), "{text}");
+        assert!(!text.contains("tenant"), "{text}");
+    }
+
+    #[test]
+    fn postgres_puts_the_tenant_first_in_every_key() {
+        let text = EXAMPLE.postgres("\"app\"");
+        assert!(text.contains("PRIMARY KEY (tenant, id)"), "{text}");
+        assert!(text.contains("CREATE INDEX note_by_time ON note (tenant, at);"), "{text}");
+        assert!(text.contains("id bytea NOT NULL") && text.contains("at bigint NOT NULL"), "{text}");
+        assert!(text.contains("GRANT SELECT, INSERT ON line TO"), "{text}");
+        assert_eq!(text.matches("FORCE ROW LEVEL SECURITY").count(), 2);
+    }
+}
