@@ -1,0 +1,62 @@
+# What a person does with Bailiwick's sources. `make help` lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Outside the checkout, so that a fresh clone finds what was built before.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/bailiwick/target
+
+CARGO ?= cargo
+# `make test CARGO_FLAGS=` lets cargo update the lock file.
+CARGO_FLAGS ?= --locked
+
+DATA ?= ./data
+LISTEN ?= 127.0.0.1:7341
+
+# Seconds for each fuzz target.
+FUZZ_SECONDS ?= 5
+FUZZ_NIGHTLY_SECONDS ?= 60
+
+# Test data belongs in memory: thousands of synchronous writes are not what the tests are about.
+TEST_TMP := $(shell if [ -w /dev/shm ]; then echo /dev/shm; else echo "$${TMPDIR:-/tmp}"; fi)
+
+.PHONY: help
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## build for release and serve ./data on http://127.0.0.1:7341
+	$(CARGO) run --release $(CARGO_FLAGS) -p bailiwick -- serve --data $(DATA) --listen $(LISTEN)
+
+.PHONY: build
+build: ## the binary and every test, in the profile that the tests use
+	scripts/step "build" $(CARGO) build $(CARGO_FLAGS) --workspace --bins --lib --tests --examples
+
+.PHONY: test
+test: test-deps build ## everything that must hold: unit, integration, end to end, doc, WASM, a little fuzzing
+	scripts/step "documentation tests" $(CARGO) test $(CARGO_FLAGS) --workspace --doc --quiet
+	scripts/step "keyring for WASM" scripts/check-wasm
+	scripts/step "fuzz, $(FUZZ_SECONDS) s each" scripts/fuzz $(FUZZ_SECONDS)
+	TMPDIR=$(TEST_TMP) scripts/step "tests" scripts/with-postgres scripts/run-tests
+
+.PHONY: test-deps
+test-deps: ## what the tests need from the operating system (Debian packages, when missing)
+	scripts/step "test dependencies" scripts/install-test-deps
+
+.PHONY: lint
+lint: ## formatting, clippy, licences and sources of dependencies, spelling, shell scripts
+	scripts/lint
+
+.PHONY: bench
+bench: test-deps ## every figure that the project states, measured on this machine
+	scripts/step "release build" $(CARGO) build --release $(CARGO_FLAGS) -p bailiwick
+	BAILIWICK_BIN=$(CARGO_TARGET_DIR)/release/bailiwick scripts/with-postgres $(CARGO) bench $(CARGO_FLAGS) --workspace --benches
+
+.PHONY: fuzz
+fuzz: ## FUZZ_SECONDS for each fuzz target
+	scripts/fuzz $(FUZZ_SECONDS)
+
+.PHONY: fuzz-nightly
+fuzz-nightly: ## a minute for each fuzz target
+	scripts/fuzz $(FUZZ_NIGHTLY_SECONDS)
