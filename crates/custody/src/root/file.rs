@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The root key as a file that only its owner can read.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use store::{ReadTx, params};
+use zeroize::Zeroizing;
+
+use super::{RootKey, RootKeyError, RootKeys};
+use crate::key::{Key, fill_random};
+
+impl RootKeys {
+    /// The root key file at `path`, made at the first start. The transaction, one of the platform, says whether this
+    /// is the first start and which key is needed.
+    ///
+    /// # Errors
+    /// [`RootKeyError::Missing`] when there is no file but the database has sealed keys, [`RootKeyError::Wrong`] when
+    /// the file holds another key, and whatever [`RootKeys::load`] finds wrong with the file.
+    pub async fn file(path: impl Into<PathBuf>, tx: &mut ReadTx) -> Result<Self, RootKeyError> {
+        let path = path.into();
+        let used: Vec<(String,)> = tx
+            .query(
+                "SELECT root_key_id FROM tenant_key UNION SELECT root_key_id FROM server_secret",
+                params![],
+            )
+            .await?;
+        match (Self::load(&path)?, used.into_iter().next()) {
+            (Some(keys), needed) => match needed.filter(|(id,)| keys.get(id).is_none()) {
+                Some((needed,)) => Err(RootKeyError::Wrong { path, needed }),
+                None => Ok(keys),
+            },
+            (None, Some((needed,))) => Err(RootKeyError::Missing { path, needed }),
+            (None, None) => match Self::create(&path) {
+                // Another server starting now was first: its key is the one.
+                Err(RootKeyError::Exists(_)) => {
+                    Self::load(&path)?.ok_or_else(|| io_error(&path)(io::ErrorKind::NotFound.into()))
+                }
+                created => created,
+            },
+        }
+    }
+
+    /// Reads a root key file; `None` when there is no file.
+    ///
+    /// # Errors
+    /// When others than its owner can read it, when it is damaged, or when it cannot be read.
+    pub fn load(path: &Path) -> Result<Option<Self>, RootKeyError> {
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(io_error(path))?,
+        };
+        refuse_exposed(path, &file)?;
+        let mut text = Zeroizing::new(String::with_capacity(LONGEST));
+        let read = file.take(LONGEST as u64).read_to_string(&mut text);
+        read.map_err(io_error(path))?;
+        let damaged = |(line, why)| RootKeyError::Damaged { path: path.to_owned(), line, why };
+        Self::parse(&text, false).map_err(damaged).map(Some)
+    }
+
+    /// Makes a root key file with one new random key, which only its owner can read. It is on the disk when this
+    /// returns.
+    ///
+    /// # Errors
+    /// [`RootKeyError::Exists`]: a file is never overwritten.
+    pub fn create(path: &Path) -> Result<Self, RootKeyError> {
+        let keys = Self::generate();
+        let beside = keys.write_beside(path)?;
+        // A link appears whole or not at all, and never in place of another file.
+        let linked = fs::hard_link(&beside, path);
+        let removed = fs::remove_file(&beside);
+        match linked {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(RootKeyError::Exists(path.to_owned()));
+            }
+            linked => linked.and(removed).and_then(|()| sync_folder(path)).map_err(io_error(path))?,
+        }
+        Ok(keys)
+    }
+
+    /// Puts a new random key first in an existing file; the older ones stay and go on opening. The file is replaced
+    /// whole, and is on the disk when this returns.
+    ///
+    /// # Errors
+    /// As [`RootKeys::load`].
+    pub fn renew(path: &Path) -> Result<Self, RootKeyError> {
+        let old = Self::load(path)?.ok_or_else(|| io_error(path)(io::ErrorKind::NotFound.into()))?;
+        let mut older = vec![old.current];
+        older.extend(old.older);
+        let keys = Self { current: RootKey::new(Key::random()), older };
+        let beside = keys.write_beside(path)?;
+        fs::rename(&beside, path).and_then(|()| sync_folder(path)).map_err(io_error(path))?;
+        Ok(keys)
+    }
+
+    /// Writes the lines to a new file in the same folder, synced.
+    fn write_beside(&self, path: &Path) -> Result<PathBuf, RootKeyError> {
+        let mut suffix = [0; 8];
+        fill_random(&mut suffix);
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.new", data_encoding::HEXLOWER.encode(&suffix)));
+        let beside = path.with_file_name(name);
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&beside).map_err(io_error(path))?;
+        let written = file.write_all(self.to_lines().as_bytes()).and_then(|()| file.sync_all());
+        if let Err(error) = written {
+            // What is left would be half a key under a name that nothing reads.
+            let _ = fs::remove_file(&beside);
+            return Err(io_error(path)(error));
+        }
+        Ok(beside)
+    }
+}
+
+#[cfg(unix)]
+fn refuse_exposed(path: &Path, file: &File) -> Result<(), RootKeyError> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = file.metadata().map_err(io_error(path))?.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 { Ok(()) } else { Err(RootKeyError::Exposed { path: path.to_owned(), mode }) }
+}
+
+#[cfg(not(unix))]
+fn refuse_exposed(_: &Path, _: &File) -> Result<(), RootKeyError> {
+    Ok(())
+}
+
+/// A new name is only durable when its folder is.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+fn io_error(path: &Path) -> impl Fn(io::Error) -> RootKeyError + '_ {
+    |source| RootKeyError::Io { path: path.to_owned(), source }
+}
+
+/// A root key file has a line of 78 bytes for each key.
+const LONGEST: usize = 64 * 1024;
