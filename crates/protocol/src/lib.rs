@@ -1,1 +1,27 @@
-//! Request and response types, error codes and scopes shared by server and clients
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What server and clients say to each other: requests, responses, error codes.
+//!
+//! The types here are the one source of the OpenAPI document and of the clients. They carry no behaviour beyond
+//! reading and writing themselves strictly: unknown fields, wrong encodings and over-long values are refused with the
+//! name of the field.
+//!
+//! # Conventions
+//! - Bytes are base64url without padding ([`Bytes`], RFC 4648 section 5); ids are a prefix and 32 hexadecimal digits
+//!   ([`id`]); times are milliseconds since the Unix epoch.
+//! - Errors are `application/problem+json` ([`Problem`], RFC 9457) with a stable [`Code`].
+//! - Values that are secrets have types that do not print ([`Secret`]).
+
+pub mod account;
+mod bytes;
+mod error;
+pub mod id;
+pub mod log;
+pub mod objects;
+mod secret;
+pub mod service;
+pub mod signin;
+
+pub use bytes::Bytes;
+pub use error::{Code, Problem};
+pub use id::{AccountId, CollectionId, DeviceId, ItemId, MethodId, SessionId, TenantId, UploadId};
+pub use secret::Secret;

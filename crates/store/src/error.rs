@@ -123,7 +123,9 @@ impl From<tokio_postgres::Error> for StoreError {
             {
                 Self::Conflict(text)
             }
-            code if *code == State::INSUFFICIENT_PRIVILEGE || *code == State::RAISE_EXCEPTION => Self::Refused(text),
+            code if *code == State::INSUFFICIENT_PRIVILEGE || *code == State::RAISE_EXCEPTION => {
+                Self::Refused(text)
+            }
             code if *code == State::DISK_FULL => Self::Full,
             code if *code == State::DATA_CORRUPTED || *code == State::INDEX_CORRUPTED => Self::Corrupt(text),
             code if *code == State::ADMIN_SHUTDOWN

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What an error looks like from outside.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal $status:literal;)*) => {
+        /// The stable name of an error. What a program decides by; the words beside it are for people.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+        #[serde(rename_all = "snake_case")]
+        pub enum Code { $($(#[doc = $doc])+ $name,)* }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &'static [Code] = &[$(Code::$name,)*];
+
+            /// The code as it is written.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Code::$name => $code,)* }
+            }
+
+            /// The HTTP status that goes with it (RFC 9110).
+            pub const fn status(self) -> u16 {
+                match self { $(Code::$name => $status,)* }
+            }
+
+            /// What it means, in a sentence.
+            pub const fn title(self) -> &'static str {
+                match self { $(Code::$name => concat!($($doc),+),)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The request cannot be read.
+    BadRequest = "bad_request" 400;
+    /// A field is missing, unknown or not acceptable.
+    InvalidField = "invalid_field" 422;
+    /// The request is larger than this route accepts.
+    TooLarge = "too_large" 413;
+    /// The request's media type is not the one that this route takes.
+    UnsupportedMediaType = "unsupported_media_type" 415;
+    /// Sign in first: no session or token was sent.
+    NotSignedIn = "not_signed_in" 401;
+    /// The session has ended or expired; sign in again.
+    SessionEnded = "session_ended" 401;
+    /// The token has expired.
+    TokenExpired = "token_expired" 401;
+    /// The token cannot be read.
+    TokenMalformed = "token_malformed" 401;
+    /// The token is for another audience or from another issuer.
+    TokenWrongAudience = "token_wrong_audience" 401;
+    /// The token is signed by an algorithm or key that is not accepted.
+    TokenUntrusted = "token_untrusted" 401;
+    /// The email, the password or the second factor is wrong.
+    InvalidCredentials = "invalid_credentials" 401;
+    /// This needs a fresh proof: step up first.
+    StepUpRequired = "step_up_required" 403;
+    /// You may not do this.
+    Forbidden = "forbidden" 403;
+    /// The account is suspended.
+    Suspended = "suspended" 403;
+    /// There is no such thing, or it is not yours.
+    NotFound = "not_found" 404;
+    /// This route does not take that method.
+    MethodNotAllowed = "method_not_allowed" 405;
+    /// The thing has changed since you read it; the current one is in `current`.
+    Conflict = "conflict" 409;
+    /// There is an account with this email.
+    AccountExists = "account_exists" 409;
+    /// The code that was mailed is wrong or has expired.
+    InvalidCode = "invalid_code" 422;
+    /// Parts of the upload are missing.
+    UploadIncomplete = "upload_incomplete" 409;
+    /// The requested range is not in the file.
+    RangeNotSatisfiable = "range_not_satisfiable" 416;
+    /// The account's storage is full.
+    QuotaExceeded = "quota_exceeded" 507;
+    /// The precondition that this change needs was not sent: If-Match or If-None-Match.
+    PreconditionRequired = "precondition_required" 428;
+    /// Too many requests, or too many tries; wait as long as Retry-After says.
+    TooManyRequests = "too_many_requests" 429;
+    /// Something went wrong on our side; the operators know. Try again.
+    Internal = "internal" 500;
+    /// The service is busy or a part of it is away; try again.
+    Unavailable = "unavailable" 503;
+    /// The server's disk is full: nothing was written; the operators know.
+    StorageFull = "storage_full" 507;
+}
+
+/// An error (RFC 9457). Sent as `application/problem+json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Problem {
+    /// A URI that names the kind of problem: `urn:bailiwick:problem:` and the code.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What the code means, for people.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What a program decides by.
+    pub code: Code,
+    /// What exactly happened, when there is more to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The field at fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// The action that is missing, for `forbidden` and `step_up_required`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// Seconds to wait, for `too_many_requests` and `unavailable`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+    /// The current item, for `conflict`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<crate::objects::Item>,
+    /// The request's id, to be named to the operators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+}
+
+impl Problem {
+    /// A problem that says no more than its code.
+    pub fn new(code: Code) -> Self {
+        Problem {
+            kind: format!("urn:bailiwick:problem:{}", code.as_str()),
+            title: code.title().trim().to_owned(),
+            status: code.status(),
+            code,
+            detail: None,
+            field: None,
+            action: None,
+            retry_after: None,
+            current: None,
+            request: None,
+        }
+    }
+
+    /// Says what exactly happened.
+    #[must_use]
+    pub fn detail(mut self, detail: impl ToString) -> Self {
+        self.detail = Some(detail.to_string());
+        self
+    }
+
+    /// Names the field at fault.
+    #[must_use]
+    pub fn field(mut self, field: impl ToString) -> Self {
+        self.field = Some(field.to_string());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_written_as_they_are_named() {
+        for code in Code::ALL {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+            assert!((400..600).contains(&code.status()));
+        }
+    }
+}

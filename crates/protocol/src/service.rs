@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What the service says of itself.
+
+use serde::{Deserialize, Serialize};
+
+use crate::signin::Kdf;
+
+/// `GET /.well-known/bailiwick`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Service {
+    /// The release.
+    pub version: String,
+    /// The name of the platform's log; a tenant's log is this, a slash and the tenant.
+    pub log_origin: String,
+    /// The log's public Ed25519 key, base64 (RFC 8032).
+    pub log_public_key: String,
+    /// The parameters for new passwords.
+    pub kdf: Kdf,
+    /// Whether sign-up takes a mailed code.
+    pub email_code: bool,
+    /// The issuer of access tokens.
+    pub issuer: String,
+}
+
+/// `GET /livez`, `GET /readyz`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Health {
+    /// `ok`, or what is wrong.
+    pub status: String,
+}

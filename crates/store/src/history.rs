@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Reading a tenant's history: its records, its checkpoints and the tiles of its log.
+
+use uuid::Uuid;
+
+use ledger::Hash;
+
+use crate::record::StoredRecord;
+use crate::{ReadTx, StoreError, params};
+
+/// The columns of a record, in the order in which they are always selected.
+pub(crate) type RecordRow = (Uuid, i64, String, String, String, String, String, Option<Uuid>, Vec<u8>);
+
+/// A leaf of the log with the record that it stands for; `None` when that is gone.
+#[derive(Clone, Debug)]
+pub struct LoggedRecord {
+    /// The leaf's number, from 0.
+    pub number: u64,
+    /// The leaf's hash, as it was folded into the log.
+    pub leaf: Hash,
+    /// The record as it stands now.
+    pub record: Option<StoredRecord>,
+}
+
+/// The newest published checkpoint of the tenant's log, as a signed note (C2SP tlog-checkpoint).
+pub async fn checkpoint(tx: &mut ReadTx) -> Result<Option<(u64, String)>, StoreError> {
+    let row: Option<(i64, String)> =
+        tx.query_opt("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1", params![]).await?;
+    Ok(row.map(|(size, note)| (size.unsigned_abs(), note)))
+}
+
+/// How many records have no number yet.
+pub async fn unnumbered(tx: &mut ReadTx) -> Result<u64, StoreError> {
+    let (count,): (i64,) = tx.query_one("SELECT count(*) FROM unnumbered", params![]).await?;
+    Ok(count.unsigned_abs())
+}
+
+/// Up to `limit` (at most 1,000) records of the log from number `from` on.
+pub async fn records(tx: &mut ReadTx, from: u64, limit: u32) -> Result<Vec<LoggedRecord>, StoreError> {
+    let (from, limit) = (i64::try_from(from).unwrap_or(i64::MAX), i64::from(limit.min(1_000)));
+    let leaves: Vec<(i64, Uuid, Vec<u8>)> = tx
+        .query(
+            "SELECT number, record, hash FROM leaf WHERE number >= $1 ORDER BY number LIMIT $2",
+            params![from, limit],
+        )
+        .await?;
+    let rows: Vec<RecordRow> = tx
+        .query(
+            "SELECT r.id, r.at, r.actor, r.via, r.action, r.subject, r.request, r.corrects, r.details
+               FROM (SELECT record FROM leaf WHERE number >= $1 ORDER BY number LIMIT $2) l
+               JOIN record r ON r.id = l.record",
+            params![from, limit],
+        )
+        .await?;
+    let mut found: std::collections::HashMap<Uuid, RecordRow> =
+        rows.into_iter().map(|row| (row.0, row)).collect();
+    leaves
+        .into_iter()
+        .map(|(number, record, hash)| {
+            let number = number.unsigned_abs();
+            Ok(LoggedRecord {
+                number,
+                leaf: to_hash(hash)?,
+                record: found.remove(&record).map(|row| stored(Some(number), row)),
+            })
+        })
+        .collect()
+}
+
+/// `width` hashes of a tile of the log: those of `level` (in tiles: 0 is the leaves, 1 the roots of 256 leaves, …)
+/// from `256 · index` on, one after the other. Shorter when the log is.
+pub async fn tile(tx: &mut ReadTx, level: u8, index: u64, width: u16) -> Result<Vec<u8>, StoreError> {
+    let first = i64::try_from(index.saturating_mul(256)).unwrap_or(i64::MAX);
+    let end = first.saturating_add(i64::from(width.min(256)));
+    let hashes: Vec<(Vec<u8>,)> = if level == 0 {
+        tx.query(
+            "SELECT hash FROM leaf WHERE number >= $1 AND number < $2 ORDER BY number",
+            params![first, end],
+        )
+        .await?
+    } else {
+        tx.query(
+            "SELECT hash FROM subtree WHERE level = $1 AND number >= $2 AND number < $3 ORDER BY number",
+            params![i64::from(level) * 8, first, end],
+        )
+        .await?
+    };
+    Ok(hashes.into_iter().flat_map(|(hash,)| hash).collect())
+}
+
+pub(crate) fn stored(number: Option<u64>, row: RecordRow) -> StoredRecord {
+    let (id, at, actor, via, action, subject, request, corrects, details) = row;
+    StoredRecord { number, id, at, actor, via, action, subject, request, corrects, details }
+}
+
+fn to_hash(bytes: Vec<u8>) -> Result<Hash, StoreError> {
+    <[u8; 32]>::try_from(bytes)
+        .map(Hash::from)
+        .map_err(|_| StoreError::Shape { column: 2, expected: "a hash of 32 bytes" })
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The engine for scale: one PostgreSQL database, every row under forced row-level security.
+//!
+//! A transaction sets `bailiwick.tenant` for itself, in the same packet as its `BEGIN`; the setting is
+//! gone when it ends, so connections can be pooled, ours and a transaction pooler's alike.
+
+mod migrate;
+mod role;
+mod transaction;
+mod value;
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use tokio_postgres::config::SslMode;
+
+pub(crate) use transaction::PgTransaction;
+
+use crate::{Migration, OpenError, StoreError, TenantId};
+
+/// The pool of connections of the server's login role.
+pub(crate) struct Postgres {
+    pool: Pool,
+}
+
+/// How to reach the database.
+#[derive(Clone)]
+pub(crate) struct Address {
+    /// The login role's address: owns nothing, cannot bypass policies.
+    pub(crate) url: String,
+    /// The owner role's address, when this process may migrate.
+    pub(crate) migration_url: Option<String>,
+    /// The most connections that are open at once.
+    pub(crate) connections: usize,
+}
+
+impl Postgres {
+    pub(crate) async fn open(address: &Address, migrations: &[Migration]) -> Result<Self, OpenError> {
+        let config = parse(&address.url)?;
+        let role = config.get_user().unwrap_or("postgres").to_owned();
+        if let Some(url) = &address.migration_url {
+            migrate::apply(&parse(url)?, &role, migrations).await?;
+        }
+        let manager =
+            Manager::from_config(config, tls(), ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let pool = Pool::builder(manager)
+            .max_size(address.connections)
+            .runtime(Runtime::Tokio1)
+            .timeouts(Timeouts {
+                wait: Some(Duration::from_secs(10)),
+                create: Some(Duration::from_secs(10)),
+                recycle: Some(Duration::from_secs(5)),
+            })
+            .build()
+            .map_err(|error| OpenError::Address(error.to_string()))?;
+        let client = pool.get().await.map_err(StoreError::from)?;
+        role::check(&client).await?;
+        let missing = migrate::missing(&client, migrations).await?;
+        if missing > 0 {
+            return Err(OpenError::NotMigrated(missing));
+        }
+        drop(client);
+        Ok(Postgres { pool })
+    }
+
+    pub(crate) async fn begin(&self, tenant: TenantId, read_only: bool) -> Result<PgTransaction, StoreError> {
+        PgTransaction::begin(self.pool.get().await?, tenant, read_only).await
+    }
+
+    pub(crate) fn close(&self) {
+        self.pool.close();
+    }
+}
+
+/// Applies the migrations and nothing else.
+pub(crate) async fn migrate(url: &str, login_role: &str, migrations: &[Migration]) -> Result<(), OpenError> {
+    migrate::apply(&parse(url)?, login_role, migrations).await
+}
+
+fn parse(url: &str) -> Result<tokio_postgres::Config, OpenError> {
+    let mut config =
+        tokio_postgres::Config::from_str(url).map_err(|error| OpenError::Address(error.to_string()))?;
+    config.connect_timeout(Duration::from_secs(10)).application_name("bailiwick");
+    let local = config.get_hosts().iter().all(|host| match host {
+        tokio_postgres::config::Host::Tcp(name) => {
+            name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
+        tokio_postgres::config::Host::Unix(_) => true,
+    });
+    if !local {
+        config.ssl_mode(SslMode::Require);
+    }
+    Ok(config)
+}
+
+fn tls() -> tokio_postgres_rustls::MakeRustlsConnect {
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    tokio_postgres_rustls::MakeRustlsConnect::new(config)
+}
+
+async fn connect(config: &tokio_postgres::Config) -> Result<tokio_postgres::Client, StoreError> {
+    let (client, connection) = config.connect(tls()).await?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::warn!(%error, "a database connection ended");
+        }
+    });
+    Ok(client)
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! One tenant's file: how it is opened, guarded and brought up to date.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::hooks::{AuthAction, Authorization};
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::Mutex;
+
+use super::make_private_folder;
+use super::writer::Writer;
+use crate::{Migration, StoreError};
+
+/// An open file: one connection that writes, one that reads beside it.
+pub(crate) struct File {
+    pub(crate) writer: Arc<Mutex<Writer>>,
+    pub(crate) reader: Arc<Mutex<Connection>>,
+}
+
+/// Tables that nothing may change or remove from, whatever SQL arrives.
+const HISTORY: [&str; 4] = ["record", "leaf", "subtree", "checkpoint"];
+
+impl File {
+    /// Opens the file and applies the migrations that it lacks. Waits for the disk.
+    pub(crate) fn open(path: &Path, migrations: &[Migration], make: bool) -> Result<File, StoreError> {
+        if make {
+            if let Some(folder) = path.parent() {
+                make_private_folder(folder)?;
+            }
+        } else if !path.exists() {
+            return Err(StoreError::NoTenant);
+        }
+        let mut writer = Self::connect(path, make).map_err(|error| Self::named(path, error))?;
+        migrate(&writer, migrations).map_err(|error| Self::named(path, error))?;
+        guard(&mut writer)?;
+        let mut reader = Self::connect(path, false).map_err(|error| Self::named(path, error))?;
+        reader.pragma_update(None, "query_only", true)?;
+        guard(&mut reader)?;
+        Ok(File { writer: Arc::new(Mutex::new(Writer::new(writer))), reader: Arc::new(Mutex::new(reader)) })
+    }
+
+    fn connect(path: &Path, make: bool) -> Result<Connection, StoreError> {
+        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        if make {
+            flags |= OpenFlags::SQLITE_OPEN_CREATE;
+            make_private_file(path)?;
+        }
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        connection.set_prepared_statement_cache_capacity(64);
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        // Without this, INSERT OR REPLACE goes past the triggers that refuse DELETE.
+        connection.pragma_update(None, "recursive_triggers", true)?;
+        connection.pragma_update(None, "trusted_schema", false)?;
+        connection.pragma_update(None, "cell_size_check", true)?;
+        // 64 pages: a few hundred files are open at once.
+        connection.pragma_update(None, "cache_size", -256)?;
+        connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        Ok(connection)
+    }
+
+    /// Whether no transaction is open on the file.
+    pub(crate) fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.writer) == 1
+            && Arc::strong_count(&self.reader) == 1
+            && self.writer.try_lock().is_ok_and(|writer| writer.is_idle())
+    }
+
+    fn named(path: &Path, error: StoreError) -> StoreError {
+        match error {
+            StoreError::Corrupt(_) => StoreError::Corrupt(path.display().to_string()),
+            other => other,
+        }
+    }
+}
+
+/// Makes the file before SQLite does, so that nobody else can read it even for a moment.
+fn make_private_file(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map(|_| ())
+}
+
+/// Denies, on a connection that is ready to serve, what no operation needs: changes to the history,
+/// to the schema, to the settings, and other files.
+fn guard(connection: &mut Connection) -> Result<(), StoreError> {
+    connection.authorizer(Some(|context: rusqlite::hooks::AuthContext<'_>| match context.action {
+        AuthAction::Delete { table_name } | AuthAction::Update { table_name, .. }
+            if HISTORY.contains(&table_name) =>
+        {
+            Authorization::Deny
+        }
+        AuthAction::Attach { .. }
+        | AuthAction::Detach { .. }
+        | AuthAction::Pragma { .. }
+        | AuthAction::AlterTable { .. }
+        | AuthAction::DropTable { .. }
+        | AuthAction::DropTrigger { .. }
+        | AuthAction::DropIndex { .. }
+        | AuthAction::CreateTable { .. }
+        | AuthAction::CreateTrigger { .. } => Authorization::Deny,
+        _ => Authorization::Allow,
+    }))?;
+    Ok(())
+}
+
+/// Applies what is missing, each migration in a transaction of its own. `BEGIN IMMEDIATE` lets one
+/// process at a time do it.
+fn migrate(connection: &Connection, migrations: &[Migration]) -> Result<(), StoreError> {
+    if connection
+        .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'migration'", [], |row| row.get(0))
+        == Ok(0_i64)
+    {
+        connection.execute_batch(
+            "CREATE TABLE IF NOT EXISTS migration (name TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (name)) STRICT;",
+        )?;
+    }
+    let mut applied: Vec<String> = connection
+        .prepare("SELECT name FROM migration")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    if let Some(unknown) =
+        applied.iter().find(|name| migrations.iter().all(|migration| migration.name != **name))
+    {
+        return Err(StoreError::Refused(format!(
+            "it has migration {unknown:?}, which this release does not know; use the newer release"
+        )));
+    }
+    let missing: Vec<_> =
+        migrations.iter().filter(|migration| !applied.iter().any(|name| name == migration.name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    // All in one transaction: a tenant's file is made whole or not at all, and with one wait for the disk.
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let result = (|| {
+        for migration in missing {
+            connection.execute_batch(&migration.sqlite())?;
+            let number = i64::try_from(applied.len()).unwrap_or(i64::MAX);
+            connection
+                .execute("INSERT INTO migration (name, number) VALUES (?1, ?2)", (migration.name, number))?;
+            applied.push(migration.name.to_owned());
+        }
+        Ok(())
+    })();
+    connection.execute_batch(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+    result
+}
