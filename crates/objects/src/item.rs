@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Items: one row each, its current version.
+
+use store::{ReadTx, StoreError, WriteTx, params};
+use uuid::Uuid;
+
+use crate::usage::{Change, signed, unsigned};
+use crate::{BlobId, CollectionId, ItemId, Objects, QuotaExceeded, UploadError};
+
+/// The longest sealed content that an item holds itself, in bytes; what is longer goes into a blob.
+/// It leaves room for what sealing adds to 256 KiB.
+pub const MAX_SEALED: usize = (256 << 10) + 512;
+
+/// The current version of an item, or the tombstone of a deleted one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Its id.
+    pub id: ItemId,
+    /// 1 at first, and one more with each change, deletion included.
+    pub version: u64,
+    /// The number of the change in its collection that made this version.
+    pub sequence: u64,
+    /// The content, sealed by the client; empty in a tombstone.
+    pub sealed: Vec<u8>,
+    /// The file that belongs to this version.
+    pub blob: Option<BlobRef>,
+    /// When this version was made, in Unix milliseconds.
+    pub changed_at: i64,
+    /// The account that made this version.
+    pub changed_by: Uuid,
+    /// When it was deleted, in Unix milliseconds.
+    pub deleted_at: Option<i64>,
+}
+
+/// A blob that an item holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlobRef {
+    /// Its id.
+    pub id: BlobId,
+    /// Its ciphertext bytes.
+    pub size: u64,
+}
+
+/// What a writer believes is stored now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Nothing, or only a tombstone.
+    Absent,
+    /// This version. It may be a tombstone's, to bring the item back.
+    Version(u64),
+    /// Whatever it is.
+    Any,
+}
+
+/// A new version of an item.
+#[derive(Clone, Copy, Debug)]
+pub struct PutItem<'a> {
+    /// Where it belongs.
+    pub collection: CollectionId,
+    /// Which item.
+    pub item: ItemId,
+    /// The precondition.
+    pub expected: Expected,
+    /// The content, sealed by the client: at most [`MAX_SEALED`] bytes.
+    pub sealed: &'a [u8],
+    /// The file of this version: an upload of this collection with all its parts, which this completes; or the file that
+    /// the item has already, which it keeps. With `None`, a file that the item had is deleted.
+    pub blob: Option<BlobId>,
+    /// The account that writes.
+    pub by: Uuid,
+}
+
+/// The version that a change made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The item's version.
+    pub version: u64,
+    /// The collection's sequence, to be published to a [`crate::Feed`] after the commit.
+    pub sequence: u64,
+}
+
+/// Why an operation on an item was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ItemError {
+    /// There is no such collection, or no such item in it.
+    #[error("there is no such item")]
+    NotFound,
+    /// The item is not what the writer believed.
+    #[error("the item was changed by someone else: it is at version {}", current.version)]
+    Conflict {
+        /// What is stored now; a tombstone when it was deleted.
+        current: Box<Item>,
+    },
+    /// The content is too long for an item.
+    #[error("the content has {size} bytes; an item holds at most {}, upload the rest as a file", MAX_SEALED)]
+    TooLarge {
+        /// Its bytes.
+        size: usize,
+    },
+    /// It does not fit.
+    #[error(transparent)]
+    Quota(#[from] QuotaExceeded),
+    /// The file cannot be taken into the item.
+    #[error(transparent)]
+    Upload(#[from] UploadError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a change must know of the version before it.
+struct Before {
+    version: i64,
+    size: i64,
+    blob: Option<Uuid>,
+    live: bool,
+    /// The bytes of the blob.
+    blob_size: i64,
+}
+
+impl Objects {
+    /// The current version of a live item.
+    pub async fn item(
+        &self,
+        tx: &mut ReadTx,
+        collection: CollectionId,
+        item: ItemId,
+    ) -> Result<Item, ItemError> {
+        current(tx, collection, item)
+            .await?
+            .filter(|item| item.deleted_at.is_none())
+            .ok_or(ItemError::NotFound)
+    }
+
+    /// Stores a new version of an item, completing the upload of its file if it brings a new one.
+    pub async fn put_item(&self, tx: &mut WriteTx, put: PutItem<'_>) -> Result<Written, ItemError> {
+        let PutItem { collection, item, expected, sealed, blob, by } = put;
+        if sealed.len() > MAX_SEALED {
+            return Err(ItemError::TooLarge { size: sealed.len() });
+        }
+        let sequence = next_sequence(tx, collection).await?;
+        let before = before(tx, collection, item).await?;
+        self.expect(tx, collection, item, expected, before.as_ref()).await?;
+
+        let had = before.as_ref().and_then(|before| before.blob).map(BlobId::from_uuid);
+        let (blob_size, reserved) = match blob {
+            None => (0, 0),
+            Some(blob) if Some(blob) == had => (before.as_ref().map_or(0, |before| before.blob_size), 0),
+            Some(blob) => {
+                let size = signed(self.complete_upload(tx, collection, blob).await?);
+                (size, size)
+            }
+        };
+        if let Some(had) = had.filter(|had| Some(*had) != blob) {
+            self.delete_blob(tx, had).await?;
+        }
+
+        let size = signed(sealed.len() as u64).saturating_add(blob_size);
+        let version = before.as_ref().map_or(1, |before| before.version.saturating_add(1));
+        let now = tx.now();
+        let values = params![&collection, &item, version, sequence, sealed, size, blob.as_ref(), now, &by];
+        if before.is_some() {
+            tx.execute(
+                "UPDATE item SET version = $3, sequence = $4, sealed = $5, size = $6, blob = $7, \
+                 changed_at = $8, changed_by = $9, deleted_at = NULL WHERE collection = $1 AND id = $2",
+                values,
+            )
+            .await?;
+        } else {
+            tx.execute(
+                "INSERT INTO item (collection, id, version, sequence, sealed, size, blob, changed_at, changed_by, deleted_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL)",
+                values,
+            )
+            .await?;
+        }
+
+        let (old_size, old_items) =
+            before.filter(|before| before.live).map_or((0, 0), |before| (before.size, 1));
+        let change = Change { bytes: size - old_size - reserved, items: 1 - old_items, collections: 0 };
+        self.charge::<ItemError>(tx, change).await?;
+        Ok(Written { version: unsigned(version), sequence: unsigned(sequence) })
+    }
+
+    /// Deletes an item: its content and its file go, a tombstone with the next version stays.
+    pub async fn delete_item(
+        &self,
+        tx: &mut WriteTx,
+        collection: CollectionId,
+        item: ItemId,
+        expected: Expected,
+        by: Uuid,
+    ) -> Result<Written, ItemError> {
+        let sequence = next_sequence(tx, collection).await?;
+        let Some(before) = before(tx, collection, item).await?.filter(|before| before.live) else {
+            return Err(ItemError::NotFound);
+        };
+        self.expect(tx, collection, item, expected, Some(&before)).await?;
+        if let Some(blob) = before.blob {
+            self.delete_blob(tx, BlobId::from_uuid(blob)).await?;
+        }
+        let version = before.version.saturating_add(1);
+        let (now, nothing): (i64, &[u8]) = (tx.now(), &[]);
+        tx.execute(
+            "UPDATE item SET version = $3, sequence = $4, sealed = $5, size = 0, blob = NULL, \
+             changed_at = $6, changed_by = $7, deleted_at = $6 WHERE collection = $1 AND id = $2",
+            params![&collection, &item, version, sequence, nothing, now, &by],
+        )
+        .await?;
+        self.charge::<ItemError>(tx, Change { bytes: -before.size, items: -1, collections: 0 }).await?;
+        Ok(Written { version: unsigned(version), sequence: unsigned(sequence) })
+    }
+
+    async fn expect(
+        &self,
+        tx: &mut ReadTx,
+        collection: CollectionId,
+        item: ItemId,
+        expected: Expected,
+        before: Option<&Before>,
+    ) -> Result<(), ItemError> {
+        let met = match (expected, before) {
+            (Expected::Any, _) => true,
+            (Expected::Absent, before) => before.is_none_or(|before| !before.live),
+            (Expected::Version(_), None) => return Err(ItemError::NotFound),
+            (Expected::Version(version), Some(before)) => version == unsigned(before.version),
+        };
+        if met {
+            return Ok(());
+        }
+        let current = current(tx, collection, item).await?.ok_or(ItemError::NotFound)?;
+        Err(ItemError::Conflict { current: Box::new(current) })
+    }
+}
+
+/// Takes the next number, and with it the lock on the collection's changes. The first statement of every change: a reader
+/// who sees this number then sees all lower ones.
+async fn next_sequence(tx: &mut WriteTx, collection: CollectionId) -> Result<i64, ItemError> {
+    let row: Option<(i64,)> = tx
+        .query_opt(
+            "UPDATE collection_head SET sequence = sequence + 1 WHERE collection = $1 RETURNING sequence",
+            params![&collection],
+        )
+        .await?;
+    row.map(|(sequence,)| sequence).ok_or(ItemError::NotFound)
+}
+
+async fn before(
+    tx: &mut ReadTx,
+    collection: CollectionId,
+    item: ItemId,
+) -> Result<Option<Before>, StoreError> {
+    let row: Option<(i64, i64, i64, Option<Uuid>, Option<i64>)> = tx
+        .query_opt(
+            "SELECT version, size, CAST(length(sealed) AS BIGINT), blob, deleted_at FROM item \
+             WHERE collection = $1 AND id = $2",
+            params![&collection, &item],
+        )
+        .await?;
+    Ok(row.map(|(version, size, sealed_size, blob, deleted_at)| Before {
+        version,
+        size,
+        blob,
+        live: deleted_at.is_none(),
+        blob_size: size - sealed_size,
+    }))
+}
+
+async fn current(
+    tx: &mut ReadTx,
+    collection: CollectionId,
+    item: ItemId,
+) -> Result<Option<Item>, StoreError> {
+    let row: Option<ItemRow> = tx
+        .query_opt(
+            "SELECT id, version, sequence, sealed, size, blob, changed_at, changed_by, deleted_at FROM item \
+             WHERE collection = $1 AND id = $2",
+            params![&collection, &item],
+        )
+        .await?;
+    Ok(row.map(Item::from_row))
+}
+
+pub(crate) type ItemRow = (Uuid, i64, i64, Vec<u8>, i64, Option<Uuid>, i64, Uuid, Option<i64>);
+
+impl Item {
+    pub(crate) fn from_row(row: ItemRow) -> Self {
+        let (id, version, sequence, sealed, size, blob, changed_at, changed_by, deleted_at) = row;
+        let blob_size = unsigned(size).saturating_sub(sealed.len() as u64);
+        Self {
+            id: ItemId::from_uuid(id),
+            version: unsigned(version),
+            sequence: unsigned(sequence),
+            blob: blob.map(|id| BlobRef { id: BlobId::from_uuid(id), size: blob_size }),
+            sealed,
+            changed_at,
+            changed_by,
+            deleted_at,
+        }
+    }
+}

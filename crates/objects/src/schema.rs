@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The tables.
+
+use store::{Migration, Scope};
+
+/// The steps forward of this room's tables.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    name: "objects/1",
+    scope: Scope::Tenant,
+    // `collection_head` is the lock of a collection's writers: its row is updated first, so numbers
+    // are taken and committed in the same order. A deleted collection has none.
+    //
+    // `item` has one row an item, its current version; `item_by_sequence` (the UNIQUE) serves delta sync.
+    //
+    // `usage` has one row (slot 0). It counts the live items, the uploads under way at their full
+    // size, and the live collections.
+    sql: "
+CREATE TABLE collection (
+  id BLOB NOT NULL,
+  owner BLOB NOT NULL,
+  kind TEXT NOT NULL,
+  sealed_key BLOB NOT NULL,
+  sealed_meta BLOB NOT NULL,
+  key_version INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  deleted_at INTEGER,
+  PRIMARY KEY (id)
+);
+CREATE TABLE collection_head (
+  collection BLOB NOT NULL,
+  sequence INTEGER NOT NULL,
+  PRIMARY KEY (collection)
+);
+CREATE TABLE item (
+  collection BLOB NOT NULL,
+  id BLOB NOT NULL,
+  version INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  sealed BLOB NOT NULL,
+  size INTEGER NOT NULL,
+  blob BLOB,
+  changed_at INTEGER NOT NULL,
+  changed_by BLOB NOT NULL,
+  deleted_at INTEGER,
+  PRIMARY KEY (collection, id),
+  UNIQUE (collection, sequence)
+);
+CREATE TABLE blob (
+  id BLOB NOT NULL,
+  state TEXT NOT NULL,
+  size INTEGER NOT NULL,
+  part_size INTEGER NOT NULL,
+  parts INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  changed_at INTEGER NOT NULL,
+  account BLOB NOT NULL,
+  collection BLOB NOT NULL,
+  inline BLOB,
+  PRIMARY KEY (id)
+);
+CREATE INDEX blob_by_state ON blob (state, changed_at);
+CREATE INDEX blob_by_collection ON blob (collection, state);
+CREATE TABLE blob_part (
+  blob BLOB NOT NULL,
+  number INTEGER NOT NULL,
+  size INTEGER NOT NULL,
+  sha256 BLOB NOT NULL,
+  PRIMARY KEY (blob, number)
+);
+CREATE TABLE usage (
+  slot INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  items INTEGER NOT NULL,
+  collections INTEGER NOT NULL,
+  PRIMARY KEY (slot)
+);
+",
+}];
