@@ -15,6 +15,10 @@ pub(super) async fn apply(
     login_role: &str,
     migrations: &[Migration],
 ) -> Result<(), OpenError> {
+    if owner.get_user() == Some(login_role) {
+        let why = "it owns the tables: the server needs a login role of its own beside the owner role".into();
+        return Err(OpenError::UnsafeRole { role: login_role.to_owned(), why });
+    }
     let mut client = super::connect(owner).await?;
     let version: String = one(&client, "SHOW server_version_num").await?;
     if version.parse::<u32>().unwrap_or(0) < 150_000 {

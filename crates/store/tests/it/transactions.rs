@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a transaction is.
+
+use store::{Record, Store, StoreError, TenantId, params};
+
+use crate::{NOTES, add, add_and_commit, entry, stores, tenant, texts};
+
+#[tokio::test]
+async fn what_is_committed_is_there_and_what_is_dropped_is_not() {
+    for store in stores().await {
+        let home = tenant(&store).await;
+        add_and_commit(&store, home, 1, "kept").await;
+        let mut tx = store.door.write(home, entry("note.write")).await.unwrap();
+        add(&mut tx, 2, "dropped").await.unwrap();
+        drop(tx);
+        assert_eq!(texts(&store, home).await, ["kept"], "{}", store.name);
+    }
+}
+
+#[tokio::test]
+async fn the_values_come_back_as_they_went() {
+    for store in stores().await {
+        let home = tenant(&store).await;
+        let mut tx = store.door.write(home, entry("note.write")).await.unwrap();
+        // Parameters out of order: SQLite numbers names by first appearance.
+        tx.execute(
+            "INSERT INTO note (pinned_at, text, id) VALUES ($3, $2, $1)",
+            params![&[7; 16], "grüße", Some(i64::MAX)],
+        )
+        .await
+        .unwrap();
+        let changed = tx
+            .execute("UPDATE note SET text = $2 WHERE id = $1", params![&[7; 16], "renamed"])
+            .await
+            .unwrap();
+        assert_eq!(changed, 1, "{}", store.name);
+        let row: ([u8; 16], String, Option<i64>) =
+            tx.query_one("SELECT id, text, pinned_at FROM note", &[]).await.unwrap();
+        assert_eq!(row, ([7; 16], "renamed".into(), Some(i64::MAX)), "{}", store.name);
+        let nothing: (Option<i64>,) = tx
+            .query_one("UPDATE note SET pinned_at = $1 RETURNING pinned_at", params![None::<i64>])
+            .await
+            .unwrap();
+        assert_eq!(nothing, (None,), "{}", store.name);
+    }
+}
+
+#[tokio::test]
+async fn a_taken_key_is_a_conflict() {
+    for store in stores().await {
+        let home = tenant(&store).await;
+        add_and_commit(&store, home, 1, "first").await;
+        let mut tx = store.door.write(home, entry("note.write")).await.unwrap();
+        let error = add(&mut tx, 1, "second").await.unwrap_err();
+        assert!(matches!(error, StoreError::Conflict(_)), "{}: {error:?}", store.name);
+    }
+}
+
+#[tokio::test]
+async fn writers_that_come_together_all_land_with_their_records_and_a_failing_one_takes_nobody_along() {
+    for store in stores().await {
+        let home = tenant(&store).await;
+        let writers = (0..40u8).map(|id| {
+            let store = &store;
+            async move {
+                let mut tx = store.door.write(home, entry("note.write")).await?;
+                add(&mut tx, id, &format!("{id:02}")).await?;
+                if id % 4 == 3 {
+                    return Err(add(&mut tx, id, "again").await.unwrap_err());
+                }
+                tx.commit(Record::about(id)).await
+            }
+        });
+        let done = futures::future::join_all(writers).await;
+        assert_eq!(done.iter().filter(|result| result.is_ok()).count(), 30, "{}", store.name);
+        assert_eq!(texts(&store, home).await.len(), 30, "{}", store.name);
+        let mut tx = store.door.read(home).await.unwrap();
+        let (records,): (i64,) = tx.query_one("SELECT count(*) FROM record", &[]).await.unwrap();
+        assert_eq!(records, 30, "{}", store.name);
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_opening_again() {
+    for store in stores().await {
+        let home = tenant(&store).await;
+        add_and_commit(&store, home, 1, "kept").await;
+        let store::testing::TestStore { store: open, door, clock, config, folder, name } = store;
+        open.close().await;
+        drop((open, door));
+        let (open, door) = Store::open(&config, &[NOTES], clock.clone()).await.unwrap();
+        let again = store::testing::TestStore { store: open, door, clock, config, folder, name };
+        assert_eq!(texts(&again, home).await, ["kept"], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn more_tenants_than_open_files_all_work() {
+    for store in stores().await {
+        let mut homes: Vec<TenantId> = Vec::new();
+        for number in 0..40u8 {
+            let home = tenant(&store).await;
+            add_and_commit(&store, home, number, &number.to_string()).await;
+            homes.push(home);
+        }
+        for (number, home) in homes.into_iter().enumerate() {
+            assert_eq!(texts(&store, home).await, [number.to_string()], "{}", store.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_that_does_not_exist_shows_nothing() {
+    for store in stores().await {
+        let nobody = TenantId::random();
+        match store.door.read(nobody).await {
+            Err(StoreError::NoTenant) => {}
+            Ok(_) => assert!(texts(&store, nobody).await.is_empty(), "{}", store.name),
+            Err(other) => panic!("{}: {other:?}", store.name),
+        }
+    }
+}
