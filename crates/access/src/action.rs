@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What can be done.
+
+use std::fmt;
+use std::str::FromStr;
+
+macro_rules! actions {
+    ($($(#[doc = $doc:literal])+ $action:ident = $name:literal,)+) => {
+        /// Something that can be done, by the name that stands in the Cedar schema, in the API's
+        /// errors and scopes, and in records.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Action { $($(#[doc = $doc])+ $action,)+ }
+
+        impl Action {
+            /// Every action.
+            pub const ALL: &'static [Action] = &[$(Action::$action,)+];
+
+            /// The action's name, such as `item.write`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Action::$action => $name,)+ }
+            }
+        }
+    };
+}
+
+actions! {
+    /// Sign up. The home itself is made by [`Access::found`](crate::Access::found) alone.
+    AccountCreate = "account.create",
+    /// Sign in.
+    SessionCreate = "session.create",
+    /// Show a session's token and learn whose it is.
+    SessionAuthenticate = "session.authenticate",
+
+    /// Prove again who one is.
+    SessionStepUp = "session.step_up",
+    /// Fetch the server's half of the device's split key.
+    SessionUnlock = "session.unlock",
+    /// See where one is signed in.
+    SessionList = "session.list",
+    /// End a session: this one, another, all others.
+    SessionEnd = "session.end",
+    /// See the devices one signed in from.
+    DeviceList = "device.list",
+    /// Get an access token.
+    TokenIssue = "token.issue",
+
+    /// See one's own account.
+    AccountRead = "account.read",
+    /// Delete the account and shred its keys.
+    AccountDelete = "account.delete",
+    /// Replace the password.
+    PasswordChange = "password.change",
+    /// Replace the backup codes.
+    BackupCodesReplace = "backup_codes.replace",
+    /// Replace the authenticator app's seed.
+    TotpReplace = "totp.replace",
+    /// Replace the master key.
+    MasterKeyRotate = "master_key.rotate",
+
+    /// Make a collection.
+    CollectionCreate = "collection.create",
+    /// See which collections there are.
+    CollectionList = "collection.list",
+    /// Read a collection and what it lists.
+    CollectionRead = "collection.read",
+    /// Change a collection itself.
+    CollectionWrite = "collection.write",
+    /// Delete a collection with all that is in it.
+    CollectionDelete = "collection.delete",
+    /// Read items.
+    ItemRead = "item.read",
+    /// Write items.
+    ItemWrite = "item.write",
+    /// Delete items.
+    ItemDelete = "item.delete",
+    /// Read a file. Always recorded.
+    FileRead = "file.read",
+    /// Write a file.
+    FileWrite = "file.write",
+    /// Delete a file.
+    FileDelete = "file.delete",
+    /// Follow changes as they happen.
+    ChangesFollow = "changes.follow",
+    /// See how much is used of what is allowed.
+    UsageRead = "usage.read",
+    /// Take everything out.
+    ExportCreate = "export.create",
+
+    /// Read the history: a home's, or the platform's.
+    LogRead = "log.read",
+
+    /// See the platform's state.
+    PlatformRead = "platform.read",
+    /// Change the platform: its roles, its settings.
+    PlatformAdminister = "platform.administer",
+    /// Replace the key that signs access tokens.
+    SigningKeyRotate = "signing_key.rotate",
+    /// Replace the root key and re-seal what stands under it.
+    RootKeyRotate = "root_key.rotate",
+    /// Sweep, expire, repair.
+    MaintenanceRun = "maintenance.run",
+}
+
+// `Scopes` keeps one bit for each.
+const _: () = assert!(Action::ALL.len() <= 64);
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A text that names no action.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no action of this name")]
+pub struct UnknownAction;
+
+impl FromStr for Action {
+    type Err = UnknownAction;
+
+    fn from_str(name: &str) -> Result<Self, UnknownAction> {
+        Action::ALL.iter().copied().find(|action| action.name() == name).ok_or(UnknownAction)
+    }
+}

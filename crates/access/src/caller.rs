@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Who is calling.
+
+use std::fmt;
+
+use store::{Entry, TenantId};
+use uuid::Uuid;
+
+use crate::action::Action;
+use crate::platform_role::PlatformRoles;
+use crate::scopes::Scopes;
+
+/// Who is calling, through what, and with which scopes. Made by the server once it knows, and
+/// named in every record that follows.
+///
+/// ```
+/// use access::Caller;
+///
+/// let caller = Caller::visitor("req_1").from_address("203.0.113.0/24");
+/// assert_eq!(caller.actor(), "visitor");
+/// ```
+#[derive(Clone)]
+pub struct Caller {
+    principal: Principal,
+    scopes: Scopes,
+    request: String,
+    address_label: Option<String>,
+}
+
+/// An account that has shown a live session or token, as the server found it there.
+#[derive(Clone, Copy, Debug)]
+pub struct SignedIn {
+    /// The account.
+    pub account: Uuid,
+    /// Its home.
+    pub home: TenantId,
+    /// The session that it came through, also when it showed a token made from the session.
+    pub session: Uuid,
+    /// Until when (milliseconds since the Unix epoch) its last proof of identity counts as fresh.
+    pub fresh_until: Option<i64>,
+    /// Whether the account is suspended.
+    pub suspended: bool,
+    /// The platform roles that it holds.
+    pub platform_roles: PlatformRoles,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Principal {
+    /// Not signed in.
+    Visitor,
+    Account(SignedIn),
+    /// A part of the server itself, by name.
+    System(&'static str),
+}
+
+impl Caller {
+    /// Somebody who has not signed in.
+    pub fn visitor(request: impl Into<String>) -> Self {
+        Self::new(Principal::Visitor, request.into())
+    }
+
+    /// An account, after its session or token was checked; by default with all that its policies
+    /// allow ([`within`](Self::within) lowers that).
+    pub fn account(account: SignedIn, request: impl Into<String>) -> Self {
+        Self::new(Principal::Account(account), request.into())
+    }
+
+    /// A part of the server that works by itself, such as `sweep`; never on anyone's request.
+    pub fn system(worker: &'static str, request: impl Into<String>) -> Self {
+        Self::new(Principal::System(worker), request.into())
+    }
+
+    /// Lowers the ceiling: what the token may be used for. A ceiling is never raised again.
+    #[must_use]
+    pub fn within(mut self, scopes: Scopes) -> Self {
+        self.scopes = self.scopes.and(scopes);
+        self
+    }
+
+    /// Notes where the call came from, coarsely: a network or a region, not an address.
+    #[must_use]
+    pub fn from_address(mut self, label: impl Into<String>) -> Self {
+        self.address_label = Some(label.into());
+        self
+    }
+
+    /// The name in records: `acc_…`, `visitor`, or `system:` and the worker's name.
+    pub fn actor(&self) -> String {
+        match self.principal {
+            Principal::Visitor => "visitor".to_owned(),
+            Principal::Account(account) => format!("acc_{}", account.account.simple()),
+            Principal::System(worker) => format!("system:{worker}"),
+        }
+    }
+
+    /// Through what, in records: the session's id (`ses_…`), or nothing.
+    pub fn via(&self) -> String {
+        match self.principal {
+            Principal::Account(account) => format!("ses_{}", account.session.simple()),
+            Principal::Visitor | Principal::System(_) => String::new(),
+        }
+    }
+
+    /// The account, for who signed in.
+    pub fn signed_in(&self) -> Option<&SignedIn> {
+        match &self.principal {
+            Principal::Account(account) => Some(account),
+            Principal::Visitor | Principal::System(_) => None,
+        }
+    }
+
+    /// The request's id.
+    pub fn request(&self) -> &str {
+        &self.request
+    }
+
+    /// Where the call came from, coarsely.
+    pub fn address_label(&self) -> Option<&str> {
+        self.address_label.as_deref()
+    }
+
+    /// What the session or token may be used for.
+    pub fn scopes(&self) -> Scopes {
+        self.scopes
+    }
+
+    /// Whether the caller proved who they are recently enough, at this time.
+    pub fn is_fresh(&self, now_ms: i64) -> bool {
+        self.signed_in().and_then(|account| account.fresh_until).is_some_and(|until| now_ms < until)
+    }
+
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// How the caller stands in the record of what they are about to do.
+    pub(crate) fn entry(&self, action: Action) -> Entry {
+        Entry {
+            actor: self.actor(),
+            via: self.via(),
+            action: action.name().to_owned(),
+            request: self.request.clone(),
+        }
+    }
+
+    fn new(principal: Principal, request: String) -> Self {
+        Caller { principal, scopes: Scopes::ALL, request, address_label: None }
+    }
+}
+
+/// Who and through which request: never where from.
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller")
+            .field("actor", &self.actor())
+            .field("via", &self.via())
+            .field("request", &self.request)
+            .field("scopes", &self.scopes)
+            .finish_non_exhaustive()
+    }
+}
