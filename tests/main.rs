@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The whole of Bailiwick against the real binary, on both engines: each test is a claim about what people,
+//! scripts, operators and thieves see.
+#![allow(missing_docs)]
+
+mod broken_worlds;
+mod crash;
+mod enumeration;
+mod files;
+mod instruments;
+mod isolation;
+mod operating;
+mod scripting;
+mod secrets;
+mod sessions;
+mod signin;
+mod story;
+mod tampering;
