@@ -63,3 +63,27 @@ impl Entry {
 }
 
 const BELIEVED_MS: u64 = 60_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_never_holds_more_than_its_bound() {
+        let cache = TenantCache::new(3);
+        for at in 0..10 {
+            cache.put(TenantKeys::of_nobody(TenantId::random()), at);
+        }
+        assert_eq!(cache.lock().len(), 3);
+    }
+
+    #[test]
+    fn an_entry_is_believed_for_a_minute_and_not_after_the_clock_was_set_back() {
+        let cache = TenantCache::new(3);
+        let tenant = TenantId::random();
+        cache.put(TenantKeys::of_nobody(tenant), 1_000_000);
+        assert!(cache.get(tenant, 1_059_999).is_some());
+        assert!(cache.get(tenant, 1_060_000).is_none());
+        assert!(cache.get(tenant, 940_000).is_none());
+    }
+}

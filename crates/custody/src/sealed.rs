@@ -135,3 +135,67 @@ const SUITE: u8 = 2;
 const SALT: usize = 32;
 const COMMITMENT: usize = 32;
 const TAG: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+
+    use super::*;
+
+    fn hex(text: &str) -> Vec<u8> {
+        HEXLOWER.decode(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn an_independent_implementation_seals_the_same_bytes() {
+        let lines = include_str!("../tests/vectors/suite-2.txt").lines().filter(|line| !line.starts_with('#'));
+        let mut vectors = 0;
+        for line in lines {
+            let [key, salt, purpose, context, plaintext, sealed] =
+                line.split('|').map(str::trim).collect::<Vec<_>>().try_into().unwrap();
+            let key = Key::from_slice(&hex(key)).unwrap();
+            let context: Vec<Vec<u8>> = context.split(',').filter(|part| !part.is_empty()).map(hex).collect();
+            let context: Vec<&[u8]> = context.iter().map(Vec::as_slice).collect();
+            let ours =
+                seal_with_salt(&key, purpose, &context, &hex(plaintext), &hex(salt).try_into().unwrap());
+            assert_eq!(HEXLOWER.encode(&ours), sealed);
+            assert_eq!(*open(&key, purpose, &context, &ours).unwrap(), hex(plaintext));
+            vectors += 1;
+        }
+        assert_eq!(vectors, 2);
+    }
+
+    #[test]
+    fn no_changed_byte_and_no_missing_one_goes_unnoticed() {
+        let key = Key::random();
+        let sealed = seal(&key, "purpose", &[b"row"], b"secret");
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert!(open(&key, "purpose", &[b"row"], &changed).is_err(), "byte {at}");
+            assert!(open(&key, "purpose", &[b"row"], &sealed[..at]).is_err(), "length {at}");
+        }
+    }
+
+    #[test]
+    fn another_place_purpose_or_key_does_not_open() {
+        let key = Key::random();
+        let sealed = seal(&key, "purpose", &[b"ab", b"c"], b"secret");
+        let wrong = Err(SealError::WrongKeyOrContext);
+        assert_eq!(open(&key, "purpose", &[b"a", b"bc"], &sealed), wrong);
+        assert_eq!(open(&key, "purpose", &[b"ab"], &sealed), wrong);
+        assert_eq!(open(&key, "other", &[b"ab", b"c"], &sealed), wrong);
+        assert_eq!(open(&Key::random(), "purpose", &[b"ab", b"c"], &sealed), wrong);
+    }
+
+    #[test]
+    fn other_versions_and_suites_are_named() {
+        let key = Key::random();
+        let mut sealed = seal(&key, "purpose", &[], b"secret");
+        sealed[1] = 1;
+        assert_eq!(open(&key, "purpose", &[], &sealed), Err(SealError::UnknownSuite(1)));
+        sealed[0] = 9;
+        assert_eq!(open(&key, "purpose", &[], &sealed), Err(SealError::UnknownVersion(9)));
+        assert_eq!(open(&key, "purpose", &[], &[]), Err(SealError::Truncated));
+    }
+}

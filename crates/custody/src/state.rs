@@ -68,3 +68,39 @@ impl StateSealer {
 const STATE: &str = "custody/state";
 /// Longer texts are refused before any work is done on them.
 const LONGEST: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealer() -> StateSealer {
+        StateSealer::new(Key::random())
+    }
+
+    #[test]
+    fn a_state_comes_back_until_its_time_is_over() {
+        let sealer = sealer();
+        let text = sealer.seal("signin", 1_000, b"state");
+        assert_eq!(*sealer.open("signin", 999, &text).unwrap(), b"state");
+        assert_eq!(sealer.open("signin", 1_000, &text), Err(StateError::Expired));
+    }
+
+    #[test]
+    fn a_state_serves_no_other_exchange_and_no_other_server() {
+        let sealer = sealer();
+        let text = sealer.seal("signin", 1_000, b"state");
+        assert_eq!(sealer.open("signup", 0, &text), Err(StateError::Invalid));
+        assert_eq!(StateSealer::new(Key::random()).open("signin", 0, &text), Err(StateError::Invalid));
+    }
+
+    #[test]
+    fn what_is_no_state_is_refused() {
+        let sealer = sealer();
+        let text = sealer.seal("signin", 1_000, b"state");
+        let twice = format!("{text}{text}");
+        let long = "A".repeat(LONGEST + 1);
+        for other in ["", "A", "=", &text[1..], &text[..text.len() - 1], &twice, &long] {
+            assert_eq!(sealer.open("signin", 0, other), Err(StateError::Invalid));
+        }
+    }
+}

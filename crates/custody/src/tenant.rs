@@ -62,6 +62,12 @@ impl TenantKeys {
         Zeroizing::new(*key.expose())
     }
 
+    /// Keys that open nothing, for tests of where keys are kept.
+    #[cfg(test)]
+    pub(crate) fn of_nobody(tenant: TenantId) -> Self {
+        Self { tenant, versions: Arc::new([]) }
+    }
+
     fn data_key(&self, key: &Key, purpose: &str) -> Key {
         key.derive("custody/data-key", &[self.tenant.as_bytes(), purpose.as_bytes()])
     }

@@ -239,3 +239,55 @@ fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 const PREFIX: &str = "bailiwick-root-v1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bytes 0 to 31; the id was derived with an independent implementation.
+    const LINE: &str = "bailiwick-root-v1:309cb408a3c47b8d:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+    fn why(text: &str) -> (usize, &'static str) {
+        match RootKeys::from_secret(text) {
+            Err(RootKeyError::Secret { line, why }) => (line, why),
+            _ => panic!("{text} was taken"),
+        }
+    }
+
+    #[test]
+    fn a_secret_is_taken_in_each_of_its_forms() {
+        let hex = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+        let base64 = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+        for text in
+            [LINE, hex, &hex.to_uppercase(), base64, &format!("{base64}="), &format!("\n  {base64}=\r\n")]
+        {
+            let keys = RootKeys::from_secret(text).unwrap();
+            assert_eq!(keys.current().id().as_str(), "309cb408a3c47b8d");
+            assert_eq!(*keys.to_lines(), format!("{LINE}\n"));
+        }
+        assert!(RootKeys::from_secret("-_-_AwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8").is_ok(), "base64url");
+    }
+
+    #[test]
+    fn the_first_line_seals_and_the_others_open() {
+        let (new, old) = (RootKeys::generate(), RootKeys::generate());
+        let both = RootKeys::from_secret(&format!("{}{}", *new.to_lines(), *old.to_lines())).unwrap();
+        assert_eq!(both.current().id(), new.current().id());
+        assert!(both.get(old.current().id().as_str()).is_some());
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_with_its_line() {
+        assert_eq!(why(""), (1, "it is empty"));
+        assert_eq!(why("password").0, 1);
+        assert_eq!(why(&format!("{LINE}\nAAEC")).0, 2);
+        assert_eq!(why(&LINE.replace("309c", "309d")).1, "the key does not match its id");
+        assert!(why(&LINE.replace("-v1", "-v2")).1.contains("version"));
+    }
+
+    #[test]
+    fn a_key_of_one_repeated_byte_is_refused() {
+        assert!(why(&"00".repeat(32)).1.contains("not random"));
+        assert!(why(&"ff".repeat(32)).1.contains("not random"));
+    }
+}
