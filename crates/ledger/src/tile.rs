@@ -5,6 +5,7 @@
 //! the entries under a tile of level 0. Those at the right edge of a tree are **partial**, with their width in their name.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 
@@ -222,13 +223,13 @@ impl FromStr for EntryBundle {
 pub struct TileHashes<S> {
     size: u64,
     source: S,
-    recent: RefCell<Vec<(Tile, Vec<Hash>)>>,
+    recent: RefCell<VecDeque<(Tile, Vec<Hash>)>>,
 }
 
 impl<S> TileHashes<S> {
     /// Reads the tree of `size` leaves from `source`.
     pub const fn new(size: u64, source: S) -> Self {
-        Self { size, source, recent: RefCell::new(Vec::new()) }
+        Self { size, source, recent: RefCell::new(VecDeque::new()) }
     }
 }
 
@@ -242,22 +243,24 @@ where
     fn read(&self, level: u8, index: u64) -> Result<Hash, TileReadError<E>> {
         let missing = TileReadError::MissingNode { level, index };
         let Some(tile) = Tile::of_node(level, index, self.size) else { return Err(missing) };
-        let mut recent = self.recent.borrow_mut();
-        if !recent.iter().any(|(kept, _)| *kept == tile) {
-            let bytes = (self.source)(tile).map_err(TileReadError::Source)?;
-            let hashes = tile.decode(bytes.as_ref())?;
-            if recent.len() == RECENT_TILES {
-                recent.remove(0);
-            }
-            recent.push((tile, hashes));
+        let height = level % 8;
+        let first = usize::try_from((index << height) & 0xff).unwrap_or(usize::MAX);
+        let subtree = |hashes: &[Hash]| {
+            let mut frontier = Frontier::default();
+            let end = first.checked_add(1 << height)?;
+            hashes.get(first..end)?.iter().for_each(|hash| frontier.append(*hash));
+            Some(frontier.root())
+        };
+        if let Some((_, hashes)) = self.recent.borrow().iter().find(|(kept, _)| *kept == tile) {
+            return subtree(hashes).ok_or(missing);
         }
-        let count = 1_usize << (level % 8);
-        let hashes = recent.iter().find(|(kept, _)| *kept == tile).map_or(&[][..], |(_, hashes)| hashes);
-        let first = usize::try_from((index << (level % 8)) & 0xff).unwrap_or(usize::MAX);
-        let children = first.checked_add(count).and_then(|end| hashes.get(first..end));
-        let mut subtree = Frontier::default();
-        children.ok_or(missing)?.iter().for_each(|hash| subtree.append(*hash));
-        Ok(subtree.root())
+        let bytes = (self.source)(tile).map_err(TileReadError::Source)?;
+        let hashes = tile.decode(bytes.as_ref())?;
+        let found = subtree(&hashes);
+        let mut recent = self.recent.borrow_mut();
+        recent.push_front((tile, hashes));
+        recent.truncate(RECENT_TILES);
+        found.ok_or(missing)
     }
 }
 

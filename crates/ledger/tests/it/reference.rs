@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The recursive definitions of RFC 6962 section 2.1, word for word, and the vectors published with it.
+
+use ledger::Hash;
+
+/// The leaf inputs of certificate-transparency's reference tests.
+pub(crate) const CT_ENTRIES: [&[u8]; 8] = [
+    b"",
+    b"\x00",
+    b"\x10",
+    b"\x20\x21",
+    b"\x30\x31",
+    b"\x40\x41\x42\x43",
+    b"\x50\x51\x52\x53\x54\x55\x56\x57",
+    b"\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f",
+];
+
+/// The roots over the first 0, 1, … 8 of them.
+pub(crate) const CT_ROOTS: [&str; 9] = [
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+    "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+    "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+    "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+    "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+    "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+    "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+];
+
+pub(crate) fn hash(hex: &str) -> Hash {
+    Hash::from_hex(hex).unwrap()
+}
+
+pub(crate) fn ct_leaves() -> Vec<Hash> {
+    CT_ENTRIES.iter().map(|entry| Hash::leaf(entry)).collect()
+}
+
+/// Leaves that differ from each other.
+pub(crate) fn leaves(count: u32) -> Vec<Hash> {
+    (0..count).map(|number| Hash::leaf(&number.to_be_bytes())).collect()
+}
+
+/// MTH(D)
+pub(crate) fn root(leaves: &[Hash]) -> Hash {
+    match leaves {
+        [] => hash(CT_ROOTS[0]),
+        [leaf] => *leaf,
+        _ => {
+            let (left, right) = leaves.split_at(split_point(leaves.len()));
+            Hash::node(&root(left), &root(right))
+        }
+    }
+}
+
+/// PATH(m, D)
+pub(crate) fn path(m: usize, leaves: &[Hash]) -> Vec<Hash> {
+    if leaves.len() <= 1 {
+        return Vec::new();
+    }
+    let k = split_point(leaves.len());
+    let (left, right) = leaves.split_at(k);
+    let (mut path, sibling) =
+        if m < k { (path(m, left), root(right)) } else { (path(m - k, right), root(left)) };
+    path.push(sibling);
+    path
+}
+
+/// SUBPROOF(m, D, b)
+pub(crate) fn subproof(m: usize, leaves: &[Hash], is_known: bool) -> Vec<Hash> {
+    if m == leaves.len() {
+        return if is_known { Vec::new() } else { vec![root(leaves)] };
+    }
+    let k = split_point(leaves.len());
+    let (left, right) = leaves.split_at(k);
+    let (mut proof, sibling) = if m <= k {
+        (subproof(m, left, is_known), root(right))
+    } else {
+        (subproof(m - k, right, false), root(left))
+    };
+    proof.push(sibling);
+    proof
+}
+
+fn split_point(count: usize) -> usize {
+    count.next_power_of_two() / 2
+}

@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! An attacker who owns the database, and what a verifier says of it.
+
+use ledger::{
+    Checkpoint, Finding, Frontier, Hash, HashReader, MemoryTree, Node, Record, RecordHeader, Report, Signer,
+    TreeHead, Verification, record,
+};
+
+const ORIGIN: &str = "example.com/log";
+const TENANT: [u8; 16] = [1; 16];
+
+type Row = (u64, Vec<u8>, [u8; 32]);
+
+/// A database: record rows, stored nodes, a checkpoint. All of it may be written to.
+#[derive(Clone)]
+struct Database {
+    rows: Vec<Row>,
+    /// In the order in which they became complete.
+    nodes: Vec<Node>,
+    checkpoint: String,
+}
+
+impl Database {
+    fn of(size: u64) -> Self {
+        let mut database =
+            Self { rows: (0..size).map(row).collect(), nodes: vec![], checkpoint: String::new() };
+        database.store_nodes();
+        database.checkpoint = sign(database.head(size), 7);
+        database
+    }
+
+    /// Replaces every stored node by what the rows add up to, as an attacker does who knows how.
+    fn store_nodes(&mut self) {
+        let mut frontier = Frontier::default();
+        self.nodes.clear();
+        for (_, header, payload) in &self.rows {
+            let leaf = record::leaf_hash(header, payload);
+            frontier.append_each(leaf, |node| self.nodes.extend(node.is_stored().then_some(node)));
+        }
+    }
+
+    fn head(&self, size: u64) -> TreeHead {
+        let leaves =
+            self.rows[..size as usize].iter().map(|(_, header, payload)| record::leaf_hash(header, payload));
+        leaves.collect::<MemoryTree>().head()
+    }
+
+    fn alter(&mut self, number: u64) {
+        self.rows[number as usize].2[0] ^= 1;
+    }
+
+    fn node(&mut self, level: u8, index: u64) -> &mut Node {
+        self.nodes.iter_mut().find(|node| (node.level, node.index) == (level, index)).unwrap()
+    }
+
+    /// Stores what the altered row's leaf would be.
+    fn alter_with_leaf(&mut self, number: u64) {
+        self.alter(number);
+        let (_, header, payload) = &self.rows[number as usize];
+        self.node(0, number).hash = record::leaf_hash(header, payload);
+    }
+
+    /// Takes rows out and closes the gap.
+    fn delete_and_renumber(&mut self, number: u64) {
+        self.rows.remove(number as usize);
+        (0..).zip(&mut self.rows).for_each(|(number, row)| row.0 = number);
+    }
+
+    fn verification(&self) -> Verification {
+        Verification::new(&self.checkpoint, ORIGIN, &[signer(7).verifier()]).tenant(TENANT)
+    }
+
+    /// Verifies everything, the stored tree included.
+    fn verify(&self, verification: Verification) -> Report {
+        self.run(verification, |_| true)
+    }
+
+    fn run(&self, mut verification: Verification, mut is_fed: impl FnMut(&Node) -> bool) -> Report {
+        let mut nodes = self.nodes.iter().filter(|node| is_fed(node)).peekable();
+        for (number, header, payload_hash) in &self.rows {
+            // Everything under the next record's tile goes first.
+            let tile_end = (number | 0xff).saturating_add(1);
+            while let Some(node) = nodes.next_if(|node| (node.index + 1) << node.level <= tile_end) {
+                verification.stored(*node);
+            }
+            verification.push(Record { number: *number, header, payload_hash });
+        }
+        nodes.for_each(|node| verification.stored(*node));
+        verification.finish()
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        self.verify(self.verification()).findings
+    }
+}
+
+fn row(number: u64) -> Row {
+    let mut id = [0; 16];
+    id[8..].copy_from_slice(&number.to_be_bytes());
+    let header = RecordHeader {
+        tenant: TENANT,
+        id,
+        at: 1_790_000_000_000 + number as i64,
+        actor: "acc_7F3KQ2M".into(),
+        via: String::new(),
+        action: "item.write".into(),
+        subject: format!("itm_{number}"),
+        corrects: None,
+        request: String::new(),
+    };
+    (number, header.encode().unwrap(), record::payload_hash(&number.to_be_bytes()))
+}
+
+fn signer(seed: u8) -> Signer {
+    Signer::from_seed(ORIGIN, &[seed; 32]).unwrap()
+}
+
+fn sign(head: TreeHead, seed: u8) -> String {
+    Checkpoint::new(ORIGIN, head).unwrap().sign(&signer(seed)).unwrap().to_string()
+}
+
+fn altered(number: u64) -> Finding {
+    Finding::RecordAltered { number, logged_as: None }
+}
+
+#[test]
+fn an_untouched_log_of_any_size_is_intact_with_and_without_its_tree() {
+    for size in [0, 1, 2, 255, 256, 257, 511, 512, 700] {
+        let log = Database::of(size);
+        for report in [
+            log.verify(log.verification()),
+            log.run(log.verification(), |_| false),
+            log.run(log.verification(), |node| node.level == 0),
+            log.verify(log.verification().pinned(log.head(size / 2)).pinned(log.head(size))),
+        ] {
+            assert!(report.is_intact(), "{size}: {report:?}");
+            assert_eq!((report.verified_size, report.records, report.uncovered), (size, size, 0));
+            assert_eq!(report.head, Some(log.head(size)));
+            assert_eq!(report.frontier.map(|frontier| frontier.head()), Some(log.head(size)));
+        }
+    }
+}
+
+#[test]
+fn any_altered_record_is_named() {
+    let log = Database::of(300);
+    for number in [0, 1, 77, 255, 256, 299] {
+        let mut log = log.clone();
+        log.alter(number);
+        assert_eq!(log.findings(), [altered(number)]);
+        let (_, header, _) = &mut log.rows[number as usize];
+        let last_of_subject = header.len() - 5;
+        header[last_of_subject] ^= 1;
+        assert_eq!(log.findings(), [altered(number)]);
+    }
+}
+
+#[test]
+fn several_altered_records_are_all_named_and_the_rest_is_not() {
+    let mut log = Database::of(700);
+    [3, 4, 300, 699].into_iter().for_each(|number| log.alter(number));
+    assert_eq!(log.findings(), [3, 4, 300, 699].map(altered));
+    assert_eq!(log.verify(log.verification()).verified_size, 700);
+}
+
+#[test]
+fn any_deleted_record_is_named() {
+    let log = Database::of(600);
+    for (first, last) in [(0, 0), (5, 9), (250, 260), (256, 511), (255, 255), (590, 599), (0, 599)] {
+        let mut log = log.clone();
+        log.rows.drain(first as usize..=last as usize);
+        assert_eq!(log.findings(), [Finding::RecordsMissing { first, last }]);
+    }
+}
+
+#[test]
+fn deleting_and_renumbering_is_seen_through() {
+    let mut log = Database::of(300);
+    log.delete_and_renumber(290);
+    let mut expected: Vec<Finding> = vec![Finding::RecordsMissing { first: 299, last: 299 }];
+    expected.extend((290..299).map(|number| Finding::RecordAltered { number, logged_as: Some(number + 1) }));
+    assert_eq!(log.findings(), expected);
+}
+
+#[test]
+fn inserting_and_renumbering_is_seen_through() {
+    let mut log = Database::of(300);
+    log.rows.insert(296, row(9_999));
+    (0..).zip(&mut log.rows).for_each(|(number, row)| row.0 = number);
+    let report = log.verify(log.verification());
+    let mut expected = vec![altered(296)];
+    expected.extend((297..300).map(|number| Finding::RecordAltered { number, logged_as: Some(number - 1) }));
+    assert_eq!(report.findings, expected);
+    assert_eq!(report.uncovered, 1);
+}
+
+#[test]
+fn a_record_altered_with_its_leaf_is_found_to_its_tile() {
+    for number in [0, 300, 511] {
+        let mut log = Database::of(700);
+        log.alter_with_leaf(number);
+        let first = number / 256 * 256;
+        assert_eq!(log.findings(), [Finding::RootMismatch { first, last: first + 255 }]);
+    }
+}
+
+#[test]
+fn beside_a_doubtful_tile_records_are_still_named() {
+    let mut log = Database::of(900);
+    log.alter(2);
+    log.alter_with_leaf(300);
+    log.alter(301);
+    log.alter(600);
+    log.alter(800);
+    let mismatch = Finding::RootMismatch { first: 256, last: 511 };
+    let disputed = Finding::Disputed { number: 301 };
+    assert_eq!(log.findings(), [altered(2), disputed, altered(600), altered(800), mismatch]);
+}
+
+#[test]
+fn a_record_altered_with_every_hash_above_it_is_found_between_pinned_heads() {
+    let honest = Database::of(700);
+    let mut log = honest.clone();
+    log.alter(333);
+    log.store_nodes();
+    assert_eq!(log.findings(), [Finding::RootMismatch { first: 0, last: 699 }]);
+
+    let pinned = [50, 300, 340, 600].map(|size| honest.head(size));
+    let verification = pinned.into_iter().fold(log.verification(), Verification::pinned);
+    let report = log.verify(verification);
+    assert_eq!(report.findings, [Finding::RootMismatch { first: 300, last: 339 }]);
+    assert_eq!(report.verified_size, 300);
+    assert_eq!(report.frontier, None);
+}
+
+#[test]
+fn altered_hashes_over_intact_records_are_named_as_such() {
+    let mut log = Database::of(700);
+    log.node(0, 5).hash = Hash::EMPTY;
+    log.node(0, 690).hash = Hash::EMPTY;
+    assert_eq!(log.findings(), [5, 690].map(|number| Finding::LeafAltered { number }));
+
+    let mut log = Database::of(700);
+    log.node(8, 1).hash = Hash::EMPTY;
+    assert_eq!(log.findings(), [Finding::NodeAltered { level: 8, index: 1 }]);
+
+    let mut log = Database::of(700);
+    log.node(8, 0).hash = Hash::EMPTY;
+    log.node(0, 600).hash = Hash::EMPTY;
+    let node = Finding::NodeAltered { level: 8, index: 0 };
+    assert_eq!(log.findings(), [Finding::LeafAltered { number: 600 }, node]);
+}
+
+#[test]
+fn a_deleted_leaf_hash_is_named_and_its_record_verified_all_the_same() {
+    let mut log = Database::of(700);
+    log.nodes.retain(|node| (node.level, node.index) != (0, 400));
+    let report = log.verify(log.verification());
+    assert_eq!(report.findings, [Finding::LeafMissing { number: 400 }]);
+    assert_eq!(report.verified_size, 700);
+}
+
+#[test]
+fn without_record_and_hash_the_rest_cannot_be_proven() {
+    let honest = Database::of(700);
+    let mut log = honest.clone();
+    log.rows.remove(400);
+    log.nodes.retain(|node| (node.level, node.index) != (0, 400));
+    log.alter(650);
+    let report = log.verify(log.verification().pinned(honest.head(300)));
+    let missing = Finding::RecordsMissing { first: 400, last: 400 };
+    let unproven = Finding::Unproven { first: 300, last: 699 };
+    assert_eq!(report.findings, [missing, unproven, Finding::Disputed { number: 651 }]);
+}
+
+#[test]
+fn without_the_tree_only_the_range_is_known() {
+    let honest = Database::of(700);
+    let mut log = honest.clone();
+    log.alter(333);
+    let report = log.run(log.verification().pinned(honest.head(330)), |_| false);
+    assert_eq!(report.findings, [Finding::RootMismatch { first: 330, last: 699 }]);
+}
+
+#[test]
+fn a_forged_checkpoint_proves_nothing() {
+    let mut log = Database::of(300);
+    let honest = log.clone();
+    log.alter(7);
+    log.store_nodes();
+    log.checkpoint = sign(log.head(300), 66);
+    let report = log.verify(log.verification());
+    assert_eq!(report.findings, [Finding::SignatureInvalid(ledger::SignatureError::Unsigned)]);
+    assert_eq!((report.head, report.verified_size), (None, 0));
+
+    let report = log.verify(log.verification().pinned(honest.head(200)));
+    assert_eq!(report.findings[1..], [Finding::RootMismatch { first: 0, last: 199 }]);
+
+    log.checkpoint = honest.checkpoint.replacen("\n300\n", "\n299\n", 1);
+    let invalid = Finding::SignatureInvalid(ledger::SignatureError::Invalid(ORIGIN.into()));
+    assert_eq!(log.findings(), [invalid]);
+
+    log.checkpoint =
+        Checkpoint::new("example.com/other", honest.head(300)).unwrap().sign(&signer(7)).unwrap().to_string();
+    assert!(matches!(log.findings()[..], [Finding::CheckpointInvalid(_)]));
+}
+
+#[test]
+fn disputes_that_no_head_decides_are_left_open() {
+    let mut log = Database::of(300);
+    log.alter(7);
+    log.checkpoint = String::new();
+    let findings = log.findings();
+    assert!(matches!(findings[..], [Finding::CheckpointInvalid(_), Finding::Disputed { number: 7 }]));
+}
+
+#[test]
+fn a_log_set_back_to_an_older_state_is_noticed_with_a_pinned_head() {
+    let honest = Database::of(300);
+    let mut log = Database::of(200);
+    assert!(log.verify(log.verification()).is_intact());
+    let report = log.verify(log.verification().pinned(honest.head(300)));
+    let rolled_back = Finding::RolledBack { pinned: 300, size: 200 };
+    let missing = Finding::RecordsMissing { first: 200, last: 299 };
+    let unproven = Finding::Unproven { first: 200, last: 299 };
+    assert_eq!(report.findings, [rolled_back.clone(), missing, unproven]);
+
+    // The old checkpoint over all records: nothing is missing, and still it is a step back.
+    log = honest.clone();
+    log.checkpoint = sign(honest.head(200), 7);
+    assert_eq!(log.verify(log.verification()).uncovered, 100);
+    assert_eq!(log.verify(log.verification().pinned(honest.head(300))).findings, [rolled_back]);
+}
+
+#[test]
+fn history_rewritten_with_the_logs_own_key_is_noticed_with_a_pinned_head() {
+    let honest = Database::of(300);
+    let mut log = honest.clone();
+    log.alter(100);
+    log.store_nodes();
+    log.checkpoint = sign(log.head(300), 7);
+    assert!(log.verify(log.verification()).is_intact());
+    let pinned = [100, 200, 300].map(|size| honest.head(size));
+    let report = log.verify(pinned.into_iter().fold(log.verification(), Verification::pinned));
+    assert_eq!(report.findings, [200, 300].map(|size| Finding::HistoryRewritten { size }));
+}
+
+#[test]
+fn records_out_of_order_or_twice_are_named() {
+    let mut log = Database::of(10);
+    log.rows.insert(5, row(2));
+    assert_eq!(log.findings(), [Finding::OutOfOrder { number: 2, expected: 5 }]);
+    let mut log = Database::of(10);
+    log.rows.push((u64::MAX, vec![], [0; 32]));
+    assert!(matches!(
+        log.findings()[..],
+        [Finding::HeaderInvalid { .. }, Finding::OutOfOrder { number: u64::MAX, expected: 10 }]
+    ));
+    let mut log = Database::of(10);
+    log.rows.swap(3, 4);
+    let missing = Finding::RecordsMissing { first: 3, last: 3 };
+    assert_eq!(log.findings(), [missing, Finding::OutOfOrder { number: 3, expected: 5 }]);
+}
+
+#[test]
+fn unreadable_and_foreign_headers_are_named_even_when_logged_so() {
+    let mut log = Database::of(10);
+    log.rows[3].1 = b"nonsense".to_vec();
+    let mut foreign = RecordHeader::decode(&log.rows[4].1).unwrap();
+    foreign.tenant = [2; 16];
+    log.rows[4].1 = foreign.encode().unwrap();
+    log.store_nodes();
+    log.checkpoint = sign(log.head(10), 7);
+    let unreadable = Finding::HeaderInvalid { number: 3, error: record::HeaderError::Version(b'n') };
+    assert_eq!(log.findings(), [unreadable, Finding::TenantMismatch { number: 4, tenant: [2; 16] }]);
+}
+
+#[test]
+fn a_verification_resumes_where_the_last_one_ended() {
+    for (seen, now) in [(1, 2), (100, 700), (255, 257), (256, 600), (300, 301), (300, 300)] {
+        let mut log = Database::of(now);
+        let frontier = {
+            let log = Database::of(seen);
+            log.verify(log.verification()).frontier.unwrap()
+        };
+        log.rows.drain(..seen as usize);
+        log.nodes.retain(|node| (node.index + 1) << node.level > seen);
+        let resumed = |log: &Database| log.verify(log.verification().resume(frontier.clone()));
+        let report = resumed(&log);
+        assert!(report.is_intact(), "{seen} to {now}: {report:?}");
+        assert_eq!((report.verified_size, report.records), (now, now - seen));
+        assert_eq!(report.frontier.unwrap().head(), Database::of(now).head(now));
+        if now > seen {
+            log.rows[0].2[0] ^= 1;
+            assert_eq!(resumed(&log).findings, [altered(seen)]);
+        }
+    }
+}
+
+#[test]
+fn findings_are_counted_when_there_are_too_many_to_list() {
+    let mut log = Database::of(2_000);
+    (0..2_000).for_each(|number| log.alter(number));
+    let report = log.verify(log.verification());
+    assert_eq!((report.findings.len(), report.unlisted), (1_000, 1_000));
+    assert!(!report.is_intact());
+}
+
+#[test]
+fn records_after_the_checkpoint_are_counted_as_uncovered() {
+    let mut log = Database::of(20);
+    log.checkpoint = sign(log.head(15), 7);
+    let report = log.verify(log.verification());
+    assert!(report.is_intact());
+    assert_eq!((report.verified_size, report.uncovered), (15, 5));
+    assert_eq!(report.frontier.map(|frontier| frontier.size()), Some(15));
+}
+
+#[test]
+fn the_reader_of_a_memory_tree_feeds_a_verification() {
+    let log = Database::of(20);
+    let tree: MemoryTree =
+        log.rows.iter().map(|(_, header, payload)| record::leaf_hash(header, payload)).collect();
+    let mut verification = log.verification();
+    for (number, header, payload_hash) in &log.rows {
+        verification.stored(Node { level: 0, index: *number, hash: tree.read(0, *number).unwrap() });
+        verification.push(Record { number: *number, header, payload_hash });
+    }
+    assert!(verification.finish().is_intact());
+}
