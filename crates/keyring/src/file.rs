@@ -57,7 +57,8 @@ pub fn chunks(plaintext_len: u64) -> Result<u64, FileError> {
 /// # Errors
 /// [`FileError::TooLong`].
 pub fn sealed_len(plaintext_len: u64) -> Result<u64, FileError> {
-    Ok(HEADER_LEN as u64 + plaintext_len + chunks(plaintext_len)? * CHUNK_OVERHEAD)
+    let chunks = chunks(plaintext_len)?;
+    Ok(HEADER_LEN as u64 + plaintext_len + chunks * CHUNK_OVERHEAD)
 }
 
 /// How long the file within a sealed file is.

@@ -103,7 +103,7 @@ impl Registration {
         params: KdfParams,
         rng: &mut impl CryptoRng,
     ) -> Result<RegistrationFinished, PasswordError> {
-        let response = RegistrationResponse::deserialize(response)?;
+        let response = RegistrationResponse::deserialize(exactly(response, 64)?)?;
         let ksf = SlowHash(params);
         let parameters = ClientRegistrationFinishParameters::new(Identifiers::default(), Some(&ksf));
         let finished = self.state.finish(&mut ForOpaque(rng), &self.password.0, response, parameters)?;
@@ -157,7 +157,7 @@ impl Login {
         params: KdfParams,
         rng: &mut impl CryptoRng,
     ) -> Result<LoginFinished, PasswordError> {
-        let response = CredentialResponse::deserialize(response)?;
+        let response = CredentialResponse::deserialize(exactly(response, 320)?)?;
         let ksf = SlowHash(params);
         let parameters = ClientLoginFinishParameters::new(Some(CONTEXT), Identifiers::default(), Some(&ksf));
         let finished = self.state.finish(&mut ForOpaque(rng), &self.password.0, response, parameters)?;
@@ -216,7 +216,8 @@ impl From<ProtocolError> for PasswordError {
             ProtocolError::InvalidLoginError => PasswordError::WrongPassword,
             ProtocolError::SerializationError
             | ProtocolError::SizeError { .. }
-            | ProtocolError::ReflectedValueError => PasswordError::Malformed,
+            | ProtocolError::ReflectedValueError
+            | ProtocolError::LibraryError(InternalError::OprfError(_)) => PasswordError::Malformed,
             ProtocolError::LibraryError(InternalError::KsfError) => PasswordError::Hash,
             ProtocolError::LibraryError(_) => PasswordError::Protocol,
             ProtocolError::Custom(never) => match never {},
@@ -247,6 +248,11 @@ impl opaque_ke::ksf::Ksf for SlowHash {
         self.0.hash(&input, &[0; 16], &mut output).map_err(|_| InternalError::KsfError)?;
         Ok(output)
     }
+}
+
+/// A message of the one length that it has: `opaque-ke` overlooks what follows some.
+fn exactly(message: &[u8], length: usize) -> Result<&[u8], ProtocolError> {
+    if message.len() == length { Ok(message) } else { Err(ProtocolError::SerializationError) }
 }
 
 /// OPAQUE's session key, shortened to the key that both sides use.

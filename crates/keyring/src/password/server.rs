@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use opaque_ke::errors::ProtocolError;
+use opaque_ke::errors::{InternalError, ProtocolError};
 use opaque_ke::{
     CredentialFinalization, CredentialRequest, Identifiers, RegistrationRequest, RegistrationUpload,
     ServerLogin, ServerLoginParameters, ServerRegistration,
@@ -15,7 +15,7 @@ use opaque_ke::{
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::{CONTEXT, SessionKey, Suite};
+use super::{CONTEXT, SessionKey, Suite, exactly};
 use crate::random::ForOpaque;
 use crate::secret::REDACTED;
 
@@ -41,7 +41,7 @@ impl ServerSetup {
     /// # Errors
     /// [`ServerError::UnknownVersion`] or [`ServerError::Malformed`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ServerError> {
-        Ok(Self(opaque_ke::ServerSetup::deserialize(unversioned(bytes)?)?))
+        Ok(Self(opaque_ke::ServerSetup::deserialize(exactly(unversioned(bytes)?, 128)?)?))
     }
 
     /// Answers a client that registers a password.
@@ -53,7 +53,7 @@ impl ServerSetup {
         request: &[u8],
         credential_identifier: &[u8],
     ) -> Result<Vec<u8>, ServerError> {
-        let request = RegistrationRequest::deserialize(request)?;
+        let request = RegistrationRequest::deserialize(exactly(request, 32)?)?;
         let started = ServerRegistration::<Suite>::start(&self.0, request, credential_identifier)?;
         Ok(started.message.serialize().to_vec())
     }
@@ -76,7 +76,7 @@ impl ServerSetup {
             &mut ForOpaque(rng),
             &self.0,
             record.map(|record| record.0.clone()),
-            CredentialRequest::deserialize(request)?,
+            CredentialRequest::deserialize(exactly(request, 96)?)?,
             credential_identifier,
             parameters(),
         )?;
@@ -100,7 +100,7 @@ impl RegistrationRecord {
     /// # Errors
     /// [`ServerError::Malformed`] when it is not one.
     pub fn from_upload(upload: &[u8]) -> Result<Self, ServerError> {
-        Ok(Self(ServerRegistration::finish(RegistrationUpload::deserialize(upload)?)))
+        Ok(Self(ServerRegistration::finish(RegistrationUpload::deserialize(exactly(upload, 192)?)?)))
     }
 
     /// The bytes to seal and store; they start with a version byte.
@@ -113,7 +113,7 @@ impl RegistrationRecord {
     /// # Errors
     /// [`ServerError::UnknownVersion`] or [`ServerError::Malformed`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ServerError> {
-        Ok(Self(ServerRegistration::deserialize(unversioned(bytes)?)?))
+        Ok(Self(ServerRegistration::deserialize(exactly(unversioned(bytes)?, 192)?)?))
     }
 }
 
@@ -137,7 +137,7 @@ impl ServerLoginState {
     /// # Errors
     /// [`ServerError::UnknownVersion`] or [`ServerError::Malformed`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ServerError> {
-        Ok(Self(ServerLogin::deserialize(unversioned(bytes)?)?))
+        Ok(Self(ServerLogin::deserialize(exactly(unversioned(bytes)?, 128)?)?))
     }
 
     /// Checks the client's proof.
@@ -145,7 +145,8 @@ impl ServerLoginState {
     /// # Errors
     /// [`ServerError::WrongPassword`] when the proof does not hold, [`ServerError::Malformed`] when it is not one.
     pub fn finish(self, finalization: &[u8]) -> Result<SessionKey, ServerError> {
-        let finished = self.0.finish(CredentialFinalization::deserialize(finalization)?, parameters())?;
+        let finished =
+            self.0.finish(CredentialFinalization::deserialize(exactly(finalization, 64)?)?, parameters())?;
         Ok(super::session_key(&Zeroizing::new(finished.session_key.into())))
     }
 }
@@ -179,7 +180,8 @@ impl From<ProtocolError> for ServerError {
             ProtocolError::InvalidLoginError => ServerError::WrongPassword,
             ProtocolError::SerializationError
             | ProtocolError::SizeError { .. }
-            | ProtocolError::ReflectedValueError => ServerError::Malformed,
+            | ProtocolError::ReflectedValueError
+            | ProtocolError::LibraryError(InternalError::OprfError(_)) => ServerError::Malformed,
             ProtocolError::LibraryError(_) => ServerError::Protocol,
             ProtocolError::Custom(never) => match never {},
         }

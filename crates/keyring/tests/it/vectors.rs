@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Known answers: every construction gives, byte for byte, what is in `tests/vectors/`.
+//!
+//! The files say what goes in and what comes out, in hexadecimal; randomness is [`Replay`] over the given name. They
+//! change only with a new version of a format:
+//! `cargo test -p bailiwick-keyring --test it -- --ignored regenerate`.
+
+use std::path::PathBuf;
+
+use data_encoding::HEXLOWER as HEX;
+use keyring::file::FileSealer;
+use keyring::password::server::{RegistrationRecord, ServerSetup};
+use keyring::password::{Login, Registration};
+use keyring::sealed::{Context, SealingKey};
+use keyring::*;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::places::*;
+use crate::replay::Replay;
+
+#[test]
+fn every_construction_gives_its_known_answer() {
+    for (name, value) in vectors() {
+        let file = std::fs::read_to_string(path(name)).unwrap();
+        let known: Value = serde_json::from_str(&file).unwrap();
+        assert_eq!(value, known, "{name}");
+    }
+}
+
+#[test]
+#[ignore = "writes the files that the other test reads"]
+fn regenerate() {
+    for (name, value) in vectors() {
+        std::fs::write(path(name), format!("{value:#}\n")).unwrap();
+    }
+}
+
+fn vectors() -> Vec<(&'static str, Value)> {
+    vec![
+        ("sealed", sealed()),
+        ("email", email()),
+        ("password", password()),
+        ("method", method()),
+        ("master-key", master_key()),
+        ("identity", identity()),
+        ("collection", collection()),
+        ("grant", grant()),
+        ("file", file()),
+        ("codes", codes()),
+        ("split-key", split_key()),
+    ]
+}
+
+fn sealed() -> Value {
+    let key = SealingKey::from_bytes([0x11; 32]);
+    let tenant = TenantId::from([0x7e; 16]);
+    let places = [
+        (
+            "an account's",
+            Context::new("test", ALICE),
+            json!({"purpose": "test", "account": hex(ALICE.as_bytes()), "version": 0}),
+        ),
+        (
+            "a tenant's, with object and version",
+            Context::new("test", tenant).object(b"one").object(b"two").version(7),
+            json!({"purpose": "test", "tenant": hex(tenant.as_bytes()), "objects": [hex(b"one"), hex(b"two")], "version": 7}),
+        ),
+    ];
+    let cases: Vec<_> = places
+        .into_iter()
+        .map(|(name, context, place)| {
+            let sealed = key.seal(b"content", &context, &mut Replay::of("sealed"));
+            assert_eq!(key.open(&sealed, &context).unwrap().as_slice(), b"content");
+            json!({"name": name, "context": place, "sealed": hex(sealed.as_bytes())})
+        })
+        .collect();
+    json!({
+        "construction": "version 1, suite 1: HKDF-SHA256 and ChaCha20-Poly1305",
+        "key": hex(key.expose()), "plaintext": hex(b"content"), "randomness": "sealed", "cases": cases,
+    })
+}
+
+fn email() -> Value {
+    let email = Email::parse(" Alice@Example.COM ").unwrap();
+    let salt = EmailSalt::from_bytes([0x5a; 16]);
+    let key = EmailKey::derive(&email, &salt).unwrap();
+    let sealed = key.seal(&email, &ALICE, &mut Replay::of("email"));
+    assert_eq!(key.open(&sealed, &ALICE).unwrap(), email);
+    let pepper = Pepper::from_bytes([0x9e; 32]);
+    json!({
+        "construction": "SHA-256 of the normalised address; Argon2id (19 MiB, 2 passes, 1 lane); HMAC-SHA256",
+        "typed": " Alice@Example.COM ", "normalised": email.as_str(), "hash": hex(email.hash().as_bytes()),
+        "salt": hex(salt.as_bytes()), "key": hex(key.expose()),
+        "account": hex(ALICE.as_bytes()), "randomness": "email", "sealed": hex(sealed.as_bytes()),
+        "pepper": hex(pepper.expose()), "blind_index": hex(pepper.blind_index(&email.hash()).as_bytes()),
+        "salt_of_unknown": hex(pepper.salt_of_unknown(&email.hash()).as_bytes()),
+        "lookup": hex(&[0x10; 32]), "lookup_index": hex(&pepper.lookup_index(&Lookup::from_bytes([0x10; 32]))),
+    })
+}
+
+fn password() -> Value {
+    let rng = &mut Replay::of("password");
+    let setup = ServerSetup::generate(rng);
+    let password = Password::new("correct horse battery staple").unwrap();
+    let credential = b"credential";
+
+    let (registration, request) = Registration::start(&password, rng).unwrap();
+    let response = setup.registration_response(&request, credential).unwrap();
+    let registered = registration.finish(&response, KdfParams::FLOOR, rng).unwrap();
+    let record = RegistrationRecord::from_upload(&registered.upload).unwrap();
+
+    let (login, login_request) = Login::start(&password, rng).unwrap();
+    let (state, login_response) = setup.login_start(Some(&record), credential, &login_request, rng).unwrap();
+    let stored_state = state.to_bytes();
+    let finished = login.finish(&login_response, KdfParams::FLOOR, rng).unwrap();
+    assert_eq!(state.finish(&finished.finalization).unwrap(), finished.session_key);
+    assert_eq!(finished.secret.lookup(), registered.secret.lookup());
+    json!({
+        "construction": "OPAQUE (RFC 9807), ristretto255, 3DH with SHA-512, Argon2id (19 MiB, 2 passes, 1 lane)",
+        "password": "correct horse battery staple", "credential_identifier": hex(credential),
+        "randomness": "password", "server_setup": hex(&setup.to_bytes()),
+        "registration_request": hex(&request), "registration_response": hex(&response),
+        "registration_upload": hex(&registered.upload), "record": hex(&record.to_bytes()),
+        "login_request": hex(&login_request), "login_response": hex(&login_response),
+        "server_state": hex(&stored_state), "finalization": hex(&finished.finalization),
+        "session_key": hex(finished.session_key.expose()), "lookup": hex(finished.secret.lookup().expose()),
+        "public_key_sha256": hash(&finished.secret.key_pair().public_key().to_bytes()),
+    })
+}
+
+fn method() -> Value {
+    let secret = MethodSecret::from_bytes(&[0x3a; 32]).unwrap();
+    let public = secret.key_pair().public_key();
+    let master = MasterKey::from_bytes([0x77; 32]);
+    let tags: serde_json::Map<_, _> =
+        [MethodKind::Password, MethodKind::Passkey, MethodKind::RecoveryKey, MethodKind::ApiKey]
+            .into_iter()
+            .map(|kind| {
+                let tag = master.authenticate_method(&ALICE, &METHOD, kind, &public);
+                master.verify_method(&ALICE, &METHOD, kind, &public, &tag).unwrap();
+                (kind.as_str().to_owned(), hex(tag.as_bytes()).into())
+            })
+            .collect();
+    json!({
+        "construction": "HKDF-SHA256; X-Wing from the unlocking half; HMAC-SHA256 tags",
+        "secret": hex(&[0x3a; 32]), "lookup": hex(secret.lookup().expose()), "public_key": hex(&public.to_bytes()),
+        "master_key": hex(master.expose()), "account": hex(ALICE.as_bytes()), "method": hex(METHOD.as_bytes()),
+        "tags": tags,
+    })
+}
+
+fn master_key() -> Value {
+    let keys = MethodSecret::from_bytes(&[0x3a; 32]).unwrap().key_pair();
+    let master = MasterKey::from_bytes([0x77; 32]);
+    let sealed = master.seal_to(&keys.public_key(), &MASTER_KEY, &mut Replay::of("master-key"));
+    assert_eq!(sealed.open(&keys, &MASTER_KEY).unwrap(), master);
+    json!({
+        "construction": "HPKE (RFC 9180) base mode: X-Wing, HKDF-SHA256, ChaCha20-Poly1305",
+        "method_secret": hex(&[0x3a; 32]), "master_key": hex(master.expose()),
+        "account": hex(ALICE.as_bytes()), "method": hex(METHOD.as_bytes()), "key_version": 1,
+        "randomness": "master-key", "sealed": hex(sealed.as_bytes()),
+        "account_key": hex(master.account_key().expose()),
+    })
+}
+
+fn identity() -> Value {
+    let account = AccountKey::from_bytes([0xac; 32]);
+    let (first, second) = (account.identity_keys(1), account.identity_keys(2));
+    let rotation = IdentityRotation::sign(&ALICE, 2, &first, &second);
+    rotation.verify(&ALICE, &first.public()).unwrap();
+    json!({
+        "construction": "HKDF-SHA256 to X-Wing and Ed25519; SHA-256 fingerprint; Ed25519 rotation",
+        "account": hex(ALICE.as_bytes()), "account_key": hex(account.expose()),
+        "public_keys_1": hex(&first.public().to_bytes()), "public_keys_2": hex(&second.public().to_bytes()),
+        "fingerprint_1": first.public().fingerprint(&ALICE).to_string(),
+        "rotation_to_2": hex(&rotation.to_bytes()),
+    })
+}
+
+fn collection() -> Value {
+    let account = AccountKey::from_bytes([0xac; 32]);
+    let key = CollectionKey::from_bytes([0xc1; 32]);
+    let rng = &mut Replay::of("collection");
+    let sealed_key = key.seal(&account, &COLLECTION_KEY, rng);
+    assert_eq!(CollectionKey::open(&account, &sealed_key, &COLLECTION_KEY).unwrap(), key);
+    let content = key.item_key(&ITEM).seal(b"content", &CONTENT, rng);
+    assert_eq!(key.item_key(&ITEM).open(&content, &CONTENT).unwrap().as_slice(), b"content");
+    json!({
+        "construction": "sealed values under keys by HKDF-SHA256; names by HMAC-SHA256",
+        "account": hex(ALICE.as_bytes()), "account_key": hex(account.expose()), "collection": hex(COLLECTION.as_bytes()),
+        "collection_key": hex(key.expose()), "key_version": 1, "randomness": "collection",
+        "sealed_collection_key": hex(sealed_key.as_bytes()),
+        "item": hex(ITEM.as_bytes()), "item_version": 1, "content": hex(b"content"), "sealed_content": hex(content.as_bytes()),
+        "name": "notes/today.md", "item_id_for_name": hex(key.item_id_for_name("notes/today.md").as_bytes()),
+    })
+}
+
+fn grant() -> Value {
+    let (alice, bob) = (
+        AccountKey::from_bytes([0xac; 32]).identity_keys(1),
+        AccountKey::from_bytes([0xbc; 32]).identity_keys(1),
+    );
+    let key = CollectionKey::from_bytes([0xc1; 32]);
+    let grant = Grant::issue(&key, &alice, &bob.public(), &SHARED, &mut Replay::of("grant"));
+    assert_eq!(grant.open(&bob, &alice.public(), &SHARED).unwrap(), key);
+    json!({
+        "construction": "HPKE as for the master key, signed with Ed25519",
+        "sharer": hex(ALICE.as_bytes()), "sharer_account_key": hex(&[0xac; 32]),
+        "recipient": hex(BOB.as_bytes()), "recipient_account_key": hex(&[0xbc; 32]), "identity_version": 1,
+        "collection": hex(COLLECTION.as_bytes()), "collection_key": hex(key.expose()), "key_version": 1,
+        "randomness": "grant", "grant": hex(&grant.to_bytes()),
+    })
+}
+
+fn file() -> Value {
+    let item = CollectionKey::from_bytes([0xc1; 32]).item_key(&ITEM);
+    let chunk = keyring::file::CHUNK;
+    let cases: Vec<_> = [0, 1, chunk, chunk + 3]
+        .into_iter()
+        .map(|length| {
+            let rng = &mut Replay::of("file");
+            let plaintext: Vec<u8> = (0..length).map(|place| (place % 251) as u8).collect();
+            let sealer = FileSealer::new(&item, &FILE, length, rng).unwrap();
+            let mut sealed = sealer.header().to_vec();
+            for (index, chunk) in plaintext.chunks(chunk as usize).enumerate() {
+                sealed.extend(sealer.seal_chunk(index as u64, chunk, rng).unwrap());
+            }
+            if length == 0 {
+                sealed.extend(sealer.seal_chunk(0, &[], rng).unwrap());
+            }
+            json!({
+                "length": length, "header": hex(sealer.header()), "sealed_length": sealer.sealed_len(),
+                "sealed_sha256": hash(&sealed), "last_bytes": hex(&sealed[sealed.len() - 35..]),
+            })
+        })
+        .collect();
+    json!({
+        "construction": "version 1, suite 3: STREAM over XChaCha20-Poly1305, 256 KiB chunks",
+        "collection_key": hex(&[0xc1; 32]), "item": hex(ITEM.as_bytes()), "file": hex(FILE.as_bytes()),
+        "plaintext": "byte i is i mod 251", "randomness": "file", "cases": cases,
+    })
+}
+
+fn codes() -> Value {
+    let codes: Vec<_> = BackupCode::generate_all(&mut Replay::of("codes"))
+        .iter()
+        .map(|code| json!({"code": *code.to_text(), "lookup": hex(code.lookup(&ALICE).expose())}))
+        .collect();
+    let numbers: Vec<_> = {
+        let rng = &mut Replay::of("numbers");
+        (0..5).map(|_| AccountNumber::generate(rng).to_string()).collect()
+    };
+    json!({
+        "construction": "Crockford's base 32; HKDF-SHA256",
+        "account": hex(ALICE.as_bytes()), "randomness": "codes", "backup_codes": codes,
+        "number_randomness": "numbers", "account_numbers": numbers,
+    })
+}
+
+fn split_key() -> Value {
+    let (local, server) = (LocalHalf::from_bytes([0x10; 32]), ServerHalf::from_bytes([0x5e; 32]));
+    let split = SplitKey::join(&local, &server, &ALICE, &DEVICE);
+    let sealed = split.seal(&[0x77; 32], &mut Replay::of("split-key"));
+    assert_eq!(split.open(&sealed).unwrap().as_slice(), [0x77; 32]);
+    json!({
+        "construction": "HKDF-SHA256 of both halves; a sealed value",
+        "local_half": hex(local.expose()), "server_half": hex(server.expose()),
+        "account": hex(ALICE.as_bytes()), "device": hex(DEVICE.as_bytes()),
+        "device_secret": hex(&[0x77; 32]), "randomness": "split-key", "sealed": hex(sealed.as_bytes()),
+    })
+}
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(format!("{name}.json"))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    HEX.encode(bytes)
+}
+
+fn hash(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
