@@ -133,8 +133,6 @@ pub struct ServerHalf {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PasswordChangeStart {
-    /// SHA-256 of the normalised email.
-    pub email_hash: Bytes<32>,
     /// OPAQUE's registration request for the new password.
     pub opaque_request: Bytes<256>,
 }
@@ -172,6 +170,8 @@ pub struct PasswordChangeFinish {
     pub method_tag: Bytes<64>,
     /// The version of the master key that was sealed.
     pub master_key_version: u32,
+    /// The email key, for this request only: the change is told by mail.
+    pub email_key: Bytes<32>,
 }
 
 /// `PUT /api/v1/account/backup-codes`, with a fresh proof: ten new ones; the old ones end.
@@ -181,6 +181,8 @@ pub struct PasswordChangeFinish {
 pub struct BackupCodes {
     /// What the server may see of each.
     pub backup_codes: Vec<Bytes<32>>,
+    /// The email key, for this request only: the change is told by mail.
+    pub email_key: Bytes<32>,
 }
 
 /// The answer to `POST /api/v1/account/totp/start`, with a fresh proof.
@@ -204,6 +206,8 @@ pub struct TotpFinish {
     pub state: String,
     /// A code of the new secret.
     pub code: Secret,
+    /// The email key, for this request only: the change is told by mail.
+    pub email_key: Bytes<32>,
 }
 
 /// `POST /api/v1/account/master-key`, with a fresh proof: everything that stands on the master key, in one go.
@@ -218,10 +222,10 @@ pub struct MasterKeyRotation {
     pub methods: Vec<RotatedMethod>,
     /// Every collection's key under the new account key.
     pub collections: Vec<RotatedCollection>,
-    /// The new public identity keys.
-    pub identity: Bytes<4096>,
-    /// The new identity keys, signed by the old.
+    /// The new public identity keys, signed by the old ones.
     pub identity_rotation: Bytes<8192>,
+    /// The email key, for this request only: the change is told by mail.
+    pub email_key: Bytes<32>,
 }
 
 /// A method in a [`MasterKeyRotation`].
@@ -245,9 +249,18 @@ pub struct RotatedCollection {
     /// The collection.
     pub id: CollectionId,
     /// The version of its sealed key that is replaced.
-    pub from_key_version: u32,
+    pub from_key_version: u64,
     /// Its key under the new account key.
     pub sealed_key: Bytes<1024>,
+}
+
+/// `POST /api/v1/account/delete`, with a fresh proof. What the account stored is gone for good; the records stay.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AccountDeletion {
+    /// The email key, for this request only: the change is told by mail.
+    pub email_key: Bytes<32>,
 }
 
 /// The answer to `POST /api/v1/tokens`.
@@ -260,14 +273,4 @@ pub struct AccessToken {
     pub token_type: String,
     /// Seconds until it expires.
     pub expires_in: u32,
-}
-
-/// `POST /api/v1/tokens`
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct AccessTokenRequest {
-    /// Whom the token is for; the server itself when absent. At most 256 characters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub audience: Option<String>,
 }

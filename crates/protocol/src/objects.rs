@@ -27,8 +27,11 @@ pub struct NewCollection {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Collections {
-    /// The live collections.
+    /// The live collections, by their ids.
     pub collections: Vec<Collection>,
+    /// What to pass as `after` for more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<CollectionId>,
 }
 
 /// A collection.
@@ -42,7 +45,7 @@ pub struct Collection {
     /// Its key, sealed under the account key.
     pub sealed_key: Bytes<1024>,
     /// Counts up each time its key is sealed anew.
-    pub key_version: u32,
+    pub key_version: u64,
     /// Its description, sealed.
     pub sealed_meta: Bytes<16384>,
     /// The number of its last change.
@@ -93,9 +96,6 @@ pub struct PutItem {
     /// The finished upload that becomes the item's file; absent for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload: Option<UploadId>,
-    /// Keeps the file that the item has, instead of an upload.
-    #[serde(default)]
-    pub keep_file: bool,
 }
 
 /// What a change to an item came to.
@@ -129,7 +129,7 @@ pub struct NewUpload {
     pub size: u64,
 }
 
-/// `GET /api/v1/uploads/{upload}`, and the answer to [`NewUpload`]
+/// `GET /api/v1/collections/{collection}/uploads/{upload}`, and the answer to [`NewUpload`]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Upload {
@@ -137,7 +137,7 @@ pub struct Upload {
     pub id: UploadId,
     /// Size of the sealed file, in bytes.
     pub size: u64,
-    /// Size of each part but the last, in bytes. Part `n`, from 0, is sent to `PUT /api/v1/uploads/{upload}/parts/{n}`.
+    /// Size of each part but the last, in bytes. Part `n`, from 0, is sent to `PUT …/uploads/{upload}/parts/{n}`.
     pub part_size: u64,
     /// How many parts there are.
     pub parts: u32,
@@ -159,6 +159,12 @@ pub struct Usage {
     pub items: u64,
     /// Items that may be stored.
     pub items_limit: u64,
+    /// Collections stored.
+    pub collections: u64,
+    /// Collections that may be stored.
+    pub collections_limit: u64,
+    /// The largest file, sealed.
+    pub largest_file: u64,
 }
 
 /// An event of `GET /api/v1/collections/{collection}/events` (`text/event-stream`): the collection changed. The event's id is

@@ -20,13 +20,13 @@ pub struct Kdf {
 }
 
 /// A device, as it names itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Device {
-    /// The id that an earlier sign-in gave it; absent on the first.
+    /// The token that it got at its first sign-in ([`Session::device_token`]), by which it is known again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<DeviceId>,
+    pub token: Option<Secret>,
     /// A name, such as the host's. At most 64 characters.
     pub name: String,
     /// The platform, such as `linux x86_64`. At most 64 characters.
@@ -44,7 +44,7 @@ pub struct SignUpStart {
     pub email_salt: Bytes<16>,
     /// Argon2id(email, salt): opens the address in the server's memory, for this request's mail.
     pub email_key: Bytes<32>,
-    /// The address, sealed under the email key.
+    /// The address, sealed under the email key for no account yet (16 zero bytes as account).
     pub sealed_email: Bytes<1024>,
     /// OPAQUE's registration request.
     pub opaque_request: Bytes<256>,
@@ -82,7 +82,9 @@ pub struct SignUpFinish {
     pub code: Option<String>,
     /// OPAQUE's registration record.
     pub opaque_upload: Bytes<512>,
-    /// The email key again, to seal the address under the home's key.
+    /// The address again, sealed under the email key for the account.
+    pub sealed_email: Bytes<1024>,
+    /// The email key again, for this request only.
     pub email_key: Bytes<32>,
     /// The parameters that were used.
     pub kdf: Kdf,
@@ -128,8 +130,13 @@ pub struct Session {
     pub home: TenantId,
     /// The device.
     pub device: DeviceId,
+    /// For a device that was not known: what it keeps, and shows at its next sign-in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_token: Option<Secret>,
     /// When it ends at the latest.
     pub expires_at: i64,
+    /// Until when its proof counts as fresh.
+    pub fresh_until: i64,
     /// The server's half of the key of what the device keeps locally.
     pub server_half: Bytes<32>,
 }
@@ -199,23 +206,23 @@ pub struct SignedIn {
     pub master_key_version: u32,
     /// The master key, sealed to the method's public key.
     pub sealed_master_key: Bytes<4096>,
-    /// The method's public key, authenticated under the master key.
+    /// The method's public key (X-Wing).
+    pub public_key: Bytes<2048>,
+    /// That key, authenticated under the master key.
     pub method_tag: Bytes<64>,
+    /// The account's public identity keys.
+    pub identity: Bytes<4096>,
     /// Whether this device had not signed in before.
     pub new_device: bool,
-    /// How many backup codes are left.
-    pub backup_codes_left: u32,
     /// The session.
     pub session: Session,
 }
 
-/// `POST /api/v1/step-up/start`, for a signed-in account
+/// `POST /api/v1/step-up/start`, for a signed-in account: the same proofs once more. Answered by [`SignInStarted`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StepUpStart {
-    /// SHA-256 of the normalised email.
-    pub email_hash: Bytes<32>,
     /// OPAQUE's first message.
     pub opaque_request: Bytes<256>,
 }
@@ -231,8 +238,6 @@ pub struct StepUpFinish {
     pub opaque_finalization: Bytes<256>,
     /// The second factor.
     pub second_factor: SecondFactor,
-    /// Argon2id(email, salt): opens the address in the server's memory, for the notice of what changes next.
-    pub email_key: Bytes<32>,
 }
 
 /// The answer to [`StepUpFinish`]: the session's token has changed; the old one has ended.
@@ -243,12 +248,4 @@ pub struct SteppedUp {
     pub token: Secret,
     /// Until when the proof counts as fresh.
     pub fresh_until: i64,
-    /// The method that was used.
-    pub method: MethodId,
-    /// The version of the master key.
-    pub master_key_version: u32,
-    /// The master key, sealed to the method's public key.
-    pub sealed_master_key: Bytes<4096>,
-    /// The method's public key, authenticated under the master key.
-    pub method_tag: Bytes<64>,
 }
