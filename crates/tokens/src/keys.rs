@@ -96,7 +96,7 @@ impl SigningKeys {
     /// Those of the database and of custody.
     pub async fn rotate_if_due(&self, tx: &mut WriteTx) -> Result<bool, KeysError> {
         require_platform(tx)?;
-        let now = tx.now();
+        let (now, number) = (tx.now(), next_number(tx).await?);
         let removed = tx
             .execute(
                 "UPDATE signing_key SET removed_at = $1, sealed = NULL
@@ -121,7 +121,7 @@ impl SigningKeys {
             }
         };
         match due {
-            Some(active_from) => self.make(tx, active_from).await.map(|made| made || removed > 0),
+            Some(active_from) => self.make(tx, number, active_from).await.map(|made| made || removed > 0),
             None => Ok(removed > 0),
         }
     }
@@ -134,8 +134,8 @@ impl SigningKeys {
     /// Those of the database and of custody.
     pub async fn rotate_now(&self, tx: &mut WriteTx) -> Result<(), KeysError> {
         require_platform(tx)?;
-        let now = tx.now();
-        self.make(tx, now).await.map(|_| ())
+        let (now, number) = (tx.now(), next_number(tx).await?);
+        self.make(tx, number, now).await.map(|_| ())
     }
 
     /// Removes a key at once, as when it has leaked: its tokens are refused everywhere from the next reload on. When
@@ -145,7 +145,7 @@ impl SigningKeys {
     /// [`KeysError::Unknown`] when there is no such key.
     pub async fn remove(&self, tx: &mut WriteTx, kid: &str) -> Result<(), KeysError> {
         require_platform(tx)?;
-        let now = tx.now();
+        let (now, number) = (tx.now(), next_number(tx).await?);
         let removed = tx
             .execute(
                 "UPDATE signing_key SET removed_at = $1, sealed = NULL, retired_at = coalesce(retired_at, $1)
@@ -165,7 +165,7 @@ impl SigningKeys {
             )
             .await?;
         if signing.is_none() {
-            self.make(tx, now).await?;
+            self.make(tx, number, now).await?;
         }
         Ok(())
     }
@@ -221,9 +221,7 @@ impl SigningKeys {
 
     /// Stores a new key that signs from `active_from` on, and retires the others from then on. False when another
     /// server stored the same number first.
-    async fn make(&self, tx: &mut WriteTx, active_from: i64) -> Result<bool, KeysError> {
-        let (count,): (i64,) =
-            tx.query_one("SELECT coalesce(max(number), 0) FROM signing_key", params![]).await?;
+    async fn make(&self, tx: &mut WriteTx, number: i64, active_from: i64) -> Result<bool, KeysError> {
         let mut seed = Zeroizing::new([0; 32]);
         #[allow(
             clippy::expect_used,
@@ -240,7 +238,7 @@ impl SigningKeys {
                 "INSERT INTO signing_key (kid, number, algorithm, public, sealed, created_at, active_from)
                  VALUES ($1, $2, $3, $4, $5, $6, $7)
                  ON CONFLICT DO NOTHING",
-                params![&kid, count.saturating_add(1), ALGORITHM, &public, &sealed, created_at, active_from],
+                params![&kid, number, ALGORITHM, &public, &sealed, created_at, active_from],
             )
             .await?;
         if made == 0 {
@@ -270,13 +268,10 @@ impl LiveKey {
         if thumbprint(&public) != kid {
             return None;
         }
-        let mut der = Zeroizing::new(Vec::with_capacity(PKCS8_ED25519.len() + seed.len()));
-        der.extend_from_slice(PKCS8_ED25519);
-        der.extend_from_slice(seed);
         Some(Self {
             kid: kid.to_owned(),
             public,
-            encoding: EncodingKey::from_ed_der(&der),
+            encoding: encoding_key(seed),
             decoding: DecodingKey::from_ed_der(&public),
             active_from,
             retired_at,
@@ -290,6 +285,22 @@ impl LiveKey {
     fn verifies(&self, now: i64) -> bool {
         self.retired_at.is_none_or(|retired_at| now < retired_at.saturating_add(VERIFIES_AFTER_MS))
     }
+}
+
+/// The next key's number. Read before anything that decides whether a key is due: of two servers that decide on the
+/// same state, the second then finds the number taken.
+async fn next_number(tx: &mut ReadTx) -> Result<i64, StoreError> {
+    let (number,): (i64,) =
+        tx.query_one("SELECT coalesce(max(number), 0) FROM signing_key", params![]).await?;
+    Ok(number.saturating_add(1))
+}
+
+/// The seed as `jsonwebtoken` takes it.
+fn encoding_key(seed: &[u8; 32]) -> EncodingKey {
+    let mut der = Zeroizing::new(Vec::with_capacity(PKCS8_ED25519.len() + seed.len()));
+    der.extend_from_slice(PKCS8_ED25519);
+    der.extend_from_slice(seed);
+    EncodingKey::from_ed_der(&der)
 }
 
 /// Key id, sealed seed, `active_from`, `retired_at`.
@@ -306,3 +317,28 @@ const PKCS8_ED25519: &[u8] = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\
 /// A retired key verifies as long as the longest-lived token that it can have signed, whatever the setting was then.
 const VERIFIES_AFTER_MS: i64 = (Lifetime::LONGEST_MINUTES as i64 * 60 + 2 * LONGEST_LEEWAY_SECONDS) * 1000;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::BASE64URL_NOPAD;
+    use jsonwebtoken::Algorithm;
+
+    use super::*;
+
+    #[test]
+    fn a_signature_is_the_one_of_rfc_8037() {
+        let decode =
+            |text: &str| -> [u8; 32] { BASE64URL_NOPAD.decode(text.as_bytes()).unwrap().try_into().unwrap() };
+        let seed = decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A");
+        let public = decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+        assert_eq!(SigningKey::from_bytes(&seed).verifying_key().to_bytes(), public);
+
+        let message = b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
+        let expected =
+            "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+        let signature = jsonwebtoken::crypto::sign(message, &encoding_key(&seed), Algorithm::EdDSA).unwrap();
+        assert_eq!(signature, expected);
+        let decoding = DecodingKey::from_ed_der(&public);
+        assert!(jsonwebtoken::crypto::verify(expected, message, &decoding, Algorithm::EdDSA).unwrap());
+    }
+}
