@@ -16,9 +16,9 @@ pub(crate) const FOUNDING: Migration = Migration {
     scope: Scope::Tenant,
     sql: "
 CREATE TABLE founding (
-  only INTEGER NOT NULL,
+  one INTEGER NOT NULL,
   founded_at INTEGER NOT NULL,
-  PRIMARY KEY (only)
+  PRIMARY KEY (one)
 ) APPEND ONLY;
 ",
 };
@@ -120,7 +120,7 @@ impl Access {
         let founded_at = tx.now();
         let founded = tx
             .execute(
-                "INSERT INTO founding (only, founded_at) VALUES (1, $1) ON CONFLICT DO NOTHING",
+                "INSERT INTO founding (one, founded_at) VALUES (1, $1) ON CONFLICT DO NOTHING",
                 params![founded_at],
             )
             .await?;

@@ -77,6 +77,7 @@ mod platform_role;
 mod policies;
 mod resource;
 mod scopes;
+mod slice;
 
 pub use action::{Action, UnknownAction};
 pub use caller::{Caller, SignedIn};

@@ -4,17 +4,17 @@
 use std::collections::HashMap;
 
 use cedar_policy::{
-    Authorizer, Context, ContextCreationError, Entities, Entity, EntityAttrEvaluationError, EntityId,
-    EntityTypeName, EntityUid, PolicyId, PolicySet, Request, RequestValidationError, Response,
-    RestrictedExpression, Schema, ValidationMode, Validator, entities_errors::EntitiesError,
+    Authorizer, Context, ContextCreationError, Entities, Entity, PolicyId, PolicySet, Request, Response,
+    RestrictedExpression, Schema, ValidationMode, Validator,
 };
 use store::TenantId;
 
 use crate::action::Action;
-use crate::caller::{Caller, Principal};
+use crate::caller::Caller;
 use crate::decision::{Decision, Explanation, Reason, Refusal};
 use crate::resource::Resource;
 use crate::scopes::Scopes;
+use crate::slice::{Types, Unanswerable};
 
 /// What exists and what can be done to it.
 pub(crate) const SCHEMA: &str = include_str!("../policies/schema.cedarschema");
@@ -264,132 +264,6 @@ impl Policies {
     }
 }
 
-/// Why a question was not put to the policies. All of these refuse.
-#[derive(Debug, thiserror::Error)]
-enum Unanswerable {
-    #[error("there is no such thing in this tenant")]
-    Misplaced,
-    #[error(transparent)]
-    Inapplicable(#[from] RequestValidationError),
-    #[error(transparent)]
-    Attribute(#[from] EntityAttrEvaluationError),
-    #[error(transparent)]
-    Slice(#[from] EntitiesError),
-}
-
-/// The names of the schema's types.
-struct Types {
-    action: EntityTypeName,
-    tenant: EntityTypeName,
-    platform_role: EntityTypeName,
-    visitor: EntityTypeName,
-    account: EntityTypeName,
-    worker: EntityTypeName,
-    home: EntityTypeName,
-    session: EntityTypeName,
-    collection: EntityTypeName,
-    item: EntityTypeName,
-    file: EntityTypeName,
-    log: EntityTypeName,
-    platform: EntityTypeName,
-    directory_entry: EntityTypeName,
-}
-
-impl Types {
-    fn new() -> Result<Types, PolicyError> {
-        let name = |name: &str| {
-            name.parse::<EntityTypeName>().map_err(|error| PolicyError::Schema(error.to_string()))
-        };
-        Ok(Types {
-            action: name("Action")?,
-            tenant: name("Tenant")?,
-            platform_role: name("PlatformRole")?,
-            visitor: name("Visitor")?,
-            account: name("Account")?,
-            worker: name("Worker")?,
-            home: name("Home")?,
-            session: name("Session")?,
-            collection: name("Collection")?,
-            item: name("Item")?,
-            file: name("File")?,
-            log: name("Log")?,
-            platform: name("Platform")?,
-            directory_entry: name("DirectoryEntry")?,
-        })
-    }
-
-    fn action(&self, name: &str) -> EntityUid {
-        uid(&self.action, name)
-    }
-
-    fn tenant(&self, tenant: TenantId) -> EntityUid {
-        if tenant == TenantId::PLATFORM {
-            uid(&self.tenant, "platform")
-        } else {
-            uid(&self.tenant, tenant.to_string())
-        }
-    }
-
-    fn principal(&self, principal: &Principal) -> Result<Entity, EntityAttrEvaluationError> {
-        match principal {
-            Principal::Visitor => self.entity(uid(&self.visitor, "visitor"), TenantId::PLATFORM, [], []),
-            Principal::System(worker) => self.entity(uid(&self.worker, *worker), TenantId::PLATFORM, [], []),
-            Principal::Account(account) => self.entity(
-                self.account(account.account),
-                account.home,
-                [("suspended", RestrictedExpression::new_bool(account.suspended))],
-                account.platform_roles.iter().map(|role| uid(&self.platform_role, role.name())),
-            ),
-        }
-    }
-
-    fn resource(&self, resource: &Resource, tenant: TenantId) -> Result<Entity, EntityAttrEvaluationError> {
-        let collection = |id: &uuid::Uuid| uid(&self.collection, format!("col_{}", id.simple()));
-        match resource {
-            Resource::Home => self.entity(uid(&self.home, tenant.to_string()), tenant, [], []),
-            Resource::Log => self.entity(uid(&self.log, tenant.to_string()), tenant, [], []),
-            Resource::Platform => self.entity(uid(&self.platform, "platform"), tenant, [], []),
-            Resource::Session(id) => {
-                self.entity(uid(&self.session, format!("ses_{}", id.simple())), tenant, [], [])
-            }
-            Resource::Collection(id) => self.entity(collection(id), tenant, [], []),
-            Resource::Item { collection: parent, id } => {
-                self.entity(uid(&self.item, format!("itm_{}", id.simple())), tenant, [], [collection(parent)])
-            }
-            Resource::File { collection: parent, id } => {
-                self.entity(uid(&self.file, format!("fil_{}", id.simple())), tenant, [], [collection(parent)])
-            }
-            Resource::DirectoryEntry { account } => self.entity(
-                uid(&self.directory_entry, account.simple().to_string()),
-                tenant,
-                [("account", RestrictedExpression::new_entity_uid(self.account(*account)))],
-                [],
-            ),
-        }
-    }
-
-    fn account(&self, account: uuid::Uuid) -> EntityUid {
-        uid(&self.account, format!("acc_{}", account.simple()))
-    }
-
-    fn entity<const N: usize>(
-        &self,
-        uid: EntityUid,
-        tenant: TenantId,
-        attributes: [(&str, RestrictedExpression); N],
-        parents: impl IntoIterator<Item = EntityUid>,
-    ) -> Result<Entity, EntityAttrEvaluationError> {
-        let tenant = ("tenant", RestrictedExpression::new_entity_uid(self.tenant(tenant)));
-        let attributes =
-            attributes.into_iter().chain([tenant]).map(|(name, value)| (name.to_owned(), value)).collect();
-        Entity::new(uid, attributes, parents.into_iter().collect())
-    }
-}
-
-fn uid(of_type: &EntityTypeName, id: impl AsRef<str>) -> EntityUid {
-    EntityUid::from_type_name_and_id(of_type.clone(), EntityId::new(id))
-}
-
 /// Adds a file's policies to the set under their own ids.
 fn read_file(
     file: &str,
@@ -450,6 +324,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::caller::Principal;
     use crate::platform_role::PlatformRole;
     use crate::{PlatformRoles, SignedIn};
 
