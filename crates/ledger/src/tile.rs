@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::tree::{Frontier, Hash, HashReader};
+use crate::tree::{Frontier, Hash, HashReader, Node};
 
 /// Nodes in a full tile, entries in a full bundle.
 pub const FULL_WIDTH: u16 = 256;
@@ -97,7 +97,13 @@ impl Tile {
         Ok(bytes)
     }
 
-    /// The nodes in its bytes.
+    /// The nodes in its bytes, with their places.
+    pub fn nodes(&self, bytes: &[u8]) -> Result<impl Iterator<Item = Node> + use<>, TileError> {
+        let (level, first) = (self.node_level(), self.first_node());
+        Ok((first..).zip(self.decode(bytes)?).map(move |(index, hash)| Node { level, index, hash }))
+    }
+
+    /// The hashes in its bytes.
     pub fn decode(&self, bytes: &[u8]) -> Result<Vec<Hash>, TileError> {
         let (hashes, rest) = bytes.as_chunks::<32>();
         if hashes.len() != usize::from(self.width) || !rest.is_empty() {

@@ -129,7 +129,7 @@ impl fmt::Debug for Hash {
     }
 }
 
-/// Why bytes or text are not a [`Hash`].
+/// Why bytes or text are not a [`struct@Hash`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HashError {
     /// A hash has 32 bytes; this has another number.

@@ -158,12 +158,18 @@ impl Truth {
             Source::Leaves => Finding::RecordAltered { number, logged_as },
             Source::Records => Finding::LeafAltered { number },
             Source::Nodes if self.unkept.is_some_and(|first| tile >= first) => Finding::Disputed { number },
-            Source::Nodes => match self.disputes.iter().find(|tile_dispute| tile_dispute.index == tile) {
+            Source::Nodes => match self.fits_records(tile) {
                 None => Finding::RecordAltered { number, logged_as },
-                Some(TileDispute { fits_records: true, .. }) => Finding::LeafAltered { number },
-                Some(TileDispute { fits_records: false, .. }) => Finding::Disputed { number },
+                Some(true) => Finding::LeafAltered { number },
+                Some(false) => Finding::Disputed { number },
             },
         }
+    }
+
+    /// Whether the records add up to the node over a tile whose leaves do not; `None` where the leaves do.
+    fn fits_records(&self, tile: u64) -> Option<bool> {
+        let place = self.disputes.binary_search_by_key(&tile, |dispute| dispute.index).ok()?;
+        self.disputes.get(place).map(|dispute| dispute.fits_records)
     }
 
     /// What is wrong with stored nodes, or with all that lies below a right one; `verified` is the size of the

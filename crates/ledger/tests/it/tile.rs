@@ -165,6 +165,10 @@ fn every_node_can_be_read_from_tiles_and_no_other() {
 fn a_tile_of_another_length_is_refused() {
     let tile: Tile = "tile/0/000.p/2".parse().unwrap();
     assert_eq!(tile.decode(&[7; 64]), Ok(vec![Hash::from([7; 32]); 2]));
+    let places = tile.nodes(&[7; 64]).unwrap().map(|node| (node.level, node.index));
+    assert!(places.eq([(0, 0), (0, 1)]));
+    let above: Tile = "tile/1/002.p/1".parse().unwrap();
+    assert!(above.nodes(&[7; 32]).unwrap().map(|node| (node.level, node.index)).eq([(8, 512)]));
     for length in [0, 32, 63, 65, 96] {
         assert_eq!(tile.decode(&vec![7; length]), Err(TileError::Length { tile, found: length }));
     }

@@ -252,6 +252,33 @@ fn altered_hashes_over_intact_records_are_named_as_such() {
 }
 
 #[test]
+fn each_part_of_the_log_is_judged_by_what_is_right_there() {
+    let mut log = Database::of(700);
+    log.node(0, 5).hash = Hash::EMPTY;
+    log.alter(690);
+    let expected = [Finding::LeafAltered { number: 5 }, altered(690)];
+    assert_eq!(log.findings(), expected);
+    assert_eq!(log.run(log.verification(), |node| node.level == 0).findings, expected);
+
+    let mut log = Database::of(700);
+    log.alter(5);
+    log.node(0, 690).hash = Hash::EMPTY;
+    let expected = [altered(5), Finding::LeafAltered { number: 690 }];
+    assert_eq!(log.findings(), expected);
+    assert_eq!(log.run(log.verification(), |node| node.level == 0).findings, expected);
+}
+
+#[test]
+fn a_pinned_head_within_a_tile_separates_what_lies_before_it() {
+    let honest = Database::of(700);
+    let mut log = honest.clone();
+    log.alter(300);
+    log.alter_with_leaf(400);
+    let report = log.verify(log.verification().pinned(honest.head(350)));
+    assert_eq!(report.findings, [altered(300), Finding::RootMismatch { first: 350, last: 511 }]);
+}
+
+#[test]
 fn a_deleted_leaf_hash_is_named_and_its_record_verified_all_the_same() {
     let mut log = Database::of(700);
     log.nodes.retain(|node| (node.level, node.index) != (0, 400));
