@@ -1,1 +1,88 @@
-//! Accounts, login methods, sessions and devices
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Accounts, login methods, sessions and devices.
+//!
+//! An **account** is one person or service. It lives in a **home**, a tenant of its own; the **directory** (the platform's
+//! database) knows only a keyed hash of its address, and where its home is. A **login method** authenticates the account and
+//! unlocks its master key, here a password by OPAQUE with a **second factor**. Who signed in has a **session** on a
+//! **device**.
+//!
+//! What holds, whatever the server above does:
+//!
+//! - Passwords, master keys and private keys never come here: no type of this room could hold one.
+//! - An unknown address and a wrong password are the same to whoever asks: same work, same shapes, same error
+//!   ([`SigninError::InvalidCredentials`]).
+//! - Whatever proves something works once: a step of the authenticator, a backup code, the state of an exchange.
+//! - A session is one row. Ending it, its device, its method or its account ends it everywhere at once, and takes the
+//!   server's half of the device's key away.
+//! - An address is opened in memory only, with a key that its owner sends, and written to when something happens that
+//!   the owner must hear of; a thief with the password cannot leave it out.
+//! - Where one act touches the directory and a home, the order of its steps leaves something harmless after a crash, and
+//!   a sweep finishes or undoes it. Each module says how.
+//!
+//! Operations take the transaction of their place, never commit, and return a [`Letter`] where somebody is to be
+//! told: commit first, then send it by a [`Mail`]. Tries are counted by [`Attempts`], which the server asks before it
+//! calls: each start and each finish is a try.
+//!
+//! ```no_run
+//! # async fn sign_in(
+//! #     identity: &identity::Identity, attempts: &identity::Attempts, mut view: store::ReadTx,
+//! #     email: keyring::EmailHash, request: Vec<u8>, from: std::net::IpAddr,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! use identity::Try;
+//!
+//! let index = identity.blind_index(&email);
+//! let _counts_until_it_succeeds = attempts.charge(view.now(), Try::SignIn, index.as_bytes(), from)?;
+//! let started = identity.signin_start(&mut view, &email, &request).await?;
+//! // … to the client and back, then: signin_state, charge, signin_verify, and in the home signin_finish.
+//! # let _ = started;
+//! # Ok(())
+//! # }
+//! ```
+
+mod account;
+mod attempts;
+mod backup_codes;
+mod device;
+mod failure;
+mod id;
+mod letter;
+mod mail;
+mod master_key;
+mod method;
+mod password;
+mod random;
+mod schema;
+mod second_factor;
+mod service;
+mod session;
+mod settings;
+mod signin;
+mod signup;
+mod state;
+mod sweep;
+mod totp;
+
+pub use account::{Account, ChangeError, Deletion};
+pub use attempts::{Attempts, Charge, Limit, Limits, TooManyTries, Try};
+pub use device::{Device, DeviceInfo, DeviceInfoError, DeviceToken, DeviceTokenError, Place};
+pub use failure::Failure;
+pub use id::{AccountId, DeviceId, IdError, MethodId, SessionId};
+pub use letter::Letter;
+pub use mail::{Mail, MailError, Outbox, Sending, Smtp};
+pub use master_key::{MasterKeyRotation, ResealedMethod};
+pub use method::LoginMethod;
+pub use password::{PasswordFinish, PasswordStarted, PreparedPassword, SWITCH_WITHIN_MS};
+pub use schema::MIGRATIONS;
+pub use second_factor::{SecondFactor, TotpSecret};
+pub use service::{Identity, StartError};
+pub use session::{AuthenticatedSession, NewSession, Session, SessionError, SessionToken, SessionTokenError};
+pub use settings::{Settings, SettingsError};
+pub use signin::{
+    ProvenPassword, SignedIn, SigninError, SigninFinish, SigninStarted, SigninState, SteppedUp,
+};
+pub use signup::{
+    NO_ACCOUNT, ReservedSignup, SignedUp, Signup, SignupError, SignupFinish, SignupStart, SignupStarted,
+    SignupState,
+};
+pub use sweep::{Entry, UnsettledPassword};
+pub use totp::TotpStarted;

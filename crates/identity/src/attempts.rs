@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! How many tries anybody has.
+//!
+//! A try is *charged* before it is made, and *returned* when it succeeds; so a thousand guesses sent at once count
+//! as a thousand, not as none. Each try is charged to what it is aimed at (an account's blind index, whether there is
+//! such an account or not), to the network it comes from (an IPv4 address, an IPv6 /64), and to the server as a whole. The
+//! first few cost nothing; from then on each one that failed doubles the wait, up to a bound. What was charged is
+//! forgiven at a steady pace.
+//!
+//! With OPAQUE the *first* message is the guess already (the answer tells a client that knows the right password), so
+//! it is the start that is charged; the finish is charged again for its second factor.
+//!
+//! The counts are this process's, in a table of bounded size: what is gone first is what has waited least.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+/// What is tried; each has counts of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Try {
+    /// To sign in, or to prove oneself again: a guess at a password or at a second factor.
+    SignIn,
+    /// To sign up: each may send a mail to somebody.
+    SignUp,
+    /// To confirm an address: a guess at the six digits of the mail.
+    MailCode,
+}
+
+/// The tries of this process.
+pub struct Attempts {
+    limits: Limits,
+    counts: Mutex<HashMap<Key, Count>>,
+}
+
+impl Attempts {
+    /// Nothing tried yet.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, counts: Mutex::new(HashMap::new()) }
+    }
+
+    /// Charges a try, or says how long to wait. `now_ms` is the time in milliseconds.
+    ///
+    /// `account` is the blind index that is tried ([`crate::Identity::blind_index`]), known or unknown alike.
+    /// A refused try is not charged: waiting as told is always enough.
+    ///
+    /// # Errors
+    /// [`TooManyTries`] when the account, the network or the server has had too many.
+    pub fn charge(
+        &self,
+        now_ms: i64,
+        kind: Try,
+        account: &[u8; 32],
+        from: IpAddr,
+    ) -> Result<Charge, TooManyTries> {
+        let charge = Charge {
+            keys: [Key::Account(kind, *account), Key::Network(kind, network(from)), Key::Everyone(kind)],
+        };
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = charge
+            .keys
+            .iter()
+            .filter_map(|key| counts.get(key).map(|count| count.wait(now_ms, self.limits.of(key))))
+            .max()
+            .unwrap_or(0);
+        if wait > 0 {
+            return Err(TooManyTries { retry_after_ms: wait });
+        }
+        for key in charge.keys {
+            if !counts.contains_key(&key) && counts.len() >= self.limits.capacity {
+                self.make_room(&mut counts, now_ms);
+            }
+            counts.entry(key).or_default().add(now_ms, self.limits.of(&key));
+        }
+        Ok(charge)
+    }
+
+    /// Returns a try that succeeded. For the account everything is forgiven; for the network and the server
+    /// only this one try, so that nobody buys guesses at others by signing in as oneself.
+    pub fn succeeded(&self, now_ms: i64, charge: Charge) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in charge.keys {
+            match key {
+                Key::Account(..) => {
+                    counts.remove(&key);
+                }
+                Key::Network(..) | Key::Everyone(..) => {
+                    if let Some(count) = counts.get_mut(&key) {
+                        count.give_back(now_ms, self.limits.of(&key));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns a try that was no guess, such as a message that could not be read or a database that was away.
+    pub fn returned(&self, now_ms: i64, charge: Charge) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in charge.keys {
+            if let Some(count) = counts.get_mut(&key) {
+                count.give_back(now_ms, self.limits.of(&key));
+            }
+        }
+    }
+
+    /// Forgets whatever is forgiven; of a sample of the rest, if there still is no room, what has the least to wait for.
+    fn make_room(&self, counts: &mut HashMap<Key, Count>, now_ms: i64) {
+        counts.retain(|key, count| count.left(now_ms, self.limits.of(key)) > 0);
+        while counts.len() >= self.limits.capacity {
+            let least =
+                counts.iter().take(SAMPLE).min_by_key(|(_, count)| count.charged).map(|(key, _)| *key);
+            let Some(least) = least else { return };
+            counts.remove(&least);
+        }
+    }
+}
+
+/// How many tries are free, and how the others are slowed down.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Aimed at one account.
+    pub account: Limit,
+    /// From one network.
+    pub network: Limit,
+    /// At this server altogether.
+    pub everyone: Limit,
+    /// How many accounts and networks are remembered.
+    pub capacity: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            account: Limit { free: 8, forgiven_every_ms: 10 * MINUTE, longest_wait_ms: 15 * MINUTE },
+            network: Limit { free: 40, forgiven_every_ms: MINUTE / 2, longest_wait_ms: 15 * MINUTE },
+            everyone: Limit { free: 2_000, forgiven_every_ms: 20, longest_wait_ms: 1_000 },
+            capacity: 100_000,
+        }
+    }
+}
+
+impl Limits {
+    fn of(&self, key: &Key) -> &Limit {
+        match key {
+            Key::Account(..) => &self.account,
+            Key::Network(..) => &self.network,
+            Key::Everyone(..) => &self.everyone,
+        }
+    }
+}
+
+/// One limit.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// Tries before the first wait.
+    pub free: u32,
+    /// One try is forgiven each time that so many milliseconds have passed.
+    pub forgiven_every_ms: i64,
+    /// The wait doubles from one second up to this, in milliseconds.
+    pub longest_wait_ms: i64,
+}
+
+/// A try that was charged and whose outcome is to be told.
+#[must_use = "a try whose outcome nobody tells counts as failed"]
+#[derive(Clone, Debug)]
+pub struct Charge {
+    keys: [Key; 3],
+}
+
+/// There were too many tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many tries; try again in {} s", self.retry_after_seconds())]
+pub struct TooManyTries {
+    /// Milliseconds to wait.
+    pub retry_after_ms: i64,
+}
+
+impl TooManyTries {
+    /// Whole seconds to wait, for `Retry-After`.
+    pub fn retry_after_seconds(&self) -> u64 {
+        u64::try_from(self.retry_after_ms).unwrap_or(0).div_ceil(1000)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Key {
+    Account(Try, [u8; 32]),
+    Network(Try, u64),
+    Everyone(Try),
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Key::Account(..) => "Account",
+            Key::Network(..) => "Network",
+            Key::Everyone(..) => "Everyone",
+        })
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Count {
+    charged: u32,
+    /// From when on the next forgiving is counted.
+    since: i64,
+    last: i64,
+}
+
+impl Count {
+    fn left(&self, now: i64, limit: &Limit) -> u32 {
+        let forgiven = (now - self.since).max(0) / limit.forgiven_every_ms.max(1);
+        self.charged.saturating_sub(u32::try_from(forgiven).unwrap_or(u32::MAX))
+    }
+
+    fn wait(&self, now: i64, limit: &Limit) -> i64 {
+        let over = self.left(now, limit).saturating_sub(limit.free);
+        if over == 0 {
+            return 0;
+        }
+        let wait = FIRST_WAIT.saturating_mul(1 << (over - 1).min(40)).min(limit.longest_wait_ms);
+        // A clock that was set back must not turn a short wait into a long one.
+        (self.last + wait - now).clamp(0, wait)
+    }
+
+    fn settle(&mut self, now: i64, limit: &Limit) {
+        let left = self.left(now, limit);
+        if left == 0 || now < self.since {
+            self.since = now;
+        } else {
+            self.since += i64::from(self.charged - left) * limit.forgiven_every_ms.max(1);
+        }
+        self.charged = left;
+    }
+
+    fn add(&mut self, now: i64, limit: &Limit) {
+        self.settle(now, limit);
+        self.charged = self.charged.saturating_add(1);
+        self.last = now;
+    }
+
+    fn give_back(&mut self, now: i64, limit: &Limit) {
+        self.settle(now, limit);
+        self.charged = self.charged.saturating_sub(1);
+    }
+}
+
+/// The network of an address: all of IPv4, the upper half of IPv6. Whoever has one IPv6 address has 2⁶⁴ of them.
+fn network(from: IpAddr) -> u64 {
+    match from.to_canonical() {
+        // No global unicast address starts with 32 zero bits, so the two ranges do not meet.
+        IpAddr::V4(address) => u64::from(u32::from(address)),
+        IpAddr::V6(address) => (u128::from(address) >> 64) as u64,
+    }
+}
+
+const MINUTE: i64 = 60_000;
+const FIRST_WAIT: i64 = 1_000;
+const SAMPLE: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    fn account(name: &str) -> [u8; 32] {
+        let mut index = [0; 32];
+        index[..name.len()].copy_from_slice(name.as_bytes());
+        index
+    }
+
+    fn small() -> Limits {
+        Limits {
+            account: Limit { free: 3, forgiven_every_ms: 60_000, longest_wait_ms: 8_000 },
+            network: Limit { free: 10, forgiven_every_ms: 60_000, longest_wait_ms: 8_000 },
+            everyone: Limit { free: 1_000, forgiven_every_ms: 1, longest_wait_ms: 1_000 },
+            capacity: 100,
+        }
+    }
+
+    fn fail(attempts: &Attempts, now: i64, name: &str) -> Result<(), i64> {
+        attempts.charge(now, Try::SignIn, &account(name), HERE).map(drop).map_err(|e| e.retry_after_ms)
+    }
+
+    #[test]
+    fn waits_double_up_to_the_bound_and_waiting_as_told_is_enough() {
+        let attempts = Attempts::new(small());
+        let mut now = 0;
+        for _ in 0..4 {
+            fail(&attempts, now, "ada").unwrap();
+        }
+        let mut waits = Vec::new();
+        for _ in 0..5 {
+            let wait = fail(&attempts, now, "ada").unwrap_err();
+            waits.push(wait);
+            assert!(fail(&attempts, now + wait - 1, "ada").is_err());
+            now += wait;
+            fail(&attempts, now, "ada").unwrap();
+        }
+        assert_eq!(waits, [1_000, 2_000, 4_000, 8_000, 8_000]);
+    }
+
+    #[test]
+    fn guesses_sent_at_once_are_all_counted_before_any_has_failed() {
+        let attempts = Attempts::new(small());
+        let charged = (0..50).filter(|_| fail(&attempts, 0, "ada").is_ok()).count();
+        assert_eq!(charged, 4);
+    }
+
+    #[test]
+    fn one_account_under_attack_leaves_the_others_alone() {
+        let attempts = Attempts::new(small());
+        while fail(&attempts, 0, "ada").is_ok() {}
+        assert!(fail(&attempts, 0, "bea").is_ok());
+        assert!(attempts.charge(0, Try::SignUp, &account("ada"), HERE).is_ok());
+    }
+
+    #[test]
+    fn many_accounts_from_one_network_are_slowed_down_too() {
+        let attempts = Attempts::new(small());
+        let charged = (0..50).filter(|n| fail(&attempts, 0, &format!("user{n}")).is_ok()).count();
+        assert_eq!(charged, 11);
+        let elsewhere = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1));
+        assert!(attempts.charge(0, Try::SignIn, &account("zoe"), elsewhere).is_ok());
+    }
+
+    #[test]
+    fn signing_in_as_oneself_buys_no_guesses_at_others() {
+        let attempts = Attempts::new(small());
+        let mut guesses = 0;
+        for n in 0..50 {
+            if let Ok(own) = attempts.charge(0, Try::SignIn, &account("mallory"), HERE) {
+                attempts.succeeded(0, own);
+            }
+            guesses += usize::from(fail(&attempts, 0, &format!("user{n}")).is_ok());
+        }
+        assert_eq!(guesses, 11);
+    }
+
+    #[test]
+    fn success_forgives_the_account() {
+        let attempts = Attempts::new(small());
+        for _ in 0..3 {
+            fail(&attempts, 0, "ada").unwrap();
+        }
+        let charge = attempts.charge(0, Try::SignIn, &account("ada"), HERE).unwrap();
+        attempts.succeeded(0, charge);
+        for _ in 0..4 {
+            fail(&attempts, 0, "ada").unwrap();
+        }
+    }
+
+    #[test]
+    fn time_forgives() {
+        let attempts = Attempts::new(small());
+        while fail(&attempts, 0, "ada").is_ok() {}
+        for _ in 0..4 {
+            fail(&attempts, 4 * 60_000, "ada").unwrap();
+        }
+        assert!(fail(&attempts, 4 * 60_000, "ada").is_err());
+    }
+
+    #[test]
+    fn a_clock_set_back_locks_nobody_out() {
+        let attempts = Attempts::new(small());
+        while fail(&attempts, 1_000_000_000, "ada").is_ok() {}
+        assert!(fail(&attempts, 0, "ada").unwrap_err() <= 8_000);
+    }
+
+    #[test]
+    fn an_ipv6_network_counts_as_one_and_mapped_addresses_as_ipv4() {
+        assert_eq!(
+            network("2001:db8:1:2::1".parse().unwrap()),
+            network("2001:db8:1:2:ffff::9".parse().unwrap())
+        );
+        assert_ne!(network("2001:db8:1:2::1".parse().unwrap()), network("2001:db8:1:3::1".parse().unwrap()));
+        assert_eq!(network("::ffff:192.0.2.1".parse().unwrap()), network(HERE));
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_a_flood_of_names_does_not_free_the_one_under_attack() {
+        let attempts = Attempts::new(Limits {
+            capacity: 60,
+            network: Limit { free: u32::MAX, ..small().network },
+            ..small()
+        });
+        for _ in 0..4 {
+            fail(&attempts, 0, "ada").unwrap();
+        }
+        for n in 0..1_000 {
+            let _ = fail(&attempts, 1, &format!("flood{n}"));
+        }
+        assert!(attempts.counts.lock().unwrap().len() <= 60);
+        assert!(fail(&attempts, 1, "ada").is_err());
+    }
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What is written to people: short, plain, and without a link to press.
+
+use std::fmt;
+
+use keyring::email::Email;
+use zeroize::Zeroizing;
+
+/// A mail to one person. It holds the address, so it does not print; send it and drop it.
+pub struct Letter {
+    pub(crate) to: Email,
+    pub(crate) service: String,
+    pub(crate) at_ms: i64,
+    pub(crate) message: Message,
+}
+
+impl Letter {
+    pub(crate) fn new(to: Email, service: &str, at_ms: i64, message: Message) -> Self {
+        Self { to, service: service.to_owned(), at_ms, message }
+    }
+
+    /// What the letter is about; safe to log and to count.
+    pub fn kind(&self) -> &'static str {
+        match self.message {
+            Message::Code(_) => "code",
+            Message::AlreadyRegistered => "already_registered",
+            Message::NewDevice { .. } => "new_device",
+            Message::PasswordChanged => "password_changed",
+            Message::BackupCodesReplaced => "backup_codes_replaced",
+            Message::SecondFactorReplaced => "second_factor_replaced",
+            Message::MasterKeyRotated => "master_key_rotated",
+            Message::AccountDeleted => "account_deleted",
+        }
+    }
+
+    /// The address.
+    pub fn to(&self) -> &Email {
+        &self.to
+    }
+
+    /// When it was written, in milliseconds since the Unix epoch.
+    pub fn at_ms(&self) -> i64 {
+        self.at_ms
+    }
+
+    /// The subject. A code stands in the text only, so that locked screens do not show it.
+    pub fn subject(&self) -> String {
+        let service = &self.service;
+        match self.message {
+            Message::Code(_) => format!("Your {service} code"),
+            Message::AlreadyRegistered => format!("You already have a {service} account"),
+            Message::NewDevice { .. } => format!("New device signed in to {service}"),
+            Message::PasswordChanged => format!("Your {service} password was changed"),
+            Message::BackupCodesReplaced => format!("Your {service} backup codes were replaced"),
+            Message::SecondFactorReplaced => format!("Your {service} authenticator was replaced"),
+            Message::MasterKeyRotated => format!("Your {service} keys were renewed"),
+            Message::AccountDeleted => format!("Your {service} account was deleted"),
+        }
+    }
+
+    /// The text.
+    pub fn text(&self) -> Zeroizing<String> {
+        let (service, when) = (&self.service, utc(self.at_ms));
+        let not_you = "If this was not you, sign in from a device you trust, end all other sessions\nand change your password.";
+        Zeroizing::new(match &self.message {
+            Message::Code(code) => format!(
+                "Your code is {}\n\nEnter it where you are signing up for {service}. Nobody from {service} will ever\nask you for it. If you are not signing up, ignore this letter.\n",
+                code.as_str()
+            ),
+            Message::AlreadyRegistered => format!(
+                "Somebody, probably you, tried to sign up for {service} with this address.\nThere already is an account for it, so nothing has changed. Sign in instead.\n\nIf it was not you, you need not do anything.\n"
+            ),
+            Message::NewDevice { device, place, session } => format!(
+                "A new device signed in to your {service} account.\n\n  Device:   {device}\n  Network:  {place}\n  Time:     {when}\n  Session:  {session}\n\nIf it was you, you need not do anything.\nIf not: sign in from a device you trust, open the list of your sessions, end this\nsession, and change your password.\n"
+            ),
+            Message::PasswordChanged => format!(
+                "The password of your {service} account was changed.\nAll other sessions were ended.\n\n  Time:  {when}\n\n{not_you}\n"
+            ),
+            Message::BackupCodesReplaced => format!(
+                "The backup codes of your {service} account were replaced. The old ones no longer\nwork.\n\n  Time:  {when}\n\n{not_you}\n"
+            ),
+            Message::SecondFactorReplaced => format!(
+                "Another authenticator app now makes the codes for your {service} account.\nThe old one no longer works.\n\n  Time:  {when}\n\n{not_you}\n"
+            ),
+            Message::MasterKeyRotated => format!(
+                "The keys of your {service} account were renewed. All other sessions were ended.\n\n  Time:  {when}\n\n{not_you}\n"
+            ),
+            Message::AccountDeleted => format!(
+                "Your {service} account was deleted, with everything in it. It cannot be brought\nback.\n\n  Time:  {when}\n"
+            ),
+        })
+    }
+}
+
+impl fmt::Debug for Letter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Letter({})", self.kind())
+    }
+}
+
+pub(crate) enum Message {
+    Code(Zeroizing<String>),
+    AlreadyRegistered,
+    NewDevice { device: String, place: String, session: crate::SessionId },
+    PasswordChanged,
+    BackupCodesReplaced,
+    SecondFactorReplaced,
+    MasterKeyRotated,
+    AccountDeleted,
+}
+
+/// `2026-11-22 18:05 UTC`: letters go to every time zone (days from the epoch by Howard Hinnant's `civil_from_days`).
+fn utc(at_ms: i64) -> String {
+    let minutes = at_ms.div_euclid(60_000);
+    let (days, minute) = (minutes.div_euclid(1_440), minutes.rem_euclid(1_440));
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", minute / 60, minute % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_for_everyone() {
+        assert_eq!(utc(0), "1970-01-01 00:00 UTC");
+        assert_eq!(utc(1_709_208_000_000), "2024-02-29 12:00 UTC");
+        assert_eq!(utc(1_795_370_759_999), "2026-11-22 18:05 UTC");
+        assert_eq!(utc(-60_000), "1969-12-31 23:59 UTC");
+    }
+
+    #[test]
+    fn a_letter_shows_neither_address_nor_code_to_logs() {
+        let code = Zeroizing::new("123456".to_owned());
+        let letter =
+            Letter::new(Email::parse("ada@example.org").unwrap(), "Bailiwick", 0, Message::Code(code));
+        let shown = format!("{letter:?}");
+        assert!(!shown.contains("ada") && !shown.contains("123456"));
+        assert!(!letter.subject().contains("123456"));
+        assert!(letter.text().contains("123456"));
+    }
+}

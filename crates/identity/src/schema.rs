@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The tables of this room.
+
+use store::{Migration, Scope};
+
+/// The directory says where an account lives; its home holds everything else.
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "identity/1",
+        scope: Scope::Platform,
+        sql: include_str!("../migrations/1-directory.sql"),
+    },
+    Migration { name: "identity/2", scope: Scope::Tenant, sql: include_str!("../migrations/2-home.sql") },
+];

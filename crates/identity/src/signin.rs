@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Signing in with a password and a second factor, and proving both again (*step-up*).
+//!
+//! ```text
+//! start    directory (view)   signin_start    OPAQUE's answer, salt, parameters, the sealed state
+//! finish   no database        signin_state    opens the state: whom to charge the try to
+//!          no database        signin_verify   checks OPAQUE's proof; says which home to enter
+//!          home               signin_finish   second factor, address, device; opens the session
+//! ```
+//!
+//! Step-up is the same with `stepup_…`, for the session that asks; it ends with another token for that session.
+//!
+//! An unknown address takes the same way as a known one: one lookup, OPAQUE over a record that no password opens, a salt and
+//! parameters derived from the pepper, a state of the same length; and fails where a wrong password fails. Whatever is wrong,
+//! the caller hears [`SigninError::InvalidCredentials`].
+//!
+//! Each state serves once: the home remembers those that let somebody in until they would have expired anyway.
+
+use keyring::email::EmailHash;
+use keyring::password::server::{RegistrationRecord, ServerLoginState};
+use keyring::{AccountNumber, EmailKey, EmailSalt, IdentityPublicKeys, KdfParams, SystemRng};
+use store::{ReadTx, TenantId, WriteTx, params};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::device::{self, DeviceInfo, DeviceToken, Place};
+use crate::failure::{Failure, fails};
+use crate::letter::{Letter, Message};
+use crate::method::LoginMethod;
+use crate::second_factor::{SecondFactor, open_totp};
+use crate::service::{Identity, in_directory, in_home, same};
+use crate::session::{AuthenticatedSession, NewSession, SessionToken};
+use crate::state::{ExchangeId, Packer, SIGN_IN, STEP_UP, Unpacker};
+use crate::{AccountId, MethodId, backup_codes, random};
+
+/// What a client gets to prove a password with.
+#[derive(Debug)]
+pub struct SigninStarted {
+    /// To be sent back with the finish.
+    pub state: String,
+    /// OPAQUE's credential response.
+    pub opaque_response: Vec<u8>,
+    /// The salt of the address's key.
+    pub email_salt: EmailSalt,
+    /// How to hash the password.
+    pub kdf: KdfParams,
+}
+
+/// An opened state: whom somebody wants to sign in as.
+pub struct SigninState {
+    exchange: ExchangeId,
+    email_index: [u8; 32],
+    is_known: bool,
+    account: AccountId,
+    home: TenantId,
+    method: MethodId,
+    opaque: Zeroizing<Vec<u8>>,
+}
+
+impl SigninState {
+    /// What the try is charged to ([`crate::Attempts::charge`] with [`crate::Try::SignIn`]).
+    pub fn email_index(&self) -> &[u8; 32] {
+        &self.email_index
+    }
+}
+
+/// The password was right; the second factor is not checked yet.
+pub struct ProvenPassword {
+    exchange: ExchangeId,
+    email_index: [u8; 32],
+    account: AccountId,
+    home: TenantId,
+    method: MethodId,
+    expires_at: i64,
+}
+
+impl ProvenPassword {
+    /// Whose password it was.
+    pub fn account(&self) -> AccountId {
+        self.account
+    }
+
+    /// The home to enter.
+    pub fn home(&self) -> TenantId {
+        self.home
+    }
+}
+
+/// What a client sends beside OPAQUE's proof.
+pub struct SigninFinish {
+    /// The second factor.
+    pub factor: SecondFactor,
+    /// The key of the address; used for this request only.
+    pub email_key: EmailKey,
+    /// How the device names itself.
+    pub device: DeviceInfo,
+    /// What the device got when it was new, if it ever was.
+    pub device_token: Option<DeviceToken>,
+}
+
+/// What a client gets that signed in.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The account.
+    pub account: AccountId,
+    /// Its home.
+    pub home: TenantId,
+    /// Its number, for people.
+    pub number: AccountNumber,
+    /// The session.
+    pub session: NewSession,
+    /// The method that was used, with the master key sealed to it.
+    pub method: LoginMethod,
+    /// The account's public identity keys.
+    pub identity_public: IdentityPublicKeys,
+    /// How many backup codes are left.
+    pub backup_codes_left: u32,
+    /// Whether the device was not known.
+    pub is_new_device: bool,
+    /// The mail to send after the commit; not part of the answer.
+    pub letter: Option<Letter>,
+}
+
+/// What a session gets that proved itself again.
+#[derive(Debug)]
+pub struct SteppedUp {
+    /// The session's token from now on; the old one is nothing.
+    pub token: SessionToken,
+    /// Until when the session may change methods and keys, in milliseconds since the Unix epoch.
+    pub fresh_until: i64,
+    /// The method that was used, with the master key sealed to it.
+    pub method: LoginMethod,
+}
+
+/// Why nobody is signed in.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SigninError {
+    /// OPAQUE's request is not one.
+    #[error("the field {0} is not valid")]
+    Field(&'static str),
+    /// Something is wrong: address, password, second factor, an exchange that is over or was used. It is not said what.
+    #[error("the email address, the password or the code is wrong")]
+    InvalidCredentials,
+    /// The server's own trouble.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+fails!(SigninError);
+
+impl Identity {
+    /// Answers whoever wants to sign in. In a view of the directory.
+    ///
+    /// # Errors
+    /// [`SigninError::Field`] when the request is none; never anything about the account.
+    pub async fn signin_start(
+        &self,
+        tx: &mut ReadTx,
+        email: &EmailHash,
+        opaque_request: &[u8],
+    ) -> Result<SigninStarted, SigninError> {
+        in_directory(tx)?;
+        let index = *self.blind_index(email).as_bytes();
+        let unknown = (self.pepper.salt_of_unknown(email), self.kdf_of_unknown(email));
+        let row: Option<LoginRow> = tx
+            .query_opt(
+                "SELECT email_index, account, home, method, opaque_record, kdf_memory, kdf_passes, kdf_lanes, email_salt
+                 FROM password_login WHERE email_index = $1 AND state = 'live'",
+                params![&index],
+            )
+            .await?;
+        self.challenge(tx.now(), index, row, unknown, opaque_request, SIGN_IN, &[])
+    }
+
+    /// Opens the state of a sign-in.
+    ///
+    /// # Errors
+    /// [`SigninError::InvalidCredentials`] when it expired or is none.
+    pub fn signin_state(&self, now_ms: i64, state: &str) -> Result<SigninState, SigninError> {
+        let bytes = self.states.open(SIGN_IN, now_ms, state).map_err(|_| SigninError::InvalidCredentials)?;
+        let mut fields = Unpacker::new(&bytes);
+        unpack(&mut fields).ok_or(SigninError::InvalidCredentials)
+    }
+
+    /// Checks OPAQUE's proof.
+    ///
+    /// # Errors
+    /// [`SigninError::InvalidCredentials`] for a wrong password and for an unknown address.
+    pub fn signin_verify(
+        &self,
+        now_ms: i64,
+        state: SigninState,
+        opaque_finalization: &[u8],
+    ) -> Result<ProvenPassword, SigninError> {
+        let opaque =
+            ServerLoginState::from_bytes(&state.opaque).map_err(|_| SigninError::InvalidCredentials)?;
+        let proven = opaque.finish(opaque_finalization).is_ok();
+        if !(proven & state.is_known) {
+            return Err(SigninError::InvalidCredentials);
+        }
+        Ok(ProvenPassword {
+            exchange: state.exchange,
+            email_index: state.email_index,
+            account: state.account,
+            home: state.home,
+            method: state.method,
+            expires_at: now_ms + self.settings.signin_ms(),
+        })
+    }
+
+    /// Checks the rest and opens the session. In a transaction of [`ProvenPassword::home`]; drop it on any error. Send
+    /// the letter after the commit.
+    ///
+    /// # Errors
+    /// [`SigninError::InvalidCredentials`].
+    pub async fn signin_finish(
+        &self,
+        tx: &mut WriteTx,
+        proven: &ProvenPassword,
+        finish: &SigninFinish,
+        place: &Place,
+    ) -> Result<SignedIn, SigninError> {
+        let account = self.prove(tx, proven, &finish.factor).await?;
+        let keys = self.custody.tenant(tx).await?;
+        let email = self
+            .open_stored_address(
+                &keys,
+                proven.account,
+                &account.sealed_email,
+                &finish.email_key,
+                &proven.email_index,
+            )?
+            .ok_or(SigninError::InvalidCredentials)?;
+        let now = tx.now();
+        tx.execute(
+            "UPDATE login_method SET last_used_at = $1 WHERE id = $2",
+            params![now, proven.method.uuid()],
+        )
+        .await?;
+        let method = self.login_method(tx, proven.method).await?.ok_or(SigninError::InvalidCredentials)?;
+        let seen = device::see(tx, finish.device_token.as_ref(), &finish.device, place).await?;
+        let is_new_device = seen.token.is_some();
+        let session =
+            self.begin_session(tx, proven.account, proven.method, seen, place, &finish.email_key).await?;
+        let letter = is_new_device.then(|| {
+            let (device, place) = (finish.device.label(), place.as_str().to_owned());
+            let message = Message::NewDevice { device, place, session: session.id };
+            Letter::new(email, &self.settings.service_name, now, message)
+        });
+        Ok(SignedIn {
+            account: proven.account,
+            home: proven.home,
+            number: account.number,
+            session,
+            method,
+            identity_public: account.identity_public,
+            backup_codes_left: backup_codes::left(tx).await?,
+            is_new_device,
+            letter,
+        })
+    }
+
+    /// Answers a session that wants to prove itself again. In a view of the directory.
+    ///
+    /// # Errors
+    /// As [`signin_start`](Self::signin_start); [`SigninError::InvalidCredentials`] when the account has no password.
+    pub async fn stepup_start(
+        &self,
+        tx: &mut ReadTx,
+        session: &AuthenticatedSession,
+        opaque_request: &[u8],
+    ) -> Result<SigninStarted, SigninError> {
+        in_directory(tx)?;
+        let row: Option<LoginRow> = tx
+            .query_opt(
+                "SELECT email_index, account, home, method, opaque_record, kdf_memory, kdf_passes, kdf_lanes, email_salt
+                 FROM password_login WHERE account = $1 AND state = 'live'",
+                params![session.account().uuid()],
+            )
+            .await?;
+        let row = row.ok_or(SigninError::InvalidCredentials)?;
+        let index = row.0;
+        let nothing = (EmailSalt::from_bytes([0; 16]), self.settings.kdf);
+        self.challenge(tx.now(), index, Some(row), nothing, opaque_request, STEP_UP, session.id().as_bytes())
+    }
+
+    /// Opens the state of a step-up for the session that started it.
+    ///
+    /// # Errors
+    /// [`SigninError::InvalidCredentials`] when it expired, is none, or is another session's.
+    pub fn stepup_state(
+        &self,
+        now_ms: i64,
+        session: &AuthenticatedSession,
+        state: &str,
+    ) -> Result<SigninState, SigninError> {
+        let bytes = self.states.open(STEP_UP, now_ms, state).map_err(|_| SigninError::InvalidCredentials)?;
+        let mut fields = Unpacker::new(&bytes);
+        let of: [u8; 16] = fields.take().ok_or(SigninError::InvalidCredentials)?;
+        let state = unpack(&mut fields).ok_or(SigninError::InvalidCredentials)?;
+        if !same(&of, session.id().as_bytes()) || state.account != session.account() {
+            return Err(SigninError::InvalidCredentials);
+        }
+        Ok(state)
+    }
+
+    /// Checks the rest; the session is fresh, and has another token. In a transaction of the session's home; the password
+    /// was checked by [`signin_verify`](Self::signin_verify). Drop the transaction on any error.
+    ///
+    /// # Errors
+    /// [`SigninError::InvalidCredentials`], also when the session ended meanwhile.
+    pub async fn stepup_finish(
+        &self,
+        tx: &mut WriteTx,
+        session: &AuthenticatedSession,
+        proven: &ProvenPassword,
+        factor: &SecondFactor,
+        email_key: &EmailKey,
+    ) -> Result<SteppedUp, SigninError> {
+        if proven.account != session.account() || proven.home != session.home() {
+            return Err(SigninError::InvalidCredentials);
+        }
+        let account = self.prove(tx, proven, factor).await?;
+        let keys = self.custody.tenant(tx).await?;
+        self.open_stored_address(
+            &keys,
+            proven.account,
+            &account.sealed_email,
+            email_key,
+            &proven.email_index,
+        )?
+        .ok_or(SigninError::InvalidCredentials)?;
+        let method = self.login_method(tx, proven.method).await?.ok_or(SigninError::InvalidCredentials)?;
+        let renewed = self.renew_session(tx, session, email_key).await?;
+        let (token, fresh_until) = renewed.ok_or(SigninError::InvalidCredentials)?;
+        Ok(SteppedUp { token, fresh_until, method })
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "sign-in and step-up differ in each of them")]
+    fn challenge(
+        &self,
+        now: i64,
+        index: [u8; 32],
+        row: Option<LoginRow>,
+        unknown: (EmailSalt, KdfParams),
+        opaque_request: &[u8],
+        purpose: &'static str,
+        bound_to: &[u8],
+    ) -> Result<SigninStarted, SigninError> {
+        let is_known = row.is_some();
+        let (_, account, home, method, record, memory, passes, lanes, salt) = row.unwrap_or_else(|| {
+            let (salt, kdf) = unknown;
+            let kdf = [kdf.memory_kib(), kdf.passes(), kdf.lanes()].map(i64::from);
+            let [memory, passes, lanes] = kdf;
+            let id = Uuid::nil();
+            (index, id, id, id, self.nobody.clone(), memory, passes, lanes, *salt.as_bytes())
+        });
+        let damaged = || Failure::Damaged("password record");
+        let record = RegistrationRecord::from_bytes(&record).map_err(|_| damaged())?;
+        let (opaque, opaque_response) = self
+            .opaque
+            .login_start(Some(&record), &index, opaque_request, &mut SystemRng)
+            .map_err(|_| SigninError::Field("opaque_request"))?;
+        let number = |n: i64| u32::try_from(n).map_err(|_| damaged());
+        let kdf =
+            KdfParams::checked(number(memory)?, number(passes)?, number(lanes)?).map_err(|_| damaged())?;
+        let state = Packer::default()
+            .put(bound_to)
+            .put(&random::bytes::<16>())
+            .put(&index)
+            .number(is_known.into())
+            .put(account.as_bytes())
+            .put(home.as_bytes())
+            .put(method.as_bytes())
+            .put(&opaque.to_bytes())
+            .finish();
+        Ok(SigninStarted {
+            state: self.states.seal(purpose, now + self.settings.signin_ms(), &state),
+            opaque_response,
+            email_salt: EmailSalt::from_bytes(salt),
+            kdf,
+        })
+    }
+
+    /// What sign-in and step-up share in the home: the exchange is used up, the method is there, the second factor is right.
+    async fn prove(
+        &self,
+        tx: &mut WriteTx,
+        proven: &ProvenPassword,
+        factor: &SecondFactor,
+    ) -> Result<ProvenAccount, SigninError> {
+        in_home(tx, proven.home)?;
+        if !spend_exchange(tx, &proven.exchange, proven.expires_at).await? {
+            return Err(SigninError::InvalidCredentials);
+        }
+        type Row = (String, Option<Vec<u8>>, Option<Vec<u8>>, Vec<u8>);
+        let row: Option<Row> = tx
+            .query_opt(
+                "SELECT account.number, account.sealed_email, account.totp, account.identity_public
+                 FROM account JOIN login_method ON login_method.id = $2
+                 WHERE account.id = $1 AND account.deleted_at IS NULL",
+                params![proven.account.uuid(), proven.method.uuid()],
+            )
+            .await?;
+        let Some((number, Some(sealed_email), Some(totp), identity_public)) = row else {
+            return Err(SigninError::InvalidCredentials);
+        };
+        let is_right = match factor {
+            SecondFactor::Totp(code) => {
+                let keys = self.custody.tenant(tx).await?;
+                let secret = open_totp(&keys, proven.account, &totp)?;
+                match secret.step_of(code, tx.now()) {
+                    Some(step) => spend_step(tx, proven.account, step).await?,
+                    None => false,
+                }
+            }
+            SecondFactor::BackupCode(lookup) => backup_codes::spend(tx, &self.lookup_index(lookup)).await?,
+        };
+        if !is_right {
+            return Err(SigninError::InvalidCredentials);
+        }
+        Ok(ProvenAccount {
+            number: AccountNumber::parse(&number).map_err(|_| Failure::Damaged("account number"))?,
+            sealed_email,
+            identity_public: IdentityPublicKeys::from_bytes(&identity_public)
+                .map_err(|_| Failure::Damaged("identity keys"))?,
+        })
+    }
+}
+
+/// Uses an exchange up. Of two that come at once with the same state, the database lets one through.
+pub(crate) async fn spend_exchange(
+    tx: &mut WriteTx,
+    exchange: &ExchangeId,
+    expires_at: i64,
+) -> Result<bool, Failure> {
+    let spent = tx
+        .execute(
+            "INSERT INTO spent_state (id, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            params![exchange, expires_at],
+        )
+        .await?;
+    Ok(spent == 1)
+}
+
+/// Uses a step of the authenticator up, with all before it.
+pub(crate) async fn spend_step(tx: &mut WriteTx, account: AccountId, step: i64) -> Result<bool, Failure> {
+    let spent = tx
+        .execute(
+            "UPDATE account SET totp_last_step = $1 WHERE id = $2 AND totp_last_step < $1",
+            params![step, account.uuid()],
+        )
+        .await?;
+    Ok(spent == 1)
+}
+
+struct ProvenAccount {
+    number: AccountNumber,
+    sealed_email: Vec<u8>,
+    identity_public: IdentityPublicKeys,
+}
+
+/// Index, account, home, method, OPAQUE's record, three parameters of Argon2id, the salt of the address's key.
+type LoginRow = ([u8; 32], Uuid, Uuid, Uuid, Vec<u8>, i64, i64, i64, [u8; 16]);
+
+fn unpack(fields: &mut Unpacker<'_>) -> Option<SigninState> {
+    Some(SigninState {
+        exchange: fields.take()?,
+        email_index: fields.take()?,
+        is_known: fields.number()? == 1,
+        account: AccountId::from_uuid(Uuid::from_bytes(fields.take()?)),
+        home: TenantId::from_uuid(Uuid::from_bytes(fields.take()?)),
+        method: MethodId::from_uuid(Uuid::from_bytes(fields.take()?)),
+        opaque: Zeroizing::new(fields.rest().to_vec()),
+    })
+}
