@@ -130,6 +130,17 @@ impl Blobs {
         Self { store, folder: None }
     }
 
+    /// Whether the store answers.
+    pub async fn is_ready(&self) -> Result<(), BlobsError> {
+        match &self.folder {
+            Some(folder) => folder.is_ready().await,
+            None => {
+                let nothing = object_store::path::Path::from("ready");
+                Ok(self.store.list(Some(&nothing)).next().await.transpose().map(|_| ())?)
+            }
+        }
+    }
+
     /// Writes a part, durably; the first half of storing it. Call it with no transaction open.
     /// Cancelled or repeated, it does no harm.
     pub async fn write_part(

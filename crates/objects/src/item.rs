@@ -251,7 +251,7 @@ async fn before(
     collection: CollectionId,
     item: ItemId,
 ) -> Result<Option<Before>, StoreError> {
-    let row: Option<(i64, i64, i64, Option<Uuid>, Option<i64>)> = tx
+    let row: Option<BeforeRow> = tx
         .query_opt(
             "SELECT version, size, CAST(length(sealed) AS BIGINT), blob, deleted_at FROM item \
              WHERE collection = $1 AND id = $2",
@@ -281,6 +281,8 @@ async fn current(
         .await?;
     Ok(row.map(Item::from_row))
 }
+
+type BeforeRow = (i64, i64, i64, Option<Uuid>, Option<i64>);
 
 pub(crate) type ItemRow = (Uuid, i64, i64, Vec<u8>, i64, Option<Uuid>, i64, Uuid, Option<i64>);
 

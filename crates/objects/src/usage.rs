@@ -18,7 +18,7 @@ pub struct Limits {
     pub collections: u64,
     /// Ciphertext bytes of one file.
     pub file: u64,
-    /// The size of the parts of new uploads; [`PART_SIZE`] but for special cases.
+    /// The size of the parts of new uploads, not zero; [`PART_SIZE`] but for special cases. Uploads under way keep theirs.
     pub part_size: u64,
 }
 

@@ -29,12 +29,8 @@ pub(super) struct Folder {
 impl Folder {
     pub(super) fn open(path: &Path) -> Result<Self, BlobsError> {
         let failed = |source| BlobsError::Folder { path: path.to_owned(), source };
-        make(path).map_err(failed)?;
+        make_durably(path).map_err(failed)?;
         let root = path.canonicalize().map_err(failed)?;
-        flush(&root).map_err(failed)?;
-        if let Some(parent) = root.parent() {
-            flush(parent).map_err(failed)?;
-        }
         Ok(Self { root, prepared: Mutex::default() })
     }
 
@@ -67,6 +63,11 @@ impl Folder {
             })
         };
         cell.get_or_try_init(prepare).await.map(|_| ())
+    }
+
+    pub(super) async fn is_ready(&self) -> Result<(), BlobsError> {
+        let root = self.root.clone();
+        blocking(move || fs::read_dir(&root).map(|_| ()).map_err(|source| failed(root, source))).await
     }
 
     pub(super) async fn remove_all(&self, folder: PathBuf) -> Result<(), BlobsError> {
@@ -163,6 +164,14 @@ fn make(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path)
+}
+
+/// Makes a folder and whatever is missing above it, so that all of them survive a power failure.
+fn make_durably(path: &Path) -> io::Result<()> {
+    let path = std::path::absolute(path)?;
+    let missing: Vec<_> = path.ancestors().take_while(|folder| !folder.exists()).collect();
+    make(&path)?;
+    missing.iter().filter_map(|folder| folder.parent()).try_for_each(flush)
 }
 
 /// Makes the entries of a folder durable; only Unix has a way to.
