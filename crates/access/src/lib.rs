@@ -43,7 +43,7 @@
 //! }
 //! ```
 //! A transaction cannot be made any other way either: it has no constructor.
-//! ```compile_fail,E0451
+//! ```compile_fail
 //! fn conjure(view: store::ReadTx, entry: store::Entry) -> store::WriteTx {
 //!     store::WriteTx { view, entry } // error: the fields are private
 //! }

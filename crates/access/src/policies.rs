@@ -226,7 +226,7 @@ impl Policies {
                 .reason()
                 .map(|id| self.refusals.get(id).copied().unwrap_or(Refusal::Forbidden))
         };
-        // The most telling answer that gives nothing away: about the caller, then about nothing.
+        // What is true of the caller alone comes first; then the answer that says nothing.
         if answers().any(|answer| answer == Refusal::Suspended) {
             Some(Refusal::Suspended)
         } else if answers().any(|answer| answer == Refusal::NotFound) {
