@@ -8,6 +8,7 @@
 )]
 
 mod checkpoint;
+mod database;
 mod decoders;
 mod note;
 mod proof;

@@ -104,6 +104,8 @@ fn only_what_a_tree_contains_is_within_it() {
     assert_eq!(Tile::at(0, u64::MAX, u64::MAX), None);
     assert_eq!(Tile::at(200, 0, u64::MAX), None);
     assert_eq!(EntryBundle::at(1, 256), None);
+    assert_eq!(Tile::of_node(2, 0, 5), Tile::at(0, 0, 5));
+    assert_eq!(Tile::of_node(3, 0, 5), None);
     assert_eq!(EntryBundle::at(1, 300).map(|bundle| bundle.width()), Some(44));
 }
 

@@ -2,122 +2,10 @@
 //! An attacker who owns the database, and what a verifier says of it.
 
 use ledger::{
-    Checkpoint, Finding, Frontier, Hash, HashReader, MemoryTree, Node, Record, RecordHeader, Report, Signer,
-    TreeHead, Verification, record,
+    Checkpoint, Finding, Hash, HashReader, MemoryTree, Node, Record, RecordHeader, Verification, record,
 };
 
-const ORIGIN: &str = "example.com/log";
-const TENANT: [u8; 16] = [1; 16];
-
-type Row = (u64, Vec<u8>, [u8; 32]);
-
-/// A database: record rows, stored nodes, a checkpoint. All of it may be written to.
-#[derive(Clone)]
-struct Database {
-    rows: Vec<Row>,
-    /// In the order in which they became complete.
-    nodes: Vec<Node>,
-    checkpoint: String,
-}
-
-impl Database {
-    fn of(size: u64) -> Self {
-        let mut database =
-            Self { rows: (0..size).map(row).collect(), nodes: vec![], checkpoint: String::new() };
-        database.store_nodes();
-        database.checkpoint = sign(database.head(size), 7);
-        database
-    }
-
-    /// Replaces every stored node by what the rows add up to, as an attacker does who knows how.
-    fn store_nodes(&mut self) {
-        let mut frontier = Frontier::default();
-        self.nodes.clear();
-        for (_, header, payload) in &self.rows {
-            let leaf = record::leaf_hash(header, payload);
-            frontier.append_each(leaf, |node| self.nodes.extend(node.is_stored().then_some(node)));
-        }
-    }
-
-    fn head(&self, size: u64) -> TreeHead {
-        let leaves =
-            self.rows[..size as usize].iter().map(|(_, header, payload)| record::leaf_hash(header, payload));
-        leaves.collect::<MemoryTree>().head()
-    }
-
-    fn alter(&mut self, number: u64) {
-        self.rows[number as usize].2[0] ^= 1;
-    }
-
-    fn node(&mut self, level: u8, index: u64) -> &mut Node {
-        self.nodes.iter_mut().find(|node| (node.level, node.index) == (level, index)).unwrap()
-    }
-
-    /// Stores what the altered row's leaf would be.
-    fn alter_with_leaf(&mut self, number: u64) {
-        self.alter(number);
-        let (_, header, payload) = &self.rows[number as usize];
-        self.node(0, number).hash = record::leaf_hash(header, payload);
-    }
-
-    /// Takes rows out and closes the gap.
-    fn delete_and_renumber(&mut self, number: u64) {
-        self.rows.remove(number as usize);
-        (0..).zip(&mut self.rows).for_each(|(number, row)| row.0 = number);
-    }
-
-    fn verification(&self) -> Verification {
-        Verification::new(&self.checkpoint, ORIGIN, &[signer(7).verifier()]).tenant(TENANT)
-    }
-
-    /// Verifies everything, the stored tree included.
-    fn verify(&self, verification: Verification) -> Report {
-        self.run(verification, |_| true)
-    }
-
-    fn run(&self, mut verification: Verification, mut is_fed: impl FnMut(&Node) -> bool) -> Report {
-        let mut nodes = self.nodes.iter().filter(|node| is_fed(node)).peekable();
-        for (number, header, payload_hash) in &self.rows {
-            // Everything under the next record's tile goes first.
-            let tile_end = (number | 0xff).saturating_add(1);
-            while let Some(node) = nodes.next_if(|node| (node.index + 1) << node.level <= tile_end) {
-                verification.stored(*node);
-            }
-            verification.push(Record { number: *number, header, payload_hash });
-        }
-        nodes.for_each(|node| verification.stored(*node));
-        verification.finish()
-    }
-
-    fn findings(&self) -> Vec<Finding> {
-        self.verify(self.verification()).findings
-    }
-}
-
-fn row(number: u64) -> Row {
-    let mut id = [0; 16];
-    id[8..].copy_from_slice(&number.to_be_bytes());
-    let header = RecordHeader {
-        tenant: TENANT,
-        id,
-        at: 1_790_000_000_000 + number as i64,
-        actor: "acc_7F3KQ2M".into(),
-        via: String::new(),
-        action: "item.write".into(),
-        subject: format!("itm_{number}"),
-        corrects: None,
-        request: String::new(),
-    };
-    (number, header.encode().unwrap(), record::payload_hash(&number.to_be_bytes()))
-}
-
-fn signer(seed: u8) -> Signer {
-    Signer::from_seed(ORIGIN, &[seed; 32]).unwrap()
-}
-
-fn sign(head: TreeHead, seed: u8) -> String {
-    Checkpoint::new(ORIGIN, head).unwrap().sign(&signer(seed)).unwrap().to_string()
-}
+use crate::database::{Database, ORIGIN, row, sign, signer};
 
 fn altered(number: u64) -> Finding {
     Finding::RecordAltered { number, logged_as: None }
@@ -269,6 +157,55 @@ fn each_part_of_the_log_is_judged_by_what_is_right_there() {
 }
 
 #[test]
+fn a_part_may_be_right_in_the_nodes_alone_or_in_all_but_the_nodes() {
+    let mut log = Database::of(700);
+    log.alter(5);
+    log.node(0, 5).hash = Hash::EMPTY;
+    log.node(0, 690).hash = Hash::EMPTY;
+    let disputed = Finding::Disputed { number: 5 };
+    let mismatch = Finding::RootMismatch { first: 0, last: 255 };
+    assert_eq!(log.findings(), [disputed, Finding::LeafAltered { number: 690 }, mismatch]);
+
+    let mut log = Database::of(700);
+    log.alter(5);
+    log.node(8, 0).hash = Hash::EMPTY;
+    log.node(0, 690).hash = Hash::EMPTY;
+    let node = Finding::NodeAltered { level: 8, index: 0 };
+    assert_eq!(log.findings(), [altered(5), Finding::LeafAltered { number: 690 }, node]);
+}
+
+#[test]
+fn what_a_pinned_head_settled_does_not_blur_what_follows() {
+    let honest = Database::of(700);
+    let mut log = honest.clone();
+    log.alter(100);
+    log.node(0, 300).hash = Hash::EMPTY;
+    let report = log.run(log.verification().pinned(honest.head(290)), |node| node.level == 0);
+    assert_eq!(report.findings, [altered(100), Finding::LeafAltered { number: 300 }]);
+
+    let mut log = honest.clone();
+    log.node(8, 0).hash = Hash::EMPTY;
+    log.alter_with_leaf(400);
+    let report = log.verify(log.verification().pinned(honest.head(300)));
+    let node = Finding::NodeAltered { level: 8, index: 0 };
+    assert_eq!(report.findings, [node, Finding::RootMismatch { first: 300, last: 511 }]);
+}
+
+#[test]
+fn a_node_given_twice_or_late_changes_nothing() {
+    let log = Database::of(20);
+    let mut verification = log.verification();
+    for (number, header, payload_hash) in &log.rows {
+        let node = Node { level: 0, index: *number, hash: record::leaf_hash(header, payload_hash) };
+        verification.stored(node);
+        verification.stored(Node { hash: Hash::EMPTY, ..node });
+        verification.push(Record { number: *number, header, payload_hash });
+        verification.stored(Node { hash: Hash::EMPTY, ..node });
+    }
+    assert!(verification.finish().is_intact());
+}
+
+#[test]
 fn a_pinned_head_within_a_tile_separates_what_lies_before_it() {
     let honest = Database::of(700);
     let mut log = honest.clone();
@@ -291,13 +228,13 @@ fn a_deleted_leaf_hash_is_named_and_its_record_verified_all_the_same() {
 fn without_record_and_hash_the_rest_cannot_be_proven() {
     let honest = Database::of(700);
     let mut log = honest.clone();
-    log.rows.remove(400);
-    log.nodes.retain(|node| (node.level, node.index) != (0, 400));
     log.alter(650);
+    log.rows.drain(400..=410);
+    log.nodes.retain(|node| (node.level, node.index) != (0, 400));
     let report = log.verify(log.verification().pinned(honest.head(300)));
-    let missing = Finding::RecordsMissing { first: 400, last: 400 };
+    let missing = Finding::RecordsMissing { first: 400, last: 410 };
     let unproven = Finding::Unproven { first: 300, last: 699 };
-    assert_eq!(report.findings, [missing, unproven, Finding::Disputed { number: 651 }]);
+    assert_eq!(report.findings, [missing, unproven, Finding::Disputed { number: 650 }]);
 }
 
 #[test]
@@ -413,6 +350,9 @@ fn a_verification_resumes_where_the_last_one_ended() {
         log.rows.drain(..seen as usize);
         log.nodes.retain(|node| (node.index + 1) << node.level > seen);
         let resumed = |log: &Database| log.verify(log.verification().resume(frontier.clone()));
+        let passed = Database::of(now).head(seen - 1);
+        let with_passed = log.verification().pinned(passed).resume(frontier.clone()).pinned(passed);
+        assert!(log.verify(with_passed).is_intact());
         let report = resumed(&log);
         assert!(report.is_intact(), "{seen} to {now}: {report:?}");
         assert_eq!((report.verified_size, report.records), (now, now - seen));
