@@ -148,7 +148,8 @@ mod tests {
 
     #[test]
     fn an_independent_implementation_seals_the_same_bytes() {
-        let lines = include_str!("../tests/vectors/suite-2.txt").lines().filter(|line| !line.starts_with('#'));
+        let lines =
+            include_str!("../tests/vectors/suite-2.txt").lines().filter(|line| !line.starts_with('#'));
         let mut vectors = 0;
         for line in lines {
             let [key, salt, purpose, context, plaintext, sealed] =

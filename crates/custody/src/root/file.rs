@@ -22,16 +22,18 @@ impl RootKeys {
         let path = path.into();
         let used: Vec<(String,)> = tx
             .query(
-                "SELECT root_key_id FROM tenant_key UNION SELECT root_key_id FROM server_secret",
+                "SELECT root_key_id FROM tenant_key WHERE sealed IS NOT NULL
+                 UNION SELECT root_key_id FROM server_secret",
                 params![],
             )
             .await?;
-        match (Self::load(&path)?, used.into_iter().next()) {
-            (Some(keys), needed) => match needed.filter(|(id,)| keys.get(id).is_none()) {
-                Some((needed,)) => Err(RootKeyError::Wrong { path, needed }),
-                None => Ok(keys),
-            },
-            (None, Some((needed,))) => Err(RootKeyError::Missing { path, needed }),
+        let keys = Self::load(&path)?;
+        let has = |id: &str| keys.as_ref().is_some_and(|keys| keys.get(id).is_some());
+        let lacking = used.into_iter().map(|(id,)| id).find(|id| !has(id));
+        match (keys, lacking) {
+            (Some(keys), None) => Ok(keys),
+            (Some(_), Some(needed)) => Err(RootKeyError::Wrong { path, needed }),
+            (None, Some(needed)) => Err(RootKeyError::Missing { path, needed }),
             (None, None) => match Self::create(&path) {
                 // Another server starting now was first: its key is the one.
                 Err(RootKeyError::Exists(_)) => {
