@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Argon2id (RFC 9106), the slow hash between what a person can remember and a key.
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use zeroize::Zeroizing;
 
 /// How slow Argon2id is. A value of this type is always within bounds.
 ///
@@ -63,12 +64,15 @@ impl KdfParams {
         self.lanes
     }
 
-    /// Fills `out`.
+    /// Fills `out`. The memory it took is erased: what the last pass leaves there leads to the output.
     pub(crate) fn hash(&self, secret: &[u8], salt: &[u8], out: &mut [u8]) -> Result<(), KdfError> {
-        Params::new(self.memory_kib, self.passes, self.lanes, None)
-            .and_then(|params| {
-                Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into(secret, salt, out)
-            })
+        let params =
+            Params::new(self.memory_kib, self.passes, self.lanes, None).map_err(|_| KdfError::OutOfMemory)?;
+        let mut memory = Zeroizing::new(Vec::new());
+        memory.try_reserve_exact(params.block_count()).map_err(|_| KdfError::OutOfMemory)?;
+        memory.resize(params.block_count(), Block::new());
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_into_with_memory(secret, salt, out, memory.as_mut_slice())
             .map_err(|_| KdfError::OutOfMemory)
     }
 }
