@@ -93,7 +93,7 @@ impl fmt::Debug for BackupCode {
 #[error("a backup code has ten letters and digits")]
 pub struct CodeError;
 
-/// The number of an account: seven characters without look-alikes, for invoices and the telephone.
+/// The number of an account: seven characters of which no two look alike, for invoices and the telephone.
 ///
 /// It names an account to people; it is not secret and lets nobody in. The alphabet has no vowels, so it spells
 /// nothing, and one each of what looks alike: `23456789CDFGHJKMNPQRTVWXY`.
