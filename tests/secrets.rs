@@ -9,8 +9,7 @@ on_both_engines!(nothing_typed_or_stored_is_anywhere_in_plain);
 
 fn nothing_typed_or_stored_is_anywhere_in_plain(mut world: World) {
     // The most that it can be made to say.
-    world.set("RUST_LOG", "trace");
-    world.set("BAILIWICK_LOG", "trace");
+    world.set("BAILIWICK_LOG_LEVEL", "trace");
     world.restart();
 
     let wire = Recorder::before(&world.url());
