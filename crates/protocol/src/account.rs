@@ -118,6 +118,8 @@ pub struct DeviceInfo {
     pub last_seen_at: i64,
     /// How many live sessions it has.
     pub sessions: u32,
+    /// Whether it is the device that asks.
+    pub current: bool,
 }
 
 /// `GET /api/v1/session/server-half`: the server's half of the key of what this session's device keeps locally.
@@ -170,8 +172,6 @@ pub struct PasswordChangeFinish {
     pub method_tag: Bytes<64>,
     /// The version of the master key that was sealed.
     pub master_key_version: u32,
-    /// The email key, for this request only: the change is told by mail.
-    pub email_key: Bytes<32>,
 }
 
 /// `PUT /api/v1/account/backup-codes`, with a fresh proof: ten new ones; the old ones end.
@@ -181,8 +181,6 @@ pub struct PasswordChangeFinish {
 pub struct BackupCodes {
     /// What the server may see of each.
     pub backup_codes: Vec<Bytes<32>>,
-    /// The email key, for this request only: the change is told by mail.
-    pub email_key: Bytes<32>,
 }
 
 /// The answer to `POST /api/v1/account/totp/start`, with a fresh proof.
@@ -206,8 +204,6 @@ pub struct TotpFinish {
     pub state: String,
     /// A code of the new secret.
     pub code: Secret,
-    /// The email key, for this request only: the change is told by mail.
-    pub email_key: Bytes<32>,
 }
 
 /// `POST /api/v1/account/master-key`, with a fresh proof: everything that stands on the master key, in one go.
@@ -224,8 +220,6 @@ pub struct MasterKeyRotation {
     pub collections: Vec<RotatedCollection>,
     /// The new public identity keys, signed by the old ones.
     pub identity_rotation: Bytes<8192>,
-    /// The email key, for this request only: the change is told by mail.
-    pub email_key: Bytes<32>,
 }
 
 /// A method in a [`MasterKeyRotation`].
@@ -252,15 +246,6 @@ pub struct RotatedCollection {
     pub from_key_version: u64,
     /// Its key under the new account key.
     pub sealed_key: Bytes<1024>,
-}
-
-/// `POST /api/v1/account/delete`, with a fresh proof. What the account stored is gone for good; the records stay.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct AccountDeletion {
-    /// The email key, for this request only: the change is told by mail.
-    pub email_key: Bytes<32>,
 }
 
 /// The answer to `POST /api/v1/tokens`.

@@ -13,7 +13,8 @@ pub struct Service {
     pub version: String,
     /// The name of the platform's log; a tenant's log is this, a slash and the tenant.
     pub log_origin: String,
-    /// The log's public Ed25519 key, base64 (RFC 8032).
+    /// The platform's log's verifier key (C2SP signed-note: name, key id, algorithm and Ed25519 key). The same key signs each
+    /// tenant's log, under that log's name.
     pub log_public_key: String,
     /// The parameters for new passwords.
     pub kdf: Kdf,

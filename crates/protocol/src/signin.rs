@@ -82,8 +82,6 @@ pub struct SignUpFinish {
     pub code: Option<String>,
     /// OPAQUE's registration record.
     pub opaque_upload: Bytes<512>,
-    /// The address again, sealed under the email key for the account.
-    pub sealed_email: Bytes<1024>,
     /// The email key again, for this request only.
     pub email_key: Bytes<32>,
     /// The parameters that were used.
@@ -214,6 +212,8 @@ pub struct SignedIn {
     pub identity: Bytes<4096>,
     /// Whether this device had not signed in before.
     pub new_device: bool,
+    /// How many backup codes are left.
+    pub backup_codes_left: u32,
     /// The session.
     pub session: Session,
 }
@@ -238,6 +238,8 @@ pub struct StepUpFinish {
     pub opaque_finalization: Bytes<256>,
     /// The second factor.
     pub second_factor: SecondFactor,
+    /// Argon2id(email, salt): what the session changes next is told by mail.
+    pub email_key: Bytes<32>,
 }
 
 /// The answer to [`StepUpFinish`]: the session's token has changed; the old one has ended.

@@ -87,9 +87,9 @@ impl Store {
         Ok((store.clone(), Door(store)))
     }
 
-    /// Brings a PostgreSQL database to this release as its owner role, giving `login_role` its rights.
-    pub async fn migrate(owner_url: &str, login_role: &str, rooms: &[&[Migration]]) -> Result<(), OpenError> {
-        crate::postgres::migrate(owner_url, login_role, &Self::migrations(rooms)).await
+    /// Brings a PostgreSQL database to this release as its owner role, giving the login role its rights.
+    pub async fn migrate(owner_url: &str, login_url: &str, rooms: &[&[Migration]]) -> Result<(), OpenError> {
+        crate::postgres::migrate(owner_url, login_url, &Self::migrations(rooms)).await
     }
 
     fn migrations(rooms: &[&[Migration]]) -> Vec<Migration> {
@@ -111,6 +111,14 @@ impl Store {
     pub async fn tenant_files(&self) -> Result<Option<Vec<TenantId>>, StoreError> {
         match &*self.engine {
             EngineHandle::Sqlite(sqlite) => sqlite.tenants().await.map(Some),
+            EngineHandle::Postgres(_) => Ok(None),
+        }
+    }
+
+    /// Tenants whose files were not closed in order when the process before this one ended; `None` on PostgreSQL.
+    pub async fn not_closed(&self) -> Result<Option<Vec<TenantId>>, StoreError> {
+        match &*self.engine {
+            EngineHandle::Sqlite(sqlite) => sqlite.not_closed().await.map(Some),
             EngineHandle::Postgres(_) => Ok(None),
         }
     }

@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use ledger::Hash;
+use ledger::{EntryBundle, Hash};
 
 use crate::record::StoredRecord;
 use crate::{ReadTx, StoreError, params};
@@ -86,6 +86,31 @@ pub async fn tile(tx: &mut ReadTx, level: u8, index: u64, width: u16) -> Result<
         .await?
     };
     Ok(hashes.into_iter().flat_map(|(hash,)| hash).collect())
+}
+
+/// A bundle of `width` entries from number `256 · index` on (C2SP tlog-tiles); `None` when one of their records is gone.
+pub async fn entries(tx: &mut ReadTx, index: u64, width: u16) -> Result<Option<Vec<u8>>, StoreError> {
+    let tenant = tx.tenant();
+    let logged = records(tx, index.saturating_mul(256), u32::from(width)).await?;
+    let mut entries = Vec::with_capacity(logged.len());
+    for logged in logged {
+        let Some(record) = logged.record else { return Ok(None) };
+        let row = (
+            record.id,
+            record.at,
+            record.actor,
+            record.via,
+            record.action,
+            record.subject,
+            record.request,
+            record.corrects,
+            record.details,
+        );
+        let (header, details) = crate::sequencer::header(tenant, &row);
+        let header = header.encode().map_err(|error| StoreError::Engine(error.to_string()))?;
+        entries.push(ledger::record::entry(&header, &ledger::record::payload_hash(details)));
+    }
+    EntryBundle::encode(&entries).map(Some).map_err(|error| StoreError::Engine(error.to_string()))
 }
 
 pub(crate) fn stored(number: Option<u64>, row: RecordRow) -> StoredRecord {

@@ -50,6 +50,7 @@ pub use error::{OpenError, StoreError};
 pub use record::{Entry, Record, RecordId, StoredRecord};
 pub use schema::{Migration, Scope};
 pub use sequencer::{LogKey, Progress, Sequencer};
+pub use sqlite::copy_database;
 pub use tenant::{TenantId, TenantIdError};
 pub use transaction::{ReadTx, WriteTx};
 pub use value::{FromRow, FromValue, Param, Row, Value};

@@ -93,6 +93,12 @@ impl<'a> Table<'a> {
         Some(Table { name, columns, append_only: tail.contains("APPEND ONLY"), numbered_by })
     }
 
+    /// The columns of the primary key.
+    fn keys(&self) -> impl Iterator<Item = &'a str> {
+        let columns = self.columns.split_once("PRIMARY KEY (").and_then(|(_, rest)| rest.split_once(')'));
+        columns.map_or("", |(columns, _)| columns).split(',').map(str::trim)
+    }
+
     fn sqlite(&self, out: &mut String) {
         let Table { name, columns, .. } = self;
         let _ = writeln!(out, "CREATE TABLE {name} ({columns}\n) STRICT;");
@@ -104,6 +110,15 @@ impl<'a> Table<'a> {
                     event.to_lowercase()
                 );
             }
+            // INSERT OR REPLACE removes a row without asking the trigger above, unless its connection wants it asked.
+            let same_key = self.keys().map(|column| format!("{column} = NEW.{column}")).collect::<Vec<_>>();
+            let _ = writeln!(
+                out,
+                "CREATE TRIGGER {name}_refuses_replace BEFORE INSERT ON {name} \
+                 WHEN EXISTS (SELECT 1 FROM {name} WHERE {}) \
+                 BEGIN SELECT RAISE(ABORT, '{name} is append-only'); END;",
+                same_key.join(" AND ")
+            );
         }
         if let Some(number) = self.numbered_by {
             let _ = writeln!(

@@ -17,6 +17,10 @@ pub struct ReadTx {
     engine: Engine,
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a transaction is moved a few times and lives briefly: a box would cost more"
+)]
 enum Engine {
     SqliteRead(SqliteReader),
     SqliteWrite(SqliteWriter),

@@ -52,9 +52,9 @@ async fn apply_locked(client: &mut Client, role: &str, migrations: &[Migration])
     }
     let applied = applied(client).await?;
     newer(&applied, migrations)?;
-    let mut number = i64::try_from(applied.len()).unwrap_or(i64::MAX);
-    for migration in migrations.iter().filter(|migration| !applied.iter().any(|name| name == migration.name))
-    {
+    let missing = migrations.iter().filter(|migration| !applied.iter().any(|name| name == migration.name));
+    let first = i64::try_from(applied.len()).unwrap_or(i64::MAX);
+    for (number, migration) in (first..).zip(missing) {
         let transaction = client.transaction().await.map_err(StoreError::from)?;
         transaction.batch_execute(&migration.postgres(role)).await.map_err(StoreError::from)?;
         transaction
@@ -63,7 +63,6 @@ async fn apply_locked(client: &mut Client, role: &str, migrations: &[Migration])
             .map_err(StoreError::from)?;
         transaction.commit().await.map_err(StoreError::from)?;
         tracing::info!(migration = migration.name, "migrated");
-        number += 1;
     }
     Ok(())
 }

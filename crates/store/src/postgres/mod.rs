@@ -38,9 +38,8 @@ pub(crate) struct Address {
 impl Postgres {
     pub(crate) async fn open(address: &Address, migrations: &[Migration]) -> Result<Self, OpenError> {
         let config = parse(&address.url)?;
-        let role = config.get_user().unwrap_or("postgres").to_owned();
         if let Some(url) = &address.migration_url {
-            migrate::apply(&parse(url)?, &role, migrations).await?;
+            migrate(url, &address.url, migrations).await?;
         }
         let manager =
             Manager::from_config(config, tls(), ManagerConfig { recycling_method: RecyclingMethod::Fast });
@@ -74,8 +73,16 @@ impl Postgres {
 }
 
 /// Applies the migrations and nothing else.
-pub(crate) async fn migrate(url: &str, login_role: &str, migrations: &[Migration]) -> Result<(), OpenError> {
-    migrate::apply(&parse(url)?, login_role, migrations).await
+pub(crate) async fn migrate(
+    owner_url: &str,
+    login_url: &str,
+    migrations: &[Migration],
+) -> Result<(), OpenError> {
+    let login = parse(login_url)?;
+    let role = login
+        .get_user()
+        .ok_or_else(|| OpenError::Address("the login role's address names no user".into()))?;
+    migrate::apply(&parse(owner_url)?, role, migrations).await
 }
 
 fn parse(url: &str) -> Result<tokio_postgres::Config, OpenError> {

@@ -54,6 +54,8 @@ impl File {
         connection.pragma_update(None, "foreign_keys", true)?;
         // Without this, INSERT OR REPLACE goes past the triggers that refuse DELETE.
         connection.pragma_update(None, "recursive_triggers", true)?;
+        // What is removed is overwritten: keys that were shredded are gone from free pages too.
+        connection.pragma_update(None, "secure_delete", true)?;
         connection.pragma_update(None, "trusted_schema", false)?;
         connection.pragma_update(None, "cell_size_check", true)?;
         // 64 pages: a few hundred files are open at once.
@@ -147,4 +149,22 @@ fn migrate(connection: &Connection, migrations: &[Migration]) -> Result<(), Stor
     })();
     connection.execute_batch(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
     result
+}
+
+/// Copies a database file as it stands at one moment, also while a server writes to it (SQLite's online backup). Waits
+/// for the disk.
+pub fn copy_database(from: &Path, to: &Path) -> Result<(), StoreError> {
+    if let Some(folder) = to.parent() {
+        make_private_folder(folder)?;
+    }
+    make_private_file(to)?;
+    let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    source.busy_timeout(std::time::Duration::from_secs(10))?;
+    let mut target = Connection::open(to)?;
+    let backup = rusqlite::backup::Backup::new(&source, &mut target)?;
+    backup.run_to_completion(1_024, std::time::Duration::ZERO, None)?;
+    drop(backup);
+    drop(target);
+    std::fs::File::open(to)?.sync_all()?;
+    Ok(())
 }

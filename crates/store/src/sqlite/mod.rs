@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use file::File;
+pub use file::copy_database;
 pub(crate) use statement::run;
 pub(crate) use writer::{SqliteReader, SqliteWriter};
 
@@ -162,6 +163,17 @@ impl Sqlite {
             Ok(tenants)
         })
         .await
+    }
+
+    /// Tenants with a write-ahead log beside their file: closing a file takes it away.
+    pub(crate) async fn not_closed(&self) -> Result<Vec<TenantId>, StoreError> {
+        let mut tenants = self.tenants().await?;
+        tenants.retain(|tenant| {
+            let mut log = self.path(*tenant).into_os_string();
+            log.push("-wal");
+            Path::new(&log).exists()
+        });
+        Ok(tenants)
     }
 
     /// Where a tenant's rows are. Tenants are spread over 256 folders by the last byte of their id.

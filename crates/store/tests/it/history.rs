@@ -35,7 +35,11 @@ async fn an_ordinary_connection_to_the_file_is_refused_too() {
         add_and_commit(&store, home, 1, "kept").await;
         let Some(path) = store.store.tenant_file(home) else { continue };
         let file = rusqlite::Connection::open(path).unwrap();
-        for sql in ["UPDATE record SET actor = 'someone else'", "DELETE FROM record"] {
+        for sql in [
+            "UPDATE record SET actor = 'someone else'",
+            "DELETE FROM record",
+            "INSERT OR REPLACE INTO record SELECT * FROM record",
+        ] {
             let error = file.execute(sql, []).unwrap_err();
             assert!(error.to_string().contains("append-only"), "{error}");
         }

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What an operator does at the machine, past the network: with the database and the root key at hand. Recorded like
+//! everything else.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use access::PlatformRole;
+use clap::{Args, Subcommand};
+use custody::{Custody, RootKeys};
+use store::{Door, Record, Store, SystemClock, TenantId};
+
+use crate::cli::{Flags, print, with_config};
+use crate::config::{Config, ConfigError};
+use crate::start::{ROOMS, StartError, entry, root_keys};
+
+/// `bailiwick admin …`
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Give an account a role on the platform.
+    Grant(Grant),
+    /// Take it away.
+    Revoke(Grant),
+    /// List who has which role.
+    List {
+        /// Settings.
+        #[command(flatten)]
+        flags: Flags,
+    },
+}
+
+/// Which account, which role.
+#[derive(Debug, Args)]
+pub struct Grant {
+    #[command(flatten)]
+    flags: Flags,
+    /// The account, `acc_…` as `bailiwick whoami` shows it.
+    account: String,
+    /// `administrator`, `operator` or `auditor`.
+    #[arg(default_value = "administrator")]
+    role: String,
+}
+
+/// `bailiwick root-key …`
+#[derive(Debug, Subcommand)]
+pub enum RootKeyCommand {
+    /// Say which root key is in use, and how many keys still stand under an older one.
+    Status {
+        /// Settings.
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Put a new key first in the root key's file, and seal every tenant's key anew. May be repeated after an interruption.
+    Rotate {
+        /// Settings.
+        #[command(flatten)]
+        flags: Flags,
+        /// Go on with a rotation that was interrupted, without another new key.
+        #[arg(long)]
+        resume: bool,
+    },
+}
+
+pub(crate) fn run(command: Command) -> ExitCode {
+    match command {
+        Command::Grant(Grant { flags, account, role }) => {
+            with_config(&flags, false, |config| change(config, account, role, true))
+        }
+        Command::Revoke(Grant { flags, account, role }) => {
+            with_config(&flags, false, |config| change(config, account, role, false))
+        }
+        Command::List { flags } => with_config(&flags, false, list),
+    }
+}
+
+pub(crate) fn run_root_key(command: RootKeyCommand) -> ExitCode {
+    match command {
+        RootKeyCommand::Status { flags } => with_config(&flags, false, root_status),
+        RootKeyCommand::Rotate { flags, resume } => {
+            with_config(&flags, false, move |config| rotate_root(config, resume))
+        }
+    }
+}
+
+/// Opens the store as it is. On the embedded engine the server must be stopped for it.
+pub(crate) async fn door(config: &Config) -> Result<(Store, Door), StartError> {
+    config.check()?;
+    let engine = store::Config { engine: config.engine() };
+    Ok(Store::open(&engine, ROOMS, Arc::new(SystemClock)).await?)
+}
+
+async fn change(config: Config, account: String, role: String, grant: bool) -> Result<(), StartError> {
+    let refused = |setting, why: String| StartError::Config(ConfigError::Refused { setting, why });
+    let id: identity::AccountId =
+        account.parse().map_err(|error: identity::IdError| refused("account", error.to_string()))?;
+    let role: PlatformRole =
+        role.parse().map_err(|error: access::UnknownPlatformRole| refused("role", error.to_string()))?;
+    let (store, door) = door(&config).await?;
+    let action = if grant { "platform_role.grant" } else { "platform_role.revoke" };
+    let mut tx = door.write(TenantId::PLATFORM, entry(action)).await?;
+    let changed = if grant {
+        role.grant(&mut tx, *id.uuid(), &access::Caller::system("operator", "")).await?
+    } else {
+        role.revoke(&mut tx, *id.uuid()).await?
+    };
+    tx.commit(Record::about(id)).await?;
+    store.close().await;
+    print(match (changed, grant) {
+        (true, true) => "granted",
+        (true, false) => "revoked",
+        (false, _) => "nothing to change",
+    });
+    Ok(())
+}
+
+async fn list(config: Config) -> Result<(), StartError> {
+    let (store, door) = door(&config).await?;
+    for grant in PlatformRole::list(&mut door.read(TenantId::PLATFORM).await?).await? {
+        print(&format!("{} {}", identity::AccountId::from_uuid(grant.account), grant.role));
+    }
+    store.close().await;
+    Ok(())
+}
+
+async fn root_status(config: Config) -> Result<(), StartError> {
+    let (store, door) = door(&config).await?;
+    let custody = custody(&config, &door).await?;
+    let (mut current, mut older) = (0, 0);
+    for tenant in tenants(&store, &door).await? {
+        let status = custody.root_status(&mut door.read(tenant).await?).await?;
+        current += status.current;
+        older += status.older;
+    }
+    store.close().await;
+    print(&format!(
+        "root key {}: {current} keys stand under it, {older} under older ones",
+        custody.root_key_id().as_str()
+    ));
+    Ok(())
+}
+
+async fn rotate_root(config: Config, resume: bool) -> Result<(), StartError> {
+    let (store, door) = door(&config).await?;
+    // Whether the keys open at all, before anything is changed.
+    custody(&config, &door).await?;
+    if !resume {
+        if config.root_secret().is_some() {
+            return Err(ConfigError::Refused {
+                setting: "root_key",
+                why: "it is given as a secret: put the new key on a line above the old one there, then run \
+                      `bailiwick root-key rotate --resume`"
+                    .into(),
+            }
+            .into());
+        }
+        RootKeys::renew(&config.root_key_path())?;
+    }
+    let custody = custody(&config, &door).await?;
+    let mut sealed = 0;
+    for tenant in tenants(&store, &door).await? {
+        let mut tx = door.write(tenant, entry("root_key.rotate")).await?;
+        let anew = custody.rotate_root(&mut tx).await?;
+        if anew > 0 {
+            tx.commit(Record::about(tenant)).await?;
+            sealed += anew;
+        }
+    }
+    store.close().await;
+    print(&format!("{sealed} keys were sealed anew under {}", custody.root_key_id().as_str()));
+    Ok(())
+}
+
+async fn custody(config: &Config, door: &Door) -> Result<Custody, StartError> {
+    let mut tx = door.write(TenantId::PLATFORM, entry("root_key.open")).await?;
+    let root = root_keys(config, &mut tx).await?;
+    Ok(Custody::open(root, &mut tx).await?)
+}
+
+/// The platform and every tenant that the directory knows.
+pub(crate) async fn tenants(store: &Store, door: &Door) -> Result<Vec<TenantId>, StartError> {
+    let mut tenants = vec![TenantId::PLATFORM];
+    match store.tenant_files().await? {
+        Some(files) => tenants.extend(files),
+        None => {
+            let mut tx = door.read(TenantId::PLATFORM).await?;
+            let homes: Vec<(TenantId,)> = tx.query("SELECT home FROM account_directory", &[]).await?;
+            tenants.extend(homes.into_iter().map(|(home,)| home));
+        }
+    }
+    Ok(tenants)
+}
+
+/// Brings a PostgreSQL database to this release.
+pub(crate) async fn migrate(config: Config) -> Result<(), StartError> {
+    let refused = |setting, why: &str| StartError::Config(ConfigError::Refused { setting, why: why.into() });
+    if config.database_url.is_empty() {
+        return Err(refused("database_url", "set the login role's address: it gets its rights"));
+    }
+    if config.migration_database_url.is_empty() {
+        return Err(refused("migration_database_url", "set the owner role's address"));
+    }
+    Store::migrate(&config.migration_database_url, &config.database_url, ROOMS).await?;
+    print("the database is at this release");
+    Ok(())
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Backups of the embedded engine: a consistent copy of every database file, taken while the server runs, and of
+//! every blob. PostgreSQL has tools of its own (`pg_dump`, base backups); there, the blobs are what is copied.
+//!
+//! A tenant's file is copied before its blobs, and a blob is only removed an hour after nothing names it: so every blob that a
+//! copied file names is in the backup. The root key is not: it belongs elsewhere.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use store::StoreError;
+
+use crate::cli::print;
+use crate::config::{Config, ConfigError};
+use crate::start::StartError;
+
+/// Marks a folder as a whole backup. Written last.
+const COMPLETE: &str = "backup-complete";
+
+pub(crate) async fn backup(config: Config, to: PathBuf) -> Result<(), StartError> {
+    run(move || {
+        config.check()?;
+        if to.exists() {
+            return Err(refused("to", format!("{} exists already; name a folder to make", to.display())));
+        }
+        fs::create_dir_all(&to).map_err(io_error)?;
+        let mut databases = 0;
+        if config.database_url.is_empty() {
+            for path in database_files(&config.data).map_err(io_error)? {
+                let relative = path.strip_prefix(&config.data).unwrap_or(&path);
+                store::copy_database(&path, &to.join(relative))?;
+                databases += 1;
+            }
+        }
+        let blobs = copy_tree(&blobs_folder(&config)?, &to.join("blobs")).map_err(io_error)?;
+        fs::write(to.join(COMPLETE), env!("CARGO_PKG_VERSION")).map_err(io_error)?;
+        sync(&to).map_err(io_error)?;
+        print(&format!(
+            "{databases} databases and {blobs} blob parts are in {}; keep the root key ({}) elsewhere",
+            to.display(),
+            config.root_key_path().display()
+        ));
+        Ok(())
+    })
+    .await
+}
+
+pub(crate) async fn restore(config: Config, from: PathBuf) -> Result<(), StartError> {
+    run(move || {
+        if !from.join(COMPLETE).exists() {
+            return Err(refused("from", format!("{} is not a complete backup", from.display())));
+        }
+        if config.data.exists() {
+            return Err(refused(
+                "data",
+                format!("{} exists already; a backup is restored into a new folder", config.data.display()),
+            ));
+        }
+        // Under another name until it is whole.
+        let mut partial = config.data.clone().into_os_string();
+        partial.push(".restoring");
+        let partial = PathBuf::from(partial);
+        if partial.exists() {
+            fs::remove_dir_all(&partial).map_err(io_error)?;
+        }
+        let files = copy_tree(&from, &partial).map_err(io_error)?;
+        fs::remove_file(partial.join(COMPLETE)).map_err(io_error)?;
+        sync(&partial).map_err(io_error)?;
+        fs::rename(&partial, &config.data).map_err(io_error)?;
+        print(&format!("{} files are back in {}", files.saturating_sub(1), config.data.display()));
+        Ok(())
+    })
+    .await
+}
+
+async fn run(work: impl FnOnce() -> Result<(), StartError> + Send + 'static) -> Result<(), StartError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(StoreError::Engine(error.to_string()).into()),
+    }
+}
+
+fn refused(setting: &'static str, why: String) -> StartError {
+    ConfigError::Refused { setting, why }.into()
+}
+
+fn io_error(error: io::Error) -> StartError {
+    StoreError::Io(error).into()
+}
+
+fn blobs_folder(config: &Config) -> Result<PathBuf, StartError> {
+    if config.blobs.is_empty() {
+        return Ok(config.data.join("blobs"));
+    }
+    let path = config.blobs.strip_prefix("file://").unwrap_or(&config.blobs);
+    if path.contains("://") {
+        return Err(refused("blobs", "an object store is backed up by its own tools".into()));
+    }
+    Ok(path.into())
+}
+
+/// The platform's database and every tenant's.
+fn database_files(data: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = vec![data.join("platform.db")];
+    for shard in fs::read_dir(data.join("tenants"))? {
+        for file in fs::read_dir(shard?.path())? {
+            let path = file?.path();
+            if path.extension().is_some_and(|extension| extension == "db") {
+                files.push(path);
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Copies every file below `from`, private to their owner, and says how many they were.
+fn copy_tree(from: &Path, to: &Path) -> io::Result<u64> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(to)?;
+    let entries = match fs::read_dir(from) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    let mut copied = 0;
+    for entry in entries {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copied += copy_tree(&entry.path(), &target)?;
+            continue;
+        }
+        match fs::copy(entry.path(), &target) {
+            // Replaced or removed meanwhile: what needs it is newer than the copy of its database.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            copy => copy?,
+        };
+        fs::File::open(&target)?.sync_all()?;
+        copied += 1;
+    }
+    sync(to)?;
+    Ok(copied)
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Who is calling: every protected route takes a [`Signed`], which is only made of a live session.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use access::{Access, Action, Caller, PlatformRole, PlatformRoles, Resource, Scopes, SignedIn};
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use identity::{AuthenticatedSession, SessionError, SessionId, SessionToken};
+use protocol::Code;
+use store::{StoreError, TenantId};
+use tokens::VerifyError;
+use uuid::Uuid;
+
+use crate::error::ApiError;
+use crate::gateway::{Address, RequestId};
+use crate::state::App;
+
+/// Somebody who has not signed in, or whose session does not matter here.
+pub(crate) struct Visitor {
+    pub(crate) caller: Caller,
+    pub(crate) address: Address,
+}
+
+impl FromRequestParts<App> for Visitor {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
+        let Ok(address) = Address::from_request_parts(parts, state).await;
+        let request = parts.extensions.get::<RequestId>().map_or("", |id| &id.0);
+        Ok(Visitor { caller: Caller::visitor(request).from_address(address.to_string()), address })
+    }
+}
+
+/// An account with a live session, shown itself or through an access token made from it.
+pub(crate) struct Signed {
+    pub(crate) caller: Caller,
+    pub(crate) session: AuthenticatedSession,
+    pub(crate) roles: PlatformRoles,
+    pub(crate) address: Address,
+}
+
+impl Signed {
+    /// The account's home.
+    pub(crate) fn home(&self) -> TenantId {
+        self.session.home()
+    }
+}
+
+impl FromRequestParts<App> for Signed {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let visitor = Visitor::from_request_parts(parts, app).await?;
+        let token = parts
+            .headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim())
+            .ok_or_else(|| ApiError::new(Code::NotSignedIn))?;
+        let (session, scopes) = match token.parse::<SessionToken>() {
+            Ok(token) => (by_session(app, &visitor, &token).await?, Scopes::ALL),
+            Err(_) => by_access_token(app, &visitor, token).await?,
+        };
+        if session.needs_touch(app.now()) {
+            app.touches.note(&session);
+        }
+        let roles = app.roles.of(app, *session.account().uuid()).await?;
+        let account = SignedIn {
+            account: *session.account().uuid(),
+            home: session.home(),
+            session: *session.id().uuid(),
+            fresh_until: Some(session.fresh_until()),
+            suspended: false,
+            platform_roles: roles,
+        };
+        let caller = Caller::account(account, visitor.caller.request())
+            .within(scopes)
+            .from_address(visitor.address.to_string());
+        Ok(Signed { caller, session, roles, address: visitor.address })
+    }
+}
+
+async fn by_session(
+    app: &App,
+    visitor: &Visitor,
+    token: &SessionToken,
+) -> Result<AuthenticatedSession, ApiError> {
+    let mut tx = look(&app.access, visitor, token.home()).await?;
+    app.identity.authenticate(&mut tx, token).await.map_err(ApiError::from)
+}
+
+/// An access token is as good as the session that it hangs on: that is looked up each time, so that ending the session ends it.
+async fn by_access_token(
+    app: &App,
+    visitor: &Visitor,
+    token: &str,
+) -> Result<(AuthenticatedSession, Scopes), ApiError> {
+    let claims = app.tokens.verify(app.now(), token)?;
+    let session: SessionId = claims.sid.parse().map_err(|_| ApiError::new(Code::TokenMalformed))?;
+    let mut tx = look(&app.access, visitor, claims.tenant_id).await?;
+    let session = app.identity.session_by_id(&mut tx, session).await?;
+    if session.account().to_string() != claims.sub {
+        return Err(ApiError::new(Code::TokenUntrusted));
+    }
+    let scopes = claims.scopes().filter_map(|scope| scope.parse::<Action>().ok()).collect();
+    Ok((session, scopes))
+}
+
+/// A view of the home that a token names. Anyone can write any home into a token: one that is not there is a session
+/// that is not there.
+async fn look(access: &Access, visitor: &Visitor, home: TenantId) -> Result<store::ReadTx, ApiError> {
+    match access.view(&visitor.caller, home, Action::SessionAuthenticate, Resource::Home).await {
+        Err(access::Refused::NotFound) => Err(ApiError::new(Code::SessionEnded)),
+        other => Ok(other?),
+    }
+}
+
+/// Who holds which role on the platform, read again when it is older than [`Roles::KEPT`].
+#[derive(Default)]
+pub(crate) struct Roles(Mutex<(i64, HashMap<Uuid, PlatformRoles>)>);
+
+impl Roles {
+    /// How long a list is used, in milliseconds: a role that was taken away is gone after that.
+    const KEPT: i64 = 2_000;
+
+    async fn of(&self, app: &App, account: Uuid) -> Result<PlatformRoles, ApiError> {
+        let now = app.now();
+        {
+            let (read_at, roles) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if (0..Self::KEPT).contains(&(now - read_at)) {
+                return Ok(roles.get(&account).copied().unwrap_or_default());
+            }
+        }
+        let worker = Caller::system("roles", "");
+        let mut tx =
+            app.access.view(&worker, TenantId::PLATFORM, Action::MaintenanceRun, Resource::Platform).await?;
+        let mut roles = HashMap::<Uuid, Vec<PlatformRole>>::new();
+        for grant in PlatformRole::list(&mut tx).await? {
+            roles.entry(grant.account).or_default().push(grant.role);
+        }
+        let roles: HashMap<_, PlatformRoles> =
+            roles.into_iter().map(|(account, roles)| (account, roles.into_iter().collect())).collect();
+        let found = roles.get(&account).copied().unwrap_or_default();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (now, roles);
+        Ok(found)
+    }
+}
+
+impl From<SessionError> for ApiError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Unknown | SessionError::Ended | SessionError::Expired => {
+                ApiError::new(Code::SessionEnded)
+            }
+            SessionError::Failed(failure) => failure.into(),
+            other => ApiError::internal(other),
+        }
+    }
+}
+
+impl From<identity::Failure> for ApiError {
+    fn from(failure: identity::Failure) -> Self {
+        match failure {
+            identity::Failure::Store(StoreError::NoTenant) => ApiError::new(Code::NotFound),
+            identity::Failure::Store(error) => error.into(),
+            other => ApiError::internal(other),
+        }
+    }
+}
+
+impl From<VerifyError> for ApiError {
+    fn from(error: VerifyError) -> Self {
+        let code = match error {
+            VerifyError::Expired => Code::TokenExpired,
+            VerifyError::WrongAudience | VerifyError::WrongIssuer => Code::TokenWrongAudience,
+            VerifyError::WrongAlgorithm | VerifyError::UnknownKey | VerifyError::Signature => {
+                Code::TokenUntrusted
+            }
+            _ => Code::TokenMalformed,
+        };
+        protocol::Problem::new(code).detail(error).into()
+    }
+}

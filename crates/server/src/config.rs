@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Configuration: a file, the environment and flags, in that order; each overrides the one before.
+//!
+//! Every setting has a default that works on a laptop. What would be unsafe in production is refused there, with a
+//! sentence that says what to set.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format as _, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+/// Everything that can be set. In the file as `name = value`; in the environment as `BAILIWICK_NAME`, with `_FILE` for a
+/// secret that stands in a file.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The data folder: databases and blobs of the embedded engine, the outbox.
+    pub data: PathBuf,
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// The URL under which people reach the server; `http://` and the listening address when empty.
+    pub public_url: String,
+    /// Refuses what is unsafe, instead of warning of it.
+    pub production: bool,
+    /// PostgreSQL's address for the login role; the embedded engine when empty.
+    pub database_url: String,
+    /// PostgreSQL's address for the owner role. With it, migrations are applied at start.
+    pub migration_database_url: String,
+    /// The most database connections that are open at once (PostgreSQL).
+    pub database_connections: usize,
+    /// The most tenants' files that are open at once (embedded engine).
+    pub open_files: usize,
+    /// The file with the root key; made at the first start. Beside the data folder, with `.root-key` added, when empty.
+    pub root_key_file: PathBuf,
+    /// The root key itself (base64 or hexadecimal, 32 bytes), instead of a file.
+    pub root_key: String,
+    /// Where blobs go: `file:///path`; the folder `blobs` in the data folder when empty.
+    pub blobs: String,
+    /// The PEM file with the server's certificate chain.
+    pub tls_certificate: PathBuf,
+    /// The PEM file with its private key.
+    pub tls_key: PathBuf,
+    /// Addresses of proxies that may say, in `X-Forwarded-For`, whom they speak for.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// The name of this installation's logs, part of every checkpoint; made at the first start when empty.
+    pub log_origin: String,
+    /// SMTP server for mail, as a URL: `smtps://user:password@host`; an outbox folder when empty.
+    pub smtp_url: String,
+    /// The sender of mail.
+    pub mail_from: String,
+    /// The service's name in mail and authenticator apps.
+    pub service_name: String,
+    /// Whether sign-up takes a mailed code; by default when mail is configured.
+    pub email_code: Option<bool>,
+    /// How long access tokens live, in minutes.
+    pub access_token_minutes: u32,
+    /// A session ends after this many minutes without use.
+    pub session_idle_minutes: u32,
+    /// A session ends after this many minutes.
+    pub session_absolute_minutes: u32,
+    /// For how many minutes a step-up counts as fresh.
+    pub fresh_minutes: u32,
+    /// Bytes that an account may store.
+    pub quota_bytes: u64,
+    /// Items that an account may store.
+    pub quota_items: u64,
+    /// The largest file, in bytes.
+    pub largest_file: u64,
+    /// Requests a second that one address (IPv4) or network (IPv6, /64) may make on average.
+    pub requests_per_second: u32,
+    /// Requests that it may make at once.
+    pub request_burst: u32,
+    /// Requests that are served at the same time; more wait, then answer 503.
+    pub concurrent_requests: usize,
+    /// Failed sign-ins that one address may make before it is slowed down hard.
+    pub signin_tries_per_address: u32,
+    /// `pretty` or `json`.
+    pub log_format: LogFormat,
+    /// What is logged: `info`, `debug`, or a filter such as `server=debug,info`.
+    pub log_level: String,
+    /// The address for metrics; on the main address, to loopback callers only, when empty.
+    pub metrics_listen: Option<SocketAddr>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            data: "./data".into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 7341)),
+            public_url: String::new(),
+            production: false,
+            database_url: String::new(),
+            migration_database_url: String::new(),
+            database_connections: 16,
+            open_files: 256,
+            root_key_file: PathBuf::new(),
+            root_key: String::new(),
+            blobs: String::new(),
+            tls_certificate: PathBuf::new(),
+            tls_key: PathBuf::new(),
+            trusted_proxies: Vec::new(),
+            log_origin: String::new(),
+            smtp_url: String::new(),
+            mail_from: "Bailiwick <bailiwick@localhost>".into(),
+            service_name: "Bailiwick".into(),
+            email_code: None,
+            access_token_minutes: 30,
+            session_idle_minutes: 7 * 24 * 60,
+            session_absolute_minutes: 30 * 24 * 60,
+            fresh_minutes: 10,
+            quota_bytes: 50 << 30,
+            quota_items: 1_000_000,
+            largest_file: 20 << 30,
+            requests_per_second: 200,
+            request_burst: 1_000,
+            concurrent_requests: 512,
+            signin_tries_per_address: 50,
+            log_format: LogFormat::Pretty,
+            log_level: "info".into(),
+            metrics_listen: None,
+        }
+    }
+}
+
+/// Settings that may also be given as `BAILIWICK_<NAME>_FILE`: the path of a file with the value.
+const SECRETS: [&str; 4] = ["root_key", "database_url", "migration_database_url", "smtp_url"];
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A value cannot be read.
+    #[error("the configuration cannot be read: {0}")]
+    Unreadable(#[from] Box<figment::Error>),
+    /// A secret's file cannot be read.
+    #[error("{name} cannot be read from {path}: {source}")]
+    SecretFile {
+        /// The setting.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A setting is refused.
+    #[error("{setting}: {why}")]
+    Refused {
+        /// The setting.
+        setting: &'static str,
+        /// Why, and what to set instead.
+        why: String,
+    },
+}
+
+/// What a good configuration still deserves to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// The setting.
+    pub setting: &'static str,
+    /// What is not as it should be in production.
+    pub why: String,
+}
+
+impl Config {
+    /// Reads the file (when one is named), the environment and `flags`.
+    pub fn load(file: Option<&Path>, flags: impl Serialize) -> Result<Config, ConfigError> {
+        let mut figment = Figment::from(Serialized::defaults(Config::default()));
+        if let Some(file) = file {
+            if !file.exists() {
+                return Err(ConfigError::Refused {
+                    setting: "config",
+                    why: format!("there is no file {}", file.display()),
+                });
+            }
+            figment = figment.merge(Toml::file(file));
+        }
+        let names: Vec<String> = Self::names()?;
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        figment = figment.merge(Env::prefixed("BAILIWICK_").only(&names));
+        for name in SECRETS {
+            let Some(path) = std::env::var_os(format!("BAILIWICK_{}_FILE", name.to_uppercase())) else {
+                continue;
+            };
+            // The root key's file is a setting of its own, with a format of its own.
+            if name == "root_key" {
+                continue;
+            }
+            let path = PathBuf::from(path);
+            let value = std::fs::read_to_string(&path).map_err(|source| ConfigError::SecretFile {
+                name: name.to_owned(),
+                path: path.clone(),
+                source,
+            })?;
+            figment = figment.merge((name, value.trim()));
+        }
+        figment.merge(Serialized::defaults(flags)).extract().map_err(|error| Box::new(error).into())
+    }
+
+    /// The names of all settings.
+    pub fn names() -> Result<Vec<String>, ConfigError> {
+        let defaults: figment::value::Dict =
+            Figment::from(Serialized::defaults(Config::default())).extract().map_err(Box::new)?;
+        Ok(defaults.into_keys().collect())
+    }
+
+    /// Judges the settings: what cannot work, or is unsafe in production, is refused; the rest that deserves a word
+    /// is returned.
+    pub fn check(&self) -> Result<Vec<Warning>, ConfigError> {
+        let refuse = |setting, why: String| Err(ConfigError::Refused { setting, why });
+        let mut warnings = Vec::new();
+        let tls = !self.tls_certificate.as_os_str().is_empty();
+        if tls == self.tls_key.as_os_str().is_empty() {
+            return refuse("tls_certificate", "set both tls_certificate and tls_key, or neither".into());
+        }
+        for (setting, path) in [("tls_certificate", &self.tls_certificate), ("tls_key", &self.tls_key)] {
+            if tls && let Err(error) = std::fs::File::open(path) {
+                return refuse(setting, format!("{} cannot be read: {error}", path.display()));
+            }
+        }
+        if !tls && !self.listen.ip().is_loopback() && self.trusted_proxies.is_empty() {
+            return refuse(
+                "listen",
+                format!(
+                    "{} can be reached by others: set tls_certificate and tls_key, or name the proxy that does TLS \
+                     in trusted_proxies",
+                    self.listen
+                ),
+            );
+        }
+        if !self.public_url.is_empty() && !self.public_url.starts_with("https://") && !self.is_loopback_url()
+        {
+            return refuse("public_url", "it must begin with https://".into());
+        }
+        if self.public_url.ends_with('/') {
+            return refuse("public_url", "it must not end with a slash".into());
+        }
+        if !self.root_key.is_empty() && !self.root_key_file.as_os_str().is_empty() {
+            return refuse("root_key", "set root_key or root_key_file, not both".into());
+        }
+        if self.root_key.is_empty() {
+            match custody::check_location(&self.root_key_path(), &self.data, self.production) {
+                Ok(None) => {}
+                Ok(Some(warning)) => {
+                    warnings.push(Warning { setting: "root_key_file", why: warning.to_string() })
+                }
+                Err(error) => return refuse("root_key_file", error.to_string()),
+            }
+        }
+        if !self.migration_database_url.is_empty() && self.database_url.is_empty() {
+            return refuse("migration_database_url", "it needs database_url beside it".into());
+        }
+        if self.smtp_url.is_empty() {
+            let why = "mail goes to the outbox folder, where nobody reads it: set smtp_url";
+            if self.production {
+                return refuse("smtp_url", why.into());
+            }
+            warnings.push(Warning { setting: "smtp_url", why: why.into() });
+            if self.email_code == Some(true) {
+                warnings.push(Warning { setting: "email_code", why: "codes go to the outbox folder".into() });
+            }
+        }
+        if self.production && self.public_url.is_empty() {
+            return refuse("public_url", "set the https:// URL under which people reach the server".into());
+        }
+        for (setting, value, least) in [
+            ("database_connections", self.database_connections, 2),
+            ("open_files", self.open_files, 8),
+            ("concurrent_requests", self.concurrent_requests, 8),
+            ("requests_per_second", self.requests_per_second as usize, 1),
+            ("request_burst", self.request_burst as usize, 1),
+        ] {
+            if value < least {
+                return refuse(setting, format!("it must be at least {least}"));
+            }
+        }
+        if !(1..=1440).contains(&self.access_token_minutes) {
+            return refuse("access_token_minutes", "it must be 1 to 1440".into());
+        }
+        Ok(warnings)
+    }
+
+    /// The file with the root key.
+    pub fn root_key_path(&self) -> PathBuf {
+        if !self.root_key_file.as_os_str().is_empty() {
+            return self.root_key_file.clone();
+        }
+        let mut name = self.data.components().as_path().as_os_str().to_owned();
+        name.push(".root-key");
+        name.into()
+    }
+
+    /// The URL under which people reach the server.
+    pub fn url(&self) -> String {
+        if !self.public_url.is_empty() {
+            return self.public_url.clone();
+        }
+        let scheme = if self.tls_certificate.as_os_str().is_empty() { "http" } else { "https" };
+        format!("{scheme}://{}", self.listen)
+    }
+
+    /// Whether sign-up takes a mailed code.
+    pub fn email_code(&self) -> bool {
+        self.email_code.unwrap_or(!self.smtp_url.is_empty())
+    }
+
+    /// The engine that these settings name.
+    pub fn engine(&self) -> store::Engine {
+        if self.database_url.is_empty() {
+            return store::Engine::Sqlite { folder: self.data.clone(), open_files: self.open_files };
+        }
+        let migration_url =
+            (!self.migration_database_url.is_empty()).then(|| self.migration_database_url.clone());
+        store::Engine::Postgres {
+            url: self.database_url.clone(),
+            migration_url,
+            connections: self.database_connections,
+        }
+    }
+
+    /// The root key as a secret, when it was given as one.
+    pub fn root_secret(&self) -> Option<Zeroizing<String>> {
+        (!self.root_key.is_empty()).then(|| Zeroizing::new(self.root_key.clone()))
+    }
+
+    fn is_loopback_url(&self) -> bool {
+        ["http://127.", "http://localhost", "http://[::1]"]
+            .iter()
+            .any(|start| self.public_url.starts_with(start))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(config: &Config) -> &'static str {
+        match config.check() {
+            Err(ConfigError::Refused { setting, .. }) => setting,
+            other => panic!("not refused: {:?}", other.map_err(|error| error.to_string())),
+        }
+    }
+
+    fn production() -> Config {
+        Config {
+            production: true,
+            public_url: "https://id.example".into(),
+            smtp_url: "smtps://mail.example".into(),
+            trusted_proxies: vec![IpAddr::from([127, 0, 0, 1])],
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn the_defaults_work_with_a_word_about_mail() {
+        let warnings = Config::default().check().unwrap();
+        assert_eq!(warnings.iter().map(|warning| warning.setting).collect::<Vec<_>>(), ["smtp_url"]);
+    }
+
+    #[test]
+    fn what_is_unsafe_in_production_is_refused_there() {
+        assert!(production().check().is_ok());
+        assert_eq!(refused(&Config { smtp_url: String::new(), ..production() }), "smtp_url");
+        assert_eq!(refused(&Config { public_url: String::new(), ..production() }), "public_url");
+        assert_eq!(refused(&Config { root_key_file: "./data/key".into(), ..production() }), "root_key_file");
+        assert_eq!(refused(&Config { public_url: "http://id.example".into(), ..production() }), "public_url");
+    }
+
+    #[test]
+    fn plain_http_is_for_loopback_or_behind_a_named_proxy() {
+        let open = Config { listen: SocketAddr::from(([0, 0, 0, 0], 80)), ..Config::default() };
+        assert_eq!(refused(&open), "listen");
+        assert!(Config { trusted_proxies: vec![IpAddr::from([10, 0, 0, 1])], ..open }.check().is_ok());
+    }
+
+    #[test]
+    fn an_unknown_setting_is_named() {
+        #[derive(Serialize)]
+        struct Flags {
+            lisen: &'static str,
+        }
+        let error = Config::load(None, Flags { lisen: "127.0.0.1:1" }).err().unwrap();
+        assert!(error.to_string().contains("lisen"), "{error}");
+    }
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Files: uploaded in parts, read by ranges. The bytes are sealed by the client.
+
+use std::ops::Range;
+
+use access::{Action, Resource};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use objects::BlobId;
+use protocol::objects::{NewUpload, Upload};
+use protocol::{CollectionId, ItemId, Problem, UploadId};
+use store::Record;
+
+use crate::caller::Signed;
+use crate::error::ApiError;
+use crate::gateway::{Json, Path};
+use crate::routes::{collections, items};
+use crate::state::App;
+
+fn blob(upload: UploadId) -> BlobId {
+    BlobId::from_uuid(upload.uuid())
+}
+
+fn to_upload(upload: &objects::Upload, present: &[Range<u32>]) -> Upload {
+    Upload {
+        id: UploadId::from_uuid(*upload.id.uuid()),
+        size: upload.layout.size(),
+        part_size: upload.layout.part_size(),
+        parts: upload.layout.parts(),
+        received: present.iter().map(|range| (range.start, range.end.saturating_sub(1))).collect(),
+        expires_at: upload.expires_at,
+    }
+}
+
+/// Begins an upload.
+#[utoipa::path(post, path = "/api/v1/collections/{collection}/uploads", tag = "objects", operation_id = "begin_upload",
+    params(("collection" = CollectionId, Path)), request_body = NewUpload, security(("session" = [])),
+    responses((status = 201, body = Upload), (status = 404, body = Problem), (status = 413, body = Problem), (status = 507, body = Problem)))]
+pub(crate) async fn begin(
+    State(app): State<App>,
+    signed: Signed,
+    Path(collection): Path<CollectionId>,
+    Json(new): Json<NewUpload>,
+) -> Result<(StatusCode, Json<Upload>), ApiError> {
+    let resource = Resource::Collection(collection.uuid());
+    let mut tx = app.access.enter(&signed.caller, signed.home(), Action::FileWrite, resource).await?;
+    let account = *signed.session.account().uuid();
+    let upload = app.objects.begin_upload(&mut tx, collections::id(collection), new.size, account).await?;
+    let upload = to_upload(&upload, &[]);
+    tx.commit(Record::about(upload.id)).await?;
+    Ok((StatusCode::CREATED, Json(upload)))
+}
+
+/// Says which parts have arrived: where to resume.
+#[utoipa::path(get, path = "/api/v1/collections/{collection}/uploads/{upload}", tag = "objects", operation_id = "read_upload",
+    params(("collection" = CollectionId, Path), ("upload" = UploadId, Path)), security(("session" = [])),
+    responses((status = 200, body = Upload), (status = 404, body = Problem)))]
+pub(crate) async fn status(
+    State(app): State<App>,
+    signed: Signed,
+    Path((collection, upload)): Path<(CollectionId, UploadId)>,
+) -> Result<Json<Upload>, ApiError> {
+    let resource = Resource::Collection(collection.uuid());
+    let mut tx = app.access.view(&signed.caller, signed.home(), Action::ItemRead, resource).await?;
+    let status = app.objects.upload_status(&mut tx, collections::id(collection), blob(upload)).await?;
+    Ok(Json(to_upload(&status.upload, &status.present)))
+}
+
+/// Gives an upload up.
+#[utoipa::path(delete, path = "/api/v1/collections/{collection}/uploads/{upload}", tag = "objects", operation_id = "abandon_upload",
+    params(("collection" = CollectionId, Path), ("upload" = UploadId, Path)), security(("session" = [])),
+    responses((status = 204), (status = 404, body = Problem)))]
+pub(crate) async fn abandon(
+    State(app): State<App>,
+    signed: Signed,
+    Path((collection, upload)): Path<(CollectionId, UploadId)>,
+) -> Result<StatusCode, ApiError> {
+    let resource = Resource::File { collection: collection.uuid(), id: upload.uuid() };
+    let mut tx = app.access.enter(&signed.caller, signed.home(), Action::FileDelete, resource).await?;
+    app.objects.abandon_upload(&mut tx, collections::id(collection), blob(upload)).await?;
+    tx.commit(Record::about(upload)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Stores a part of an upload. May be repeated.
+#[utoipa::path(put, path = "/api/v1/collections/{collection}/uploads/{upload}/parts/{part}", tag = "objects", operation_id = "put_part",
+    params(("collection" = CollectionId, Path), ("upload" = UploadId, Path), ("part" = u32, Path)),
+    request_body(content_type = "application/octet-stream", content = Vec<u8>), security(("session" = [])),
+    responses((status = 204), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn put_part(
+    State(app): State<App>,
+    signed: Signed,
+    Path((collection, upload, part)): Path<(CollectionId, UploadId, u32)>,
+    request: Request,
+) -> Result<StatusCode, ApiError> {
+    let resource = Resource::File { collection: collection.uuid(), id: upload.uuid() };
+    let mut tx = app
+        .access
+        .view(&signed.caller, signed.home(), Action::ItemRead, Resource::Collection(collection.uuid()))
+        .await?;
+    // First whether the part is wanted, then its bytes: nobody sends megabytes for nothing.
+    let slot = app.objects.part_slot(&mut tx, collections::id(collection), blob(upload), part).await?;
+    drop(tx);
+    let bytes = part_body(request, slot.len()).await?;
+    let written = app.blobs.write_part(slot, bytes).await?;
+    let mut tx = app.access.enter(&signed.caller, signed.home(), Action::FileWrite, resource).await?;
+    app.objects.record_part(&mut tx, collections::id(collection), &written).await?;
+    tx.commit(Record::about(format!("{upload}/{part}"))).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Reads at most as many bytes as the part has.
+async fn part_body(request: Request, len: u64) -> Result<Bytes, ApiError> {
+    let limit = usize::try_from(len).unwrap_or(usize::MAX).saturating_add(1);
+    let body = axum::body::to_bytes(request.into_body(), limit).await;
+    body.map_err(|_| ApiError::field("body", format_args!("the part has {len} bytes")))
+}
+
+/// Reads an item's file, whole or a range of it (RFC 9110, section 14). Recorded.
+#[utoipa::path(get, path = "/api/v1/collections/{collection}/items/{item}/file", tag = "objects", operation_id = "read_file",
+    params(("collection" = CollectionId, Path), ("item" = ItemId, Path), ("Range" = Option<String>, Header)), security(("session" = [])),
+    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>), (status = 206, content_type = "application/octet-stream", body = Vec<u8>),
+              (status = 404, body = Problem), (status = 416, body = Problem)))]
+pub(crate) async fn download(
+    State(app): State<App>,
+    signed: Signed,
+    Path((collection, item)): Path<(CollectionId, ItemId)>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let resource = Resource::File { collection: collection.uuid(), id: item.uuid() };
+    let mut tx = app.access.enter(&signed.caller, signed.home(), Action::FileRead, resource).await?;
+    let found = app.objects.item(&mut tx, collections::id(collection), items::id(item)).await?;
+    let Some(file) = found.blob else {
+        return Err(objects::ReadError::NotFound.into());
+    };
+    let range = byte_range(&headers, file.size)?;
+    let plan = app.objects.read_plan(&mut tx, collections::id(collection), file.id, range.clone()).await?;
+    tx.commit(Record::about(item)).await?;
+    let sent = plan.range();
+    let mut response = Body::from_stream(app.blobs.read(plan)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(sent.end - sent.start));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", UploadId::from_uuid(*file.id.uuid()))) {
+        headers.insert(header::ETAG, tag);
+    }
+    if range.is_some() {
+        let text = format!("bytes {}-{}/{}", sent.start, sent.end.saturating_sub(1), file.size);
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(header::CONTENT_RANGE, value);
+        }
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    Ok(response)
+}
+
+/// The one range that `Range: bytes=…` asks for. Other units and several ranges are ignored, as the RFC allows.
+fn byte_range(headers: &HeaderMap, size: u64) -> Result<Option<Range<u64>>, ApiError> {
+    let Some(value) = headers.get(header::RANGE).and_then(|value| value.to_str().ok()) else {
+        return Ok(None);
+    };
+    let Some((first, last)) = value.strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
+        return Ok(None);
+    };
+    if last.contains(',') {
+        return Ok(None);
+    }
+    let unsatisfiable = || ApiError::from(objects::ReadError::Range { size });
+    let number = |text: &str| text.trim().parse::<u64>().map_err(|_| unsatisfiable());
+    let range = match (first.trim(), last.trim()) {
+        ("", suffix) => size.saturating_sub(number(suffix)?)..size,
+        (first, "") => number(first)?..size,
+        (first, last) => number(first)?..number(last)?.saturating_add(1).min(size),
+    };
+    if range.is_empty() { Err(unsatisfiable()) } else { Ok(Some(range)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_those_of_rfc_9110() {
+        let range = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RANGE, text.parse().unwrap());
+            byte_range(&headers, 100).map_err(|error| error.code())
+        };
+        assert_eq!(range("bytes=0-9"), Ok(Some(0..10)));
+        assert_eq!(range("bytes=90-"), Ok(Some(90..100)));
+        assert_eq!(range("bytes=-5"), Ok(Some(95..100)));
+        assert_eq!(range("bytes=90-1000"), Ok(Some(90..100)));
+        assert_eq!(range("bytes=0-0,5-6"), Ok(None));
+        assert_eq!(range("items=0-1"), Ok(None));
+        assert_eq!(range("bytes=100-"), Err(protocol::Code::RangeNotSatisfiable));
+        assert_eq!(range("bytes=9-2"), Err(protocol::Code::RangeNotSatisfiable));
+    }
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The routes: translation between the protocol and the rooms, and nothing else. Each travels the same way: authenticate,
+//! enter, one operation, commit, answer.
+
+pub(crate) mod account;
+pub(crate) mod collections;
+pub(crate) mod files;
+pub(crate) mod items;
+pub(crate) mod log;
+pub(crate) mod service;
+pub(crate) mod sessions;
+pub(crate) mod signin;
+pub(crate) mod signup;
+
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::state::App;
+
+/// What the OpenAPI document says beside the routes.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Bailiwick",
+        description = "Zero-knowledge accounts, end-to-end encrypted storage and a history that cannot be rewritten. \
+                       Bytes are base64url without padding; times are milliseconds since the Unix epoch; errors are \
+                       application/problem+json (RFC 9457).",
+        license(name = "Apache-2.0 OR MIT")
+    ),
+    paths(log::tile),
+    components(schemas(protocol::Problem, protocol::objects::ChangeEvent)),
+    modifiers(&Bearer)
+)]
+struct Document;
+
+/// How protected routes are called.
+struct Bearer;
+
+impl utoipa::Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        document.components.get_or_insert_default().add_security_scheme("session", scheme);
+    }
+}
+
+/// Every route, with its place in the OpenAPI document.
+pub(crate) fn all() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(service::about))
+        .routes(routes!(service::alive))
+        .routes(routes!(service::ready))
+        .routes(routes!(service::jwks))
+        .routes(routes!(signup::start))
+        .routes(routes!(signup::finish))
+        .routes(routes!(signin::start))
+        .routes(routes!(signin::finish))
+        .routes(routes!(signin::step_up_start))
+        .routes(routes!(signin::step_up_finish))
+        .routes(routes!(sessions::sign_out))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::end))
+        .routes(routes!(sessions::end_others))
+        .routes(routes!(sessions::devices))
+        .routes(routes!(sessions::end_device))
+        .routes(routes!(sessions::server_half))
+        .routes(routes!(sessions::access_token))
+        .routes(routes!(account::read))
+        .routes(routes!(account::methods))
+        .routes(routes!(account::password_start))
+        .routes(routes!(account::password_finish))
+        .routes(routes!(account::backup_codes))
+        .routes(routes!(account::totp_start))
+        .routes(routes!(account::totp_finish))
+        .routes(routes!(account::rotate_master_key))
+        .routes(routes!(account::delete))
+        .routes(routes!(collections::list, collections::create))
+        .routes(routes!(collections::read, collections::delete))
+        .routes(routes!(collections::changes))
+        .routes(routes!(collections::events))
+        .routes(routes!(collections::usage))
+        .routes(routes!(items::read, items::put, items::delete))
+        .routes(routes!(files::begin))
+        .routes(routes!(files::status, files::abandon))
+        .routes(routes!(files::put_part))
+        .routes(routes!(files::download))
+        .routes(routes!(log::checkpoint))
+        .routes(routes!(log::records))
+        // A tile's path has slashes of its own.
+        .route("/api/v1/log/{log}/tile/{*tile}", axum::routing::get(log::tile))
+}
+
+/// The OpenAPI document (3.1), as it is served and kept in the repository.
+pub fn openapi() -> Result<String, serde_json::Error> {
+    let (_, document) = all().split_for_parts();
+    let mut text = serde_json::to_string_pretty(&document)?;
+    text.push('\n');
+    Ok(text)
+}

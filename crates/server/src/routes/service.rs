@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What the service says of itself.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use protocol::service::{Health, Service};
+use protocol::{Code, Problem};
+use store::TenantId;
+
+use crate::caller::Visitor;
+use crate::error::ApiError;
+use crate::gateway::Json;
+use crate::routes::signin;
+use crate::state::App;
+
+/// Says what a client needs to know before it signs in.
+#[utoipa::path(get, path = "/.well-known/bailiwick", tag = "service", operation_id = "about", responses((status = 200, body = Service)))]
+pub(crate) async fn about(State(app): State<App>) -> Result<Json<Service>, ApiError> {
+    let signer = app.log_key.signer(TenantId::PLATFORM)?;
+    Ok(Json(Service {
+        version: env!("CARGO_PKG_VERSION").into(),
+        log_origin: app.log_key.origin(TenantId::PLATFORM),
+        log_public_key: signer.verifier().to_string(),
+        kdf: signin::kdf(app.identity.settings().kdf),
+        email_code: app.identity.settings().mail_required,
+        issuer: app.url.clone(),
+    }))
+}
+
+/// Whether the process runs.
+#[utoipa::path(get, path = "/livez", tag = "service", operation_id = "alive", responses((status = 200, body = Health)))]
+pub(crate) async fn alive() -> Json<Health> {
+    Json(Health { status: "ok".into() })
+}
+
+/// Whether it can serve: the database answers.
+#[utoipa::path(get, path = "/readyz", tag = "service", operation_id = "ready", responses((status = 200, body = Health), (status = 503, body = Problem)))]
+pub(crate) async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiError> {
+    if *app.stopping.borrow() {
+        return Err(Problem::new(Code::Unavailable).detail("the server is stopping").into());
+    }
+    app.store.is_ready().await.map_err(|error| {
+        tracing::error!(%error, "the database does not answer");
+        ApiError::from(Problem::new(Code::Unavailable).detail("the database does not answer"))
+    })?;
+    Ok(Json(Health { status: "ok".into() }))
+}
+
+/// The public keys that verify access tokens (RFC 7517).
+#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "service", operation_id = "jwks", responses((status = 200, content_type = "application/json", body = Object)))]
+pub(crate) async fn jwks(State(app): State<App>) -> impl IntoResponse {
+    let keys = Json(app.tokens.keys().jwks(app.now()));
+    ([(header::CACHE_CONTROL, "public, max-age=300")], keys)
+}
+
+/// Prometheus metrics: for callers on this machine.
+pub(crate) async fn metrics(State(app): State<App>, visitor: Visitor) -> Result<impl IntoResponse, ApiError> {
+    if !visitor.address.is_loopback() {
+        return Err(ApiError::new(Code::NotFound));
+    }
+    app.metrics.followers.set(i64::try_from(app.feed.followers()).unwrap_or(i64::MAX));
+    let text = app.metrics.text().map_err(ApiError::internal)?;
+    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
+}

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! From a configuration to a running server, and back down without losing anything.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{Access, PolicyError};
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
+use custody::{Custody, KeyError, RootKeyError, RootKeys};
+use identity::{Attempts, Identity, Mail, MailError, Outbox, Smtp, StartError as IdentityError};
+use objects::{Blobs, BlobsError, Feed, Limits, Objects};
+use store::{
+    Door, Entry, LogKey, Migration, OpenError, Record, Sequencer, Store, StoreError, SystemClock, TenantId,
+};
+use tokens::{AccessTokens, KeysError, Lifetime, RotationPolicy, SigningKeys};
+use tokio::sync::{Notify, Semaphore, watch};
+
+use crate::caller::Roles;
+use crate::config::{Config, ConfigError};
+use crate::gateway::{self, RateLimits};
+use crate::metrics::Metrics;
+use crate::routes;
+use crate::state::{App, Parts};
+use crate::workers::{self, Post, Touches};
+
+/// The migrations of every room, in the order in which they build on one another.
+pub(crate) const ROOMS: &[&[Migration]] =
+    &[custody::MIGRATIONS, access::MIGRATIONS, identity::MIGRATIONS, tokens::MIGRATIONS, objects::MIGRATIONS];
+
+/// How long requests that are under way may take to finish when the server stops.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Clients that follow changes at the same time.
+const FOLLOWERS: usize = 10_000;
+
+/// Why the server did not start. Each sentence says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The root key cannot be used.
+    #[error(transparent)]
+    RootKey(#[from] RootKeyError),
+    /// The keys in the database cannot be opened.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The policies cannot be used.
+    #[error(transparent)]
+    Policies(#[from] PolicyError),
+    /// Identity's settings or secrets cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The signing keys cannot be used.
+    #[error(transparent)]
+    SigningKeys(#[from] KeysError),
+    /// Mail cannot be sent as configured.
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    /// The blobs' place cannot be used.
+    #[error(transparent)]
+    Blobs(#[from] BlobsError),
+    /// The clock is behind what the database has seen.
+    #[error(
+        "the clock says {now}, but the newest record is {behind} later: set the clock right, or wait, and start again"
+    )]
+    ClockBehind {
+        /// The clock's time, in milliseconds since the Unix epoch.
+        now: i64,
+        /// How far it is behind.
+        behind: String,
+    },
+    /// TLS files cannot be used.
+    #[error("tls_certificate and tls_key cannot be used: {0}")]
+    Tls(std::io::Error),
+    /// The address cannot be listened on.
+    #[error("{address} cannot be listened on: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// Serving failed.
+    #[error("serving failed: {0}")]
+    Serve(std::io::Error),
+}
+
+/// Everything opened, nothing served yet.
+pub(crate) struct Opened {
+    pub(crate) app: App,
+    mail: Box<dyn Mail>,
+    letters: workers::Letters,
+    touched: workers::Touched,
+    stop: watch::Sender<bool>,
+}
+
+/// Opens the rooms in their order.
+pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
+    for warning in config.check()? {
+        tracing::warn!(setting = warning.setting, "{}", warning.why);
+    }
+    let store_config = store::Config { engine: config.engine() };
+    let (store, door) = Store::open(&store_config, ROOMS, Arc::new(SystemClock)).await?;
+    refuse_old_clock(&door).await?;
+    // On PostgreSQL two servers that start at once may meet here: the second begins again and finds what the first made.
+    let keys = match open_keys(&config, &door).await {
+        Err(
+            StartError::Store(StoreError::Conflict(_))
+            | StartError::Key(KeyError::Store(StoreError::Conflict(_))),
+        ) => open_keys(&config, &door).await?,
+        other => other?,
+    };
+    let Keys { identity, signing, log_key } = keys;
+    let access = Access::new(door)?;
+    let mail: Box<dyn Mail> = if config.smtp_url.is_empty() {
+        Box::new(Outbox::new(&config.data.join("outbox"), &config.mail_from)?)
+    } else {
+        Box::new(Smtp::new(&config.smtp_url, &config.mail_from)?)
+    };
+    tracing::info!(mail = mail.describe(), "mail");
+    let blobs = if config.blobs.is_empty() {
+        Blobs::folder(&config.data.join("blobs"))?
+    } else {
+        Blobs::open(&config.blobs)?
+    };
+    let lifetime = Lifetime::minutes(config.access_token_minutes)
+        .map_err(|error| ConfigError::Refused { setting: "access_token_minutes", why: error.to_string() })?;
+    let url = config.url();
+    let (post, letters) = Post::new();
+    let (touches, touched) = Touches::new();
+    let (stop, stopping) = watch::channel(false);
+    let mut tries = identity::Limits::default();
+    tries.network.free = config.signin_tries_per_address;
+    let parts = Parts {
+        tokens: AccessTokens::new(signing, url.clone(), url.clone(), lifetime),
+        objects: Objects::new(Limits {
+            bytes: config.quota_bytes,
+            items: config.quota_items,
+            file: config.largest_file,
+            ..Limits::default()
+        }),
+        blobs,
+        feed: Feed::new(FOLLOWERS),
+        attempts: Attempts::new(tries),
+        metrics: Metrics::new(),
+        rates: RateLimits::new(config.requests_per_second, config.request_burst),
+        turns: Arc::new(Semaphore::new(config.concurrent_requests)),
+        url,
+        config,
+        store,
+        access,
+        identity,
+        log_key,
+        post,
+        touches,
+        roles: Roles::default(),
+        stopping,
+    };
+    Ok(Opened { app: App::new(parts), mail, letters, touched, stop })
+}
+
+struct Keys {
+    identity: Identity,
+    signing: Arc<SigningKeys>,
+    log_key: LogKey,
+}
+
+/// Opens what the root key opens, making it at the first start: one transaction, so that a half-made server never is.
+async fn open_keys(config: &Config, door: &Door) -> Result<Keys, StartError> {
+    let mut tx = door.write(TenantId::PLATFORM, entry("server.start")).await?;
+    let root = root_keys(config, &mut tx).await?;
+    let custody = Custody::open(root, &mut tx).await?;
+    let seed = custody.server_seed(&mut tx, custody::LOG_SEED).await?;
+    let origin = custody
+        .server_secret(&mut tx, LOG_ORIGIN, || {
+            let random = format!("bailiwick.log/{}", uuid::Uuid::new_v4().simple());
+            let origin = if config.log_origin.is_empty() { random } else { config.log_origin.clone() };
+            zeroize::Zeroizing::new(origin.into_bytes())
+        })
+        .await?;
+    let log_key = LogKey::new(String::from_utf8_lossy(&origin), *seed);
+    // A name that checkpoints cannot bear is told now.
+    log_key.signer(TenantId::PLATFORM)?;
+    let identity = Identity::open(custody.clone(), &mut tx, identity_settings(config)).await?;
+    let signing = Arc::new(SigningKeys::new(custody, RotationPolicy::default()));
+    signing.rotate_if_due(&mut tx).await?;
+    signing.reload(&mut tx).await?;
+    tx.commit(Record::about("server")).await?;
+    Ok(Keys { identity, signing, log_key })
+}
+
+/// What the installation's logs are called; fixed at the first start.
+const LOG_ORIGIN: &str = "log-origin";
+
+pub(crate) async fn root_keys(config: &Config, tx: &mut store::ReadTx) -> Result<RootKeys, StartError> {
+    match config.root_secret() {
+        Some(secret) => Ok(RootKeys::from_secret(&secret)?),
+        None => Ok(RootKeys::file(config.root_key_path(), tx).await?),
+    }
+}
+
+fn identity_settings(config: &Config) -> identity::Settings {
+    identity::Settings {
+        service_name: config.service_name.clone(),
+        mail_required: config.email_code(),
+        session_idle_minutes: config.session_idle_minutes,
+        session_absolute_minutes: config.session_absolute_minutes,
+        fresh_minutes: config.fresh_minutes,
+        ..identity::Settings::default()
+    }
+}
+
+pub(crate) fn entry(action: &str) -> Entry {
+    Entry { actor: "system:server".into(), via: String::new(), action: action.into(), request: String::new() }
+}
+
+/// Refuses a clock that is behind what was recorded: expiry and the order of history would be wrong.
+async fn refuse_old_clock(door: &Door) -> Result<(), StartError> {
+    let mut tx = door.read(TenantId::PLATFORM).await?;
+    let newest: Option<(i64,)> =
+        tx.query_opt("SELECT at FROM checkpoint ORDER BY size DESC LIMIT 1", &[]).await?;
+    let (now, newest) = (tx.now(), newest.map_or(0, |(at,)| at));
+    let behind = newest - now;
+    // A minute is what clocks of several servers may differ by.
+    if behind <= 60_000 {
+        return Ok(());
+    }
+    Err(StartError::ClockBehind { now, behind: format!("{} minutes", behind / 60_000) })
+}
+
+/// Serves until SIGINT or SIGTERM. Prints `ready <url>` when it accepts.
+pub(crate) async fn serve(config: Config) -> Result<(), StartError> {
+    let Opened { app, mail, letters, touched, stop } = open(config).await?;
+    let stopping = || app.stopping.clone();
+    let sequencer_stop = Arc::new(Notify::new());
+    let sequencer = Sequencer::new(app.store.clone(), app.log_key.clone());
+    let homes = homes(&app).await;
+    let sequencer = tokio::spawn({
+        let (app, stop) = (app.clone(), Arc::clone(&sequencer_stop));
+        async move { sequencer.run(homes, stop, |progress| app.metrics.sequenced(progress)).await }
+    });
+    let delivery = tokio::spawn(workers::deliver(app.clone(), mail, letters, stopping()));
+    let touching = tokio::spawn(workers::touch(app.clone(), touched, stopping()));
+    let upkeep = tokio::spawn(workers::upkeep(app.clone(), stopping()));
+
+    let served = listen(&app, stop.clone()).await;
+
+    // In the order in which work flows: requests have ended, then what they left in queues, then the log.
+    let _ = stop.send(true);
+    for worker in [upkeep, touching, delivery] {
+        let _ = worker.await;
+    }
+    sequencer_stop.notify_one();
+    let _ = sequencer.await;
+    app.store.close().await;
+    tracing::info!("stopped");
+    served
+}
+
+/// Homes that a crash may have left with unnumbered records.
+async fn homes(app: &App) -> Vec<TenantId> {
+    if let Ok(Some(tenants)) = app.store.not_closed().await {
+        return tenants;
+    }
+    let mut homes = Vec::new();
+    let mut after = None;
+    let worker = access::Caller::system("sequencer", "");
+    loop {
+        let resource = access::Resource::Platform;
+        let view =
+            app.access.view(&worker, TenantId::PLATFORM, access::Action::MaintenanceRun, resource).await;
+        let Ok(mut tx) = view else { return homes };
+        let Ok(page) = app.identity.homes(&mut tx, after, 1_000).await else { return homes };
+        let Some(last) = page.last() else { return homes };
+        after = Some(last.account);
+        homes.extend(page.iter().map(|entry| entry.home));
+    }
+}
+
+async fn listen(app: &App, stop: watch::Sender<bool>) -> Result<(), StartError> {
+    let config = &app.config;
+    let (router, _) = routes::all().split_for_parts();
+    let document = routes::openapi().unwrap_or_default();
+    let router = router
+        .route("/metrics", axum::routing::get(routes::service::metrics))
+        .route("/openapi.json", axum::routing::get(move || async { openapi(document) }));
+    let service = gateway::around(router, app).into_make_service_with_connect_info::<SocketAddr>();
+    let failed = |source| StartError::Listen { address: config.listen, source };
+    let listener = std::net::TcpListener::bind(config.listen).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let handle = Handle::new();
+    tokio::spawn({
+        let handle = handle.clone();
+        async move {
+            stop_requested().await;
+            tracing::info!("stopping: no new requests");
+            let _ = stop.send(true);
+            handle.graceful_shutdown(Some(GRACE));
+        }
+    });
+    if config.tls_certificate.as_os_str().is_empty() {
+        announce(&format!("http://{address}"));
+        let mut server = axum_server::from_tcp(listener).map_err(failed)?.handle(handle);
+        slow_clients(server.http_builder());
+        server.serve(service).await.map_err(StartError::Serve)
+    } else {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let files: (PathBuf, PathBuf) = (config.tls_certificate.clone(), config.tls_key.clone());
+        let tls = RustlsConfig::from_pem_file(files.0, files.1).await.map_err(StartError::Tls)?;
+        announce(&format!("https://{address}"));
+        let mut server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?.handle(handle);
+        slow_clients(server.http_builder());
+        server.serve(service).await.map_err(StartError::Serve)
+    }
+}
+
+/// A client that dawdles over its headers is let go.
+fn slow_clients(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {
+    builder
+        .http1()
+        .timer(hyper_util::rt::TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(15))
+        .max_buf_size(64 * 1024);
+    builder
+        .http2()
+        .timer(hyper_util::rt::TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20))
+        .max_concurrent_streams(128)
+        .max_header_list_size(32 * 1024);
+}
+
+/// The one line on standard output.
+#[allow(clippy::print_stdout, reason = "this line is the interface")]
+fn announce(url: &str) {
+    use std::io::Write as _;
+    println!("ready {url}");
+    let _ = std::io::stdout().flush();
+    tracing::info!(url, "ready");
+}
+
+fn openapi(document: String) -> impl axum::response::IntoResponse {
+    ([(axum::http::header::CONTENT_TYPE, "application/json")], document)
+}
+
+async fn stop_requested() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What routes and workers share.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use access::Access;
+use identity::{Attempts, Identity};
+use objects::{Blobs, Feed, Objects};
+use store::{LogKey, Store};
+use tokens::AccessTokens;
+use tokio::sync::Semaphore;
+
+use crate::caller::Roles;
+use crate::config::Config;
+use crate::gateway::RateLimits;
+use crate::metrics::Metrics;
+use crate::workers::{Post, Touches};
+
+/// The open server. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Parts>);
+
+/// The rooms, each opened once.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) url: String,
+    pub(crate) store: Store,
+    pub(crate) access: Access,
+    pub(crate) identity: Identity,
+    pub(crate) attempts: Attempts,
+    pub(crate) tokens: AccessTokens,
+    pub(crate) objects: Objects,
+    pub(crate) blobs: Blobs,
+    pub(crate) feed: Feed,
+    pub(crate) log_key: LogKey,
+    pub(crate) metrics: Metrics,
+    pub(crate) rates: RateLimits,
+    pub(crate) turns: Arc<Semaphore>,
+    pub(crate) post: Post,
+    pub(crate) touches: Touches,
+    pub(crate) roles: Roles,
+    /// Becomes true when the server is asked to stop: streams end then.
+    pub(crate) stopping: tokio::sync::watch::Receiver<bool>,
+}
+
+impl App {
+    pub(crate) fn new(parts: Parts) -> Self {
+        App(Arc::new(parts))
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub(crate) fn now(&self) -> i64 {
+        self.store.clock().now_ms()
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
