@@ -194,7 +194,8 @@ impl Identity {
         if !session.is_fresh(tx.now()) {
             return Err(ChangeError::StepUpRequired);
         }
-        let row: Option<(Option<Vec<u8>>, Option<[u8; 32]>, Option<Vec<u8>>)> = tx
+        type Row = (Option<Vec<u8>>, Option<[u8; 32]>, Option<Vec<u8>>);
+        let row: Option<Row> = tx
             .query_opt(
                 "SELECT account.sealed_email, account.email_index, session.email_key
                  FROM account JOIN session ON session.account = account.id

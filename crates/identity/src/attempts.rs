@@ -7,8 +7,10 @@
 //! first few cost nothing; from then on each one that failed doubles the wait, up to a bound. What was charged is
 //! forgiven at a steady pace.
 //!
-//! With OPAQUE the *first* message is the guess already (the answer tells a client that knows the right password), so
-//! it is the start that is charged; the finish is charged again for its second factor.
+//! With OPAQUE the *first* message is the guess already (the answer tells a client that knows the right password), so it
+//! is the [`start`](Attempts::start) of an exchange that has to wait. Its [`finish`](Attempts::finish) guesses at the second
+//! factor or the mailed code: it is charged too, never waits (its exchange would be over by then), but an
+//! exchange has only a few of them.
 //!
 //! The counts are this process's, in a table of bounded size: what is gone first is what has waited least.
 
@@ -19,12 +21,10 @@ use std::sync::{Mutex, PoisonError};
 /// What is tried; each has counts of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Try {
-    /// To sign in, or to prove oneself again: a guess at a password or at a second factor.
+    /// To sign in, or to prove oneself again.
     SignIn,
     /// To sign up: each may send a mail to somebody.
     SignUp,
-    /// To confirm an address: a guess at the six digits of the mail.
-    MailCode,
 }
 
 /// The tries of this process.
@@ -39,56 +39,67 @@ impl Attempts {
         Self { limits, counts: Mutex::new(HashMap::new()) }
     }
 
-    /// Charges a try, or says how long to wait. `now_ms` is the time in milliseconds.
+    /// Charges the start of an exchange, or says how long to wait. `now_ms` is the time in milliseconds; `account` is the
+    /// blind index that is tried ([`crate::Identity::blind_index`]), known or unknown alike.
     ///
-    /// `account` is the blind index that is tried ([`crate::Identity::blind_index`]), known or unknown alike.
     /// A refused try is not charged: waiting as told is always enough.
     ///
     /// # Errors
     /// [`TooManyTries`] when the account, the network or the server has had too many.
-    pub fn charge(
+    pub fn start(
         &self,
         now_ms: i64,
         kind: Try,
         account: &[u8; 32],
         from: IpAddr,
     ) -> Result<Charge, TooManyTries> {
-        let charge = Charge {
-            keys: [Key::Account(kind, *account), Key::Network(kind, network(from)), Key::Everyone(kind)],
-        };
+        let charge = Charge::new(kind, account, from);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let wait = charge
-            .keys
-            .iter()
-            .filter_map(|key| counts.get(key).map(|count| count.wait(now_ms, self.limits.of(key))))
-            .max()
-            .unwrap_or(0);
+        let wait = self.longest_wait(&counts, now_ms, &charge);
         if wait > 0 {
             return Err(TooManyTries { retry_after_ms: wait });
         }
-        for key in charge.keys {
-            if !counts.contains_key(&key) && counts.len() >= self.limits.capacity {
-                self.make_room(&mut counts, now_ms);
-            }
-            counts.entry(key).or_default().add(now_ms, self.limits.of(&key));
-        }
+        self.add(&mut counts, now_ms, &charge.keys);
         Ok(charge)
     }
 
-    /// Returns a try that succeeded. For the account everything is forgiven; for the network and the server
-    /// only this one try, so that nobody buys guesses at others by signing in as oneself.
-    pub fn succeeded(&self, now_ms: i64, charge: Charge) {
+    /// Charges the finish of an exchange (of [`crate::SigninState::exchange`] or [`crate::SignupState::exchange`]).
+    ///
+    /// # Errors
+    /// [`TooManyTries`] when this exchange has had too many: another is to be started, after the wait.
+    pub fn finish(
+        &self,
+        now_ms: i64,
+        kind: Try,
+        account: &[u8; 32],
+        exchange: &[u8; 16],
+        from: IpAddr,
+    ) -> Result<Charge, TooManyTries> {
+        let charge = Charge::new(kind, account, from);
+        let key = Key::Exchange(kind, *exchange);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        for key in charge.keys {
-            match key {
-                Key::Account(..) => {
-                    counts.remove(&key);
-                }
-                Key::Network(..) | Key::Everyone(..) => {
-                    if let Some(count) = counts.get_mut(&key) {
-                        count.give_back(now_ms, self.limits.of(&key));
-                    }
-                }
+        if counts.get(&key).is_some_and(|count| count.left(now_ms, &EXCHANGE) >= EXCHANGE.free) {
+            let wait = self.longest_wait(&counts, now_ms, &charge).max(FIRST_WAIT);
+            return Err(TooManyTries { retry_after_ms: wait });
+        }
+        self.add(&mut counts, now_ms, &[key]);
+        self.add(&mut counts, now_ms, &charge.keys);
+        Ok(charge)
+    }
+
+    /// An exchange was finished well. For the account everything is forgiven; for the network and the server, of a
+    /// sign-in its start and its finish, of a sign-up its finish: so that nobody buys guesses at others by signing
+    /// in as oneself, and many people behind one address do not get into each other's way.
+    pub fn succeeded(&self, now_ms: i64, finish: Charge) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in finish.keys {
+            let given_back = match key {
+                Key::Account(..) => u32::MAX,
+                Key::Network(Try::SignIn, _) | Key::Everyone(Try::SignIn) => 2,
+                _ => 1,
+            };
+            if let Some(count) = counts.get_mut(&key) {
+                count.give_back(now_ms, self.limits.of(&key), given_back);
             }
         }
     }
@@ -98,8 +109,22 @@ impl Attempts {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         for key in charge.keys {
             if let Some(count) = counts.get_mut(&key) {
-                count.give_back(now_ms, self.limits.of(&key));
+                count.give_back(now_ms, self.limits.of(&key), 1);
             }
+        }
+    }
+
+    fn longest_wait(&self, counts: &HashMap<Key, Count>, now_ms: i64, charge: &Charge) -> i64 {
+        let wait = |key: &Key| counts.get(key).map(|count| count.wait(now_ms, self.limits.of(key)));
+        charge.keys.iter().filter_map(wait).max().unwrap_or(0)
+    }
+
+    fn add(&self, counts: &mut HashMap<Key, Count>, now_ms: i64, keys: &[Key]) {
+        for key in keys {
+            if !counts.contains_key(key) && counts.len() >= self.limits.capacity {
+                self.make_room(counts, now_ms);
+            }
+            counts.entry(*key).or_default().add(now_ms, self.limits.of(key));
         }
     }
 
@@ -145,6 +170,7 @@ impl Limits {
             Key::Account(..) => &self.account,
             Key::Network(..) => &self.network,
             Key::Everyone(..) => &self.everyone,
+            Key::Exchange(..) => &EXCHANGE,
         }
     }
 }
@@ -167,6 +193,12 @@ pub struct Charge {
     keys: [Key; 3],
 }
 
+impl Charge {
+    fn new(kind: Try, account: &[u8; 32], from: IpAddr) -> Self {
+        Self { keys: [Key::Account(kind, *account), Key::Network(kind, network(from)), Key::Everyone(kind)] }
+    }
+}
+
 /// There were too many tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many tries; try again in {} s", self.retry_after_seconds())]
@@ -187,6 +219,7 @@ enum Key {
     Account(Try, [u8; 32]),
     Network(Try, u64),
     Everyone(Try),
+    Exchange(Try, [u8; 16]),
 }
 
 impl std::fmt::Debug for Key {
@@ -195,6 +228,7 @@ impl std::fmt::Debug for Key {
             Key::Account(..) => "Account",
             Key::Network(..) => "Network",
             Key::Everyone(..) => "Everyone",
+            Key::Exchange(..) => "Exchange",
         })
     }
 }
@@ -239,9 +273,9 @@ impl Count {
         self.last = now;
     }
 
-    fn give_back(&mut self, now: i64, limit: &Limit) {
+    fn give_back(&mut self, now: i64, limit: &Limit, tries: u32) {
         self.settle(now, limit);
-        self.charged = self.charged.saturating_sub(1);
+        self.charged = self.charged.saturating_sub(tries);
     }
 }
 
@@ -257,6 +291,8 @@ fn network(from: IpAddr) -> u64 {
 const MINUTE: i64 = 60_000;
 const FIRST_WAIT: i64 = 1_000;
 const SAMPLE: usize = 32;
+/// An exchange has five finishes, for as long as any exchange may take.
+const EXCHANGE: Limit = Limit { free: 5, forgiven_every_ms: 24 * 60 * MINUTE, longest_wait_ms: 0 };
 
 #[cfg(test)]
 mod tests {
@@ -280,7 +316,7 @@ mod tests {
     }
 
     fn fail(attempts: &Attempts, now: i64, name: &str) -> Result<(), i64> {
-        attempts.charge(now, Try::SignIn, &account(name), HERE).map(drop).map_err(|e| e.retry_after_ms)
+        attempts.start(now, Try::SignIn, &account(name), HERE).map(drop).map_err(|e| e.retry_after_ms)
     }
 
     #[test]
@@ -313,7 +349,7 @@ mod tests {
         let attempts = Attempts::new(small());
         while fail(&attempts, 0, "ada").is_ok() {}
         assert!(fail(&attempts, 0, "bea").is_ok());
-        assert!(attempts.charge(0, Try::SignUp, &account("ada"), HERE).is_ok());
+        assert!(attempts.start(0, Try::SignUp, &account("ada"), HERE).is_ok());
     }
 
     #[test]
@@ -322,15 +358,16 @@ mod tests {
         let charged = (0..50).filter(|n| fail(&attempts, 0, &format!("user{n}")).is_ok()).count();
         assert_eq!(charged, 11);
         let elsewhere = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1));
-        assert!(attempts.charge(0, Try::SignIn, &account("zoe"), elsewhere).is_ok());
+        assert!(attempts.start(0, Try::SignIn, &account("zoe"), elsewhere).is_ok());
     }
 
     #[test]
     fn signing_in_as_oneself_buys_no_guesses_at_others() {
         let attempts = Attempts::new(small());
         let mut guesses = 0;
-        for n in 0..50 {
-            if let Ok(own) = attempts.charge(0, Try::SignIn, &account("mallory"), HERE) {
+        for n in 0..50u8 {
+            if attempts.start(0, Try::SignIn, &account("mallory"), HERE).is_ok() {
+                let own = attempts.finish(0, Try::SignIn, &account("mallory"), &[n; 16], HERE).unwrap();
                 attempts.succeeded(0, own);
             }
             guesses += usize::from(fail(&attempts, 0, &format!("user{n}")).is_ok());
@@ -344,11 +381,41 @@ mod tests {
         for _ in 0..3 {
             fail(&attempts, 0, "ada").unwrap();
         }
-        let charge = attempts.charge(0, Try::SignIn, &account("ada"), HERE).unwrap();
-        attempts.succeeded(0, charge);
+        let finish = attempts.finish(0, Try::SignIn, &account("ada"), &[1; 16], HERE).unwrap();
+        attempts.succeeded(0, finish);
         for _ in 0..4 {
             fail(&attempts, 0, "ada").unwrap();
         }
+    }
+
+    #[test]
+    fn an_office_that_signs_in_all_day_never_waits() {
+        let attempts = Attempts::new(small());
+        for n in 0..200u8 {
+            let who = account(&format!("user{n}"));
+            let _ = attempts.start(0, Try::SignIn, &who, HERE).unwrap();
+            let finish = attempts.finish(0, Try::SignIn, &who, &[n; 16], HERE).unwrap();
+            attempts.succeeded(0, finish);
+        }
+    }
+
+    #[test]
+    fn whoever_waited_to_start_may_finish_but_not_without_end() {
+        let attempts = Attempts::new(small());
+        while fail(&attempts, 0, "ada").is_ok() {}
+        let wait = fail(&attempts, 0, "ada").unwrap_err();
+        fail(&attempts, wait, "ada").unwrap();
+        let finish = || attempts.finish(wait, Try::SignIn, &account("ada"), &[1; 16], HERE);
+        for _ in 0..5 {
+            let _ = finish().unwrap();
+        }
+        assert!(finish().is_err());
+        assert!(attempts.finish(wait, Try::SignIn, &account("ada"), &[2; 16], HERE).is_ok());
+        assert_eq!(
+            fail(&attempts, wait, "ada").unwrap_err(),
+            8_000,
+            "finishes that failed count for the next start"
+        );
     }
 
     #[test]

@@ -20,8 +20,8 @@
 //!   a sweep finishes or undoes it. Each module says how.
 //!
 //! Operations take the transaction of their place, never commit, and return a [`Letter`] where somebody is to be
-//! told: commit first, then send it by a [`Mail`]. Tries are counted by [`Attempts`], which the server asks before it
-//! calls: each start and each finish is a try.
+//! told: commit first, then send it by a [`Mail`]. Tries are counted by [`Attempts`], which the server asks before each start and
+//! each finish.
 //!
 //! ```no_run
 //! # async fn sign_in(
@@ -31,9 +31,9 @@
 //! use identity::Try;
 //!
 //! let index = identity.blind_index(&email);
-//! let _counts_until_it_succeeds = attempts.charge(view.now(), Try::SignIn, index.as_bytes(), from)?;
+//! let _counts_until_it_succeeds = attempts.start(view.now(), Try::SignIn, index.as_bytes(), from)?;
 //! let started = identity.signin_start(&mut view, &email, &request).await?;
-//! // … to the client and back, then: signin_state, charge, signin_verify, and in the home signin_finish.
+//! // … to the client and back, then: signin_state, attempts.finish, signin_verify, and in the home signin_finish.
 //! # let _ = started;
 //! # Ok(())
 //! # }

@@ -9,10 +9,12 @@ use std::future::Future;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::time::{Duration, UNIX_EPOCH};
 
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, Message};
+use lettre::transport::smtp::AsyncSmtpTransportBuilder;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 
 use crate::letter::Letter;
@@ -31,7 +33,9 @@ pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<(), MailError>> + Send
 
 /// Sends by SMTP, over TLS (rustls with ring) unless the address says otherwise.
 pub struct Smtp {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    builder: AsyncSmtpTransportBuilder,
+    /// Made at the first letter: its pool can only be made inside a Tokio runtime, and settings are checked outside one.
+    transport: OnceLock<AsyncSmtpTransport<Tokio1Executor>>,
     sender: Sender,
     host: String,
 }
@@ -52,11 +56,10 @@ impl Smtp {
         if !encrypted && !local {
             return Err(MailError::Unencrypted);
         }
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
+        let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
             .map_err(|_| MailError::Url)?
-            .timeout(Some(TIMEOUT))
-            .build();
-        Ok(Self { transport, sender: Sender::new(from)?, host: host.to_owned() })
+            .timeout(Some(TIMEOUT));
+        Ok(Self { builder, transport: OnceLock::new(), sender: Sender::new(from)?, host: host.to_owned() })
     }
 }
 
@@ -64,7 +67,8 @@ impl Mail for Smtp {
     fn send<'a>(&'a self, letter: &'a Letter) -> Sending<'a> {
         Box::pin(async move {
             let message = self.sender.message(letter)?;
-            match self.transport.send(message).await {
+            let transport = self.transport.get_or_init(|| self.builder.clone().build());
+            match transport.send(message).await {
                 Ok(_) => Ok(()),
                 Err(error) if error.is_permanent() => Err(MailError::Refused),
                 Err(_) => Err(MailError::Away),

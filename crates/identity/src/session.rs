@@ -331,7 +331,8 @@ impl Identity {
         in_home(tx, session.home)?;
         let used_since = tx.now() - self.settings.idle_ms();
         let now = tx.now();
-        let rows: Vec<(Uuid, Uuid, String, String, String, i64, i64, i64)> = tx
+        type Row = (Uuid, Uuid, String, String, String, i64, i64, i64);
+        let rows: Vec<Row> = tx
             .query(
                 "SELECT session.id, session.device, device.name, device.platform, session.place,
                         session.created_at, session.last_used_at, session.expires_at

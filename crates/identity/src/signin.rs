@@ -58,9 +58,14 @@ pub struct SigninState {
 }
 
 impl SigninState {
-    /// What the try is charged to ([`crate::Attempts::charge`] with [`crate::Try::SignIn`]).
+    /// What the try is charged to ([`crate::Attempts::finish`] with [`crate::Try::SignIn`]).
     pub fn email_index(&self) -> &[u8; 32] {
         &self.email_index
+    }
+
+    /// Names the exchange whose finish this is.
+    pub fn exchange(&self) -> &[u8; 16] {
+        &self.exchange
     }
 }
 

@@ -78,6 +78,7 @@ pub struct SignupStarted {
 }
 
 /// What a client sends to finish: everything about the account that only it can make.
+#[derive(Clone)]
 pub struct SignupFinish {
     /// The code from the mail, where one is needed.
     pub code: Option<Zeroizing<String>>,
@@ -114,9 +115,14 @@ pub struct SignupState {
 }
 
 impl SignupState {
-    /// What the try is charged to ([`crate::Attempts::charge`] with [`crate::Try::MailCode`]).
+    /// What the try is charged to ([`crate::Attempts::finish`] with [`crate::Try::SignUp`]).
     pub fn email_index(&self) -> &[u8; 32] {
         &self.email_index
+    }
+
+    /// Names the exchange whose finish this is.
+    pub fn exchange(&self) -> &[u8; 16] {
+        self.account.as_bytes()
     }
 }
 

@@ -53,8 +53,8 @@ impl Identity {
         })
     }
 
-    /// Makes the new secret the account's; the old app is worth nothing from then on. In the home. Charge the try as
-    /// [`crate::Try::SignIn`]. Send the letter after the commit.
+    /// Makes the new secret the account's; the old app is worth nothing from then on. In the home. No try to be charged:
+    /// whoever confirms was given the secret. Send the letter after the commit.
     ///
     /// # Errors
     /// [`ChangeError::WrongCode`], [`ChangeError::Restart`], [`ChangeError::StepUpRequired`],

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What this room promises, on each engine that can run here.
+
+#![allow(missing_docs, reason = "tests read as claims")]
+
+mod at_rest;
+mod change;
+mod delete;
+mod mail;
+mod master_key;
+mod password;
+mod session;
+mod signin;
+mod signup;
+mod world;
