@@ -25,6 +25,8 @@ pub enum Try {
     SignIn,
     /// To sign up: each may send a mail to somebody.
     SignUp,
+    /// To confirm an address.
+    MailCode,
 }
 
 /// The tries of this process.
@@ -61,6 +63,17 @@ impl Attempts {
         }
         self.add(&mut counts, now_ms, &charge.keys);
         Ok(charge)
+    }
+
+    #[doc(hidden)]
+    pub fn charge(
+        &self,
+        now_ms: i64,
+        kind: Try,
+        account: &[u8; 32],
+        from: IpAddr,
+    ) -> Result<Charge, TooManyTries> {
+        self.start(now_ms, kind, account, from)
     }
 
     /// Charges the finish of an exchange (of [`crate::SigninState::exchange`] or [`crate::SignupState::exchange`]).

@@ -43,6 +43,7 @@ mod account;
 mod attempts;
 mod backup_codes;
 mod device;
+mod directory;
 mod failure;
 mod id;
 mod letter;
@@ -55,6 +56,7 @@ mod schema;
 mod second_factor;
 mod service;
 mod session;
+mod session_token;
 mod settings;
 mod signin;
 mod signup;
@@ -75,7 +77,8 @@ pub use password::{PasswordFinish, PasswordStarted, PreparedPassword, SWITCH_WIT
 pub use schema::MIGRATIONS;
 pub use second_factor::{SecondFactor, TotpSecret};
 pub use service::{Identity, StartError};
-pub use session::{AuthenticatedSession, NewSession, Session, SessionError, SessionToken, SessionTokenError};
+pub use session::{AuthenticatedSession, NewSession, Session, SessionError};
+pub use session_token::{SessionToken, SessionTokenError};
 pub use settings::{Settings, SettingsError};
 pub use signin::{
     ProvenPassword, SignedIn, SigninError, SigninFinish, SigninStarted, SigninState, SteppedUp,

@@ -29,7 +29,8 @@ use crate::letter::{Letter, Message};
 use crate::method::LoginMethod;
 use crate::second_factor::{SecondFactor, open_totp};
 use crate::service::{Identity, in_directory, in_home, same};
-use crate::session::{AuthenticatedSession, NewSession, SessionToken};
+use crate::session::{AuthenticatedSession, NewSession};
+use crate::session_token::SessionToken;
 use crate::state::{ExchangeId, Packer, SIGN_IN, STEP_UP, Unpacker};
 use crate::{AccountId, MethodId, backup_codes, random};
 
@@ -44,6 +45,8 @@ pub struct SigninStarted {
     pub email_salt: EmailSalt,
     /// How to hash the password.
     pub kdf: KdfParams,
+    /// What the start is charged to; not part of the answer.
+    pub email_index: [u8; 32],
 }
 
 /// An opened state: whom somebody wants to sign in as.
@@ -266,7 +269,8 @@ impl Identity {
         })
     }
 
-    /// Answers a session that wants to prove itself again. In a view of the directory.
+    /// Answers a session that wants to prove itself again. In a view of the directory. A start is a guess here too: charge it
+    /// to [`SigninStarted::email_index`] before the answer leaves.
     ///
     /// # Errors
     /// As [`signin_start`](Self::signin_start); [`SigninError::InvalidCredentials`] when the account has no password.
@@ -385,6 +389,7 @@ impl Identity {
             opaque_response,
             email_salt: EmailSalt::from_bytes(salt),
             kdf,
+            email_index: index,
         })
     }
 

@@ -25,11 +25,12 @@ use keyring::{
     AccountNumber, BackupCode, EmailKey, EmailSalt, IdentityPublicKeys, KdfParams, Lookup, MethodKind,
     MethodPublicKey, MethodTag, Sealed, SealedMasterKey, SystemRng,
 };
-use store::{ReadTx, StoreError, TenantId, WriteTx, params};
+use store::{ReadTx, TenantId, WriteTx, params};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::device::{self, DeviceInfo, Place};
+use crate::directory::{make_live, reserve_number};
 use crate::failure::{Failure, fails};
 use crate::letter::{Letter, Message};
 use crate::second_factor::{TOTP_SEED, TotpSecret, open_totp};
@@ -460,62 +461,6 @@ impl Identity {
     }
 }
 
-/// Turns a founding account into a live one. Says whether it is live now.
-pub(crate) async fn make_live(tx: &mut WriteTx, account: AccountId) -> Result<bool, Failure> {
-    let now = tx.now();
-    tx.execute(
-        "UPDATE account_directory SET state = 'live', changed_at = $1 WHERE account = $2 AND state = 'founding'",
-        params![now, account.uuid()],
-    )
-    .await?;
-    tx.execute(
-        "UPDATE password_login SET state = 'live', changed_at = $1 WHERE account = $2 AND state = 'pending'",
-        params![now, account.uuid()],
-    )
-    .await?;
-    let state: Option<(String,)> = tx
-        .query_opt("SELECT state FROM account_directory WHERE account = $1", params![account.uuid()])
-        .await?;
-    Ok(state.is_some_and(|(state,)| state == "live"))
-}
-
-async fn reserve_number(
-    tx: &mut WriteTx,
-    account: AccountId,
-    home: TenantId,
-) -> Result<AccountNumber, SignupError> {
-    let now = tx.now();
-    for _ in 0..NUMBER_TRIES {
-        let number = AccountNumber::generate(&mut SystemRng);
-        let inserted = tx
-            .execute(
-                "INSERT INTO account_directory (account, home, account_number, state, created_at, changed_at)
-                 VALUES ($1, $2, $3, 'founding', $4, $5)
-                 ON CONFLICT DO NOTHING",
-                params![account.uuid(), home.uuid(), number.as_str(), now, now],
-            )
-            .await?;
-        if inserted == 1 {
-            return Ok(number);
-        }
-        let before: Option<(String, String)> = tx
-            .query_opt(
-                "SELECT account_number, state FROM account_directory WHERE account = $1",
-                params![account.uuid()],
-            )
-            .await?;
-        match before {
-            Some((number, state)) if state == "founding" => {
-                return AccountNumber::parse(&number).map_err(|_| Failure::Damaged("account number").into());
-            }
-            Some(_) => return Err(SignupError::Restart),
-            // The number was somebody else's.
-            None => {}
-        }
-    }
-    Err(StoreError::Conflict("no account number is free".into()).into())
-}
-
 fn unpack(bytes: &[u8]) -> Option<SignupState> {
     let mut fields = Unpacker::new(bytes);
     let email_index = fields.take()?;
@@ -539,5 +484,3 @@ fn unpack(bytes: &[u8]) -> Option<SignupState> {
         sealed_email,
     })
 }
-
-const NUMBER_TRIES: usize = 16;

@@ -13,10 +13,10 @@
 use store::{ReadTx, TenantId, WriteTx, params};
 use uuid::Uuid;
 
+use crate::directory::make_live;
 use crate::failure::Failure;
 use crate::password::SETTLE_AFTER_MS;
 use crate::service::{Identity, in_directory};
-use crate::signup::make_live;
 use crate::{AccountId, MethodId};
 
 /// An account in the directory.
