@@ -19,8 +19,8 @@ use crate::error::ApiError;
 use crate::gateway::{Json, Path, Query};
 use crate::state::App;
 
-/// Opens a log for whoever asks. Checkpoints and tiles of the platform's log are for everyone: they are what witnesses and
-/// auditors work with, and hold hashes only.
+/// Opens a log for whoever asks. What is `public` of the platform's log, its checkpoints and tiles of hashes, is for everyone:
+/// witnesses and auditors work with it.
 async fn open(
     app: &App,
     visitor: &Visitor,
@@ -120,9 +120,10 @@ pub(crate) async fn tile(
 ) -> Result<Response, ApiError> {
     let not_found = || ApiError::new(Code::NotFound);
     let path = format!("tile/{path}");
-    let mut tx = open(&app, &visitor, signed, &log, true).await?;
+    let holds_entries = path.starts_with("tile/entries/");
+    let mut tx = open(&app, &visitor, signed, &log, !holds_entries).await?;
     let (size, _) = history::checkpoint(&mut tx).await?.ok_or_else(not_found)?;
-    let bytes = if path.starts_with("tile/entries/") {
+    let bytes = if holds_entries {
         let bundle: EntryBundle = path.parse().map_err(|_| not_found())?;
         if !bundle.is_within(size) {
             return Err(not_found());

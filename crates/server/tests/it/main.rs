@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What can be said of the server without running it; the rest is in the end-to-end tests.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use serde_json::Value;
+
+fn document() -> Value {
+    serde_json::from_str(&server::openapi().unwrap()).unwrap()
+}
+
+#[test]
+fn the_openapi_document_in_the_repository_is_the_one_that_is_served() {
+    let kept = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../openapi.json")).unwrap();
+    assert!(
+        kept == server::openapi().unwrap(),
+        "it drifted: run `bailiwick openapi > openapi.json`, and look at the change"
+    );
+}
+
+#[test]
+fn every_route_says_who_may_call_it_and_what_it_answers() {
+    /// Routes for people who have not signed in.
+    const OPEN: [&str; 8] = [
+        "/.well-known/bailiwick",
+        "/.well-known/jwks.json",
+        "/livez",
+        "/readyz",
+        "/api/v1/signup/start",
+        "/api/v1/signup/finish",
+        "/api/v1/signin/password/start",
+        "/api/v1/signin/password/finish",
+    ];
+    for (path, methods) in document()["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let protected = operation["security"].as_array().is_some_and(|security| !security.is_empty());
+            assert_eq!(protected, !OPEN.contains(&path.as_str()), "{method} {path}");
+            assert!(operation["operationId"].is_string(), "{method} {path}");
+            assert!(!operation["responses"].as_object().unwrap().is_empty(), "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn every_request_body_refuses_unknown_fields() {
+    let document = document();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let Some(reference) =
+                operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str()
+            else {
+                continue;
+            };
+            let name = reference.rsplit('/').next().unwrap();
+            let schema = &document["components"]["schemas"][name];
+            assert_eq!(schema["additionalProperties"], Value::Bool(false), "{method} {path}: {name}");
+        }
+    }
+}
