@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a command says when it did not succeed, and with which status it ends.
+
+use std::io;
+use std::process::ExitCode;
+
+use protocol::{Code, Problem};
+use serde_json::{Value, json};
+
+use crate::client::account::AccountError;
+use crate::client::events::EventsError;
+use crate::client::signin::SignInError;
+use crate::client::{ConnectError, RequestError};
+use crate::export::ExportError;
+use crate::files::{DriveError, GetError, PathError, PutError, SyncError};
+use crate::output::write_line;
+use crate::profile::ProfileError;
+use crate::verify::VerifyError;
+
+/// Why a command did not succeed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    status: u8,
+    code: String,
+    message: String,
+    problem: Option<Box<Problem>>,
+}
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+const VERIFICATION: u8 = 3;
+const NOT_SIGNED_IN: u8 = 4;
+const NOT_ALLOWED: u8 = 5;
+const NOT_REACHABLE: u8 = 6;
+
+impl Failure {
+    pub(crate) fn failed(code: &str, message: impl Into<String>) -> Self {
+        Failure { status: FAILED, code: code.to_owned(), message: message.into(), problem: None }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Failure { status: USAGE, ..Failure::failed("wrong_usage", message) }
+    }
+
+    pub(crate) fn verification(message: impl Into<String>) -> Self {
+        Failure { status: VERIFICATION, ..Failure::failed("verification_failed", message) }
+    }
+
+    pub(crate) fn not_signed_in() -> Self {
+        Failure {
+            status: NOT_SIGNED_IN,
+            ..Failure::failed(Code::NotSignedIn.as_str(), ProfileError::NotSignedIn.to_string())
+        }
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Names the file that it is about, and how many others failed.
+    pub(crate) fn about(mut self, path: &str, count: usize) -> Self {
+        if !self.message.contains(path) {
+            self.message = format!("{path}: {}", self.message);
+        }
+        if count > 1 {
+            self.message = format!("{} (and {} more failed)", self.message, count - 1);
+        }
+        self
+    }
+
+    /// Says it, and gives the status to end with.
+    pub(crate) fn report(self, json: bool) -> ExitCode {
+        let mut stderr = io::stderr().lock();
+        if json {
+            let mut document = match &self.problem {
+                Some(problem) => serde_json::to_value(problem).unwrap_or_else(|_| json!({})),
+                None => json!({}),
+            };
+            if let Value::Object(fields) = &mut document {
+                fields.remove("current");
+                fields.insert("code".to_owned(), json!(self.code));
+                fields.insert("message".to_owned(), json!(self.message));
+            }
+            write_line(&mut stderr, &document.to_string());
+        } else {
+            write_line(&mut stderr, &format!("bailiwick: {}", self.message));
+        }
+        ExitCode::from(self.status)
+    }
+}
+
+/// Says that the arguments are wrong, as JSON if `--json` is among them, and gives the status to end with. Help and the version
+/// are no failure.
+pub fn usage_failed(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    if !error.use_stderr() || !json {
+        let _ = error.print();
+        return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+    }
+    let text = error.render().to_string();
+    let first = text.lines().next().unwrap_or_default();
+    Failure::usage(first.strip_prefix("error: ").unwrap_or(first)).report(true)
+}
+
+impl From<RequestError> for Failure {
+    fn from(error: RequestError) -> Self {
+        let message = error.to_string();
+        match error {
+            RequestError::Refused(problem) => {
+                let status = match problem.code {
+                    Code::StepUpRequired | Code::Forbidden | Code::Suspended => NOT_ALLOWED,
+                    _ if problem.status == 401 => NOT_SIGNED_IN,
+                    _ if problem.status == 403 => NOT_ALLOWED,
+                    _ => FAILED,
+                };
+                let message = match problem.code {
+                    Code::SessionEnded | Code::NotSignedIn => {
+                        "the session has ended: sign in again with `bailiwick login`".to_owned()
+                    }
+                    _ => message,
+                };
+                Failure { status, code: problem.code.as_str().to_owned(), message, problem: Some(problem) }
+            }
+            RequestError::Unreachable { .. } => {
+                Failure { status: NOT_REACHABLE, ..Failure::failed("unreachable", message) }
+            }
+            RequestError::Unexpected { .. } => Failure::failed("unexpected_answer", message),
+            RequestError::Malformed { .. } => Failure::failed("malformed_answer", message),
+        }
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Address(_) | ConnectError::PlainHttp(_) | ConnectError::CaFile(..) => {
+                Failure::usage(error.to_string())
+            }
+            ConnectError::Tls(_) => Failure::failed("tls", error.to_string()),
+        }
+    }
+}
+
+impl From<SignInError> for Failure {
+    fn from(error: SignInError) -> Self {
+        let message = error.to_string();
+        match error {
+            SignInError::Request(error) => error.into(),
+            SignInError::WrongPassword => {
+                let code = Code::InvalidCredentials.as_str();
+                Failure { status: NOT_SIGNED_IN, ..Failure::failed(code, message) }
+            }
+            SignInError::Email(_) => Failure::usage(message),
+            SignInError::Password(_) | SignInError::BackupCode(_) => Failure::usage(message),
+            SignInError::Kdf(_) => Failure::failed("kdf_refused", message),
+            SignInError::Unlock(_) => Failure::failed("does_not_open", message),
+            SignInError::NotVouchedFor | SignInError::AnotherIdentity | SignInError::AnotherAccount => {
+                Failure::failed("server_not_trusted", message)
+            }
+            SignInError::Malformed(_) => Failure::failed("malformed_answer", message),
+            SignInError::Interrupted => Failure::failed("interrupted", message),
+        }
+    }
+}
+
+impl From<AccountError> for Failure {
+    fn from(error: AccountError) -> Self {
+        let message = error.to_string();
+        match error {
+            AccountError::Request(error) => error.into(),
+            AccountError::Proof(error) => error.into(),
+            AccountError::Key(_) => Failure::failed("does_not_open", message),
+            AccountError::NotVouchedFor => Failure::failed("server_not_trusted", message),
+        }
+    }
+}
+
+impl From<ProfileError> for Failure {
+    fn from(error: ProfileError) -> Self {
+        let message = error.to_string();
+        match error {
+            ProfileError::Request(error) => error.into(),
+            ProfileError::NotSignedIn => Failure::not_signed_in(),
+            ProfileError::DoesNotOpen | ProfileError::Damaged(_) => {
+                Failure { status: NOT_SIGNED_IN, ..Failure::failed("profile_does_not_open", message) }
+            }
+            ProfileError::LogKeyChanged => {
+                Failure { status: VERIFICATION, ..Failure::failed("log_key_changed", message) }
+            }
+            ProfileError::NoHome => Failure::usage(message),
+            ProfileError::Version(_) => Failure::failed("profile_version", message),
+            ProfileError::Io(..) => Failure::failed("local_file", message),
+        }
+    }
+}
+
+impl From<DriveError> for Failure {
+    fn from(error: DriveError) -> Self {
+        let message = error.to_string();
+        match error {
+            DriveError::Request(error) => error.into(),
+            DriveError::Key(_) | DriveError::Damaged(..) => Failure::failed("does_not_open", message),
+            DriveError::Busy => Failure::failed(Code::Conflict.as_str(), message),
+            DriveError::NoCollection => Failure::failed(Code::NotFound.as_str(), message),
+        }
+    }
+}
+
+impl From<PutError> for Failure {
+    fn from(error: PutError) -> Self {
+        let message = error.to_string();
+        match error {
+            PutError::Drive(error) => error.into(),
+            PutError::Local(..) => Failure::failed("local_file", message),
+            PutError::Changed(_) => Failure::failed("changed_while_read", message),
+            PutError::Seal(_) => Failure::failed("cannot_seal", message),
+            PutError::NoName => Failure::usage(message),
+            PutError::Interrupted => Failure::failed("interrupted", message),
+        }
+    }
+}
+
+impl From<GetError> for Failure {
+    fn from(error: GetError) -> Self {
+        let message = error.to_string();
+        match error {
+            GetError::Drive(error) => error.into(),
+            GetError::Damaged(_) => Failure::failed("does_not_open", message),
+            GetError::Exists(_) | GetError::IsFolder(_) => Failure::failed("exists", message),
+            GetError::Path(_) => Failure::failed("unsafe_name", message),
+            GetError::Local(..) | GetError::Write(_) => Failure::failed("local_file", message),
+            GetError::Interrupted => Failure::failed("interrupted", message),
+        }
+    }
+}
+
+impl From<SyncError> for Failure {
+    fn from(error: SyncError) -> Self {
+        let message = error.to_string();
+        match error {
+            SyncError::Drive(error) => error.into(),
+            SyncError::Put(error) => error.into(),
+            SyncError::Get(error) => error.into(),
+            SyncError::Local(..) | SyncError::State(..) => Failure::failed("local_file", message),
+            SyncError::Path(error) => error.into(),
+        }
+    }
+}
+
+impl From<EventsError> for Failure {
+    fn from(error: EventsError) -> Self {
+        let message = error.to_string();
+        match error {
+            EventsError::Request(error) => error.into(),
+            EventsError::Ended => {
+                Failure { status: NOT_REACHABLE, ..Failure::failed("unreachable", message) }
+            }
+            EventsError::TooLong => Failure::failed("malformed_answer", message),
+        }
+    }
+}
+
+impl From<PathError> for Failure {
+    fn from(error: PathError) -> Self {
+        Failure::usage(error.to_string())
+    }
+}
+
+impl From<VerifyError> for Failure {
+    fn from(error: VerifyError) -> Self {
+        let message = error.to_string();
+        match error {
+            VerifyError::Request(error) => error.into(),
+            VerifyError::NoCheckpoint => Failure::failed("no_checkpoint", message),
+            VerifyError::NotAKey | VerifyError::Key(_) => Failure::failed("malformed_answer", message),
+            VerifyError::PlatformCheckpoint(_)
+            | VerifyError::Checkpoint(_)
+            | VerifyError::PlatformRewritten => Failure::verification(message),
+        }
+    }
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        let message = error.to_string();
+        match error {
+            ExportError::Request(error) => error.into(),
+            ExportError::Drive(error) => error.into(),
+            ExportError::Get(error) => error.into(),
+            ExportError::Verify(error) => error.into(),
+            ExportError::NotEmpty(_) => Failure::failed("exists", message),
+            ExportError::Local(..) => Failure::failed("local_file", message),
+            ExportError::Key => Failure::usage(message),
+            ExportError::NotAnExport(..) | ExportError::Version(_) => {
+                Failure::failed("not_an_export", message)
+            }
+            ExportError::DoesNotOpen(_) => Failure::failed("does_not_open", message),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The command line: every client command, for people and for programs.
+//!
+//! People are asked for what is missing, passwords without echo. With `--json`, nobody is asked anything, standard output is
+//! one JSON document or NDJSON, and an error is one JSON object with a stable `code` on standard error. The exit
+//! status says what became of it: 0 done, 1 failed, 2 wrong usage, 3 verification failed, 4 not signed in, 5 not
+//! allowed, 6 server not reachable.
+
+mod account;
+mod context;
+mod failure;
+mod files;
+mod history;
+mod prompt;
+mod session;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+pub use failure::usage_failed;
+
+use context::Context;
+use failure::Failure;
+
+/// What every command takes.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Globals {
+    /// Say results as JSON on standard output and errors as JSON on standard error; never ask
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// The server's address
+    #[arg(long, global = true, env = "BAILIWICK_SERVER", value_name = "URL")]
+    pub server: Option<String>,
+
+    /// The folder of this device's profile [default: ~/.config/bailiwick]
+    #[arg(long, global = true, env = "BAILIWICK_CONFIG_DIR", value_name = "DIR")]
+    pub config_dir: Option<PathBuf>,
+
+    /// Trust the certificate authorities in this PEM file instead of the system's
+    #[arg(long, global = true, env = "BAILIWICK_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+
+    /// Allow plain HTTP to another machine
+    #[arg(long, global = true)]
+    pub insecure_http: bool,
+}
+
+/// The commands of the client.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Make an account, and sign in to it
+    Signup(session::SignUpArgs),
+    /// Sign in
+    Login(session::LoginArgs),
+    /// Sign out; what this device keeps is worthless from then on
+    Logout,
+    /// Say which account this device is signed in to
+    Whoami,
+    /// List sessions, or end them
+    Sessions(session::SessionsArgs),
+    /// List devices, or sign one out
+    Devices(session::DevicesArgs),
+    /// Change the password, or rotate the master key
+    Password(account::PasswordArgs),
+    /// Make ten new backup codes; the old ones end
+    Codes(account::CodesArgs),
+    /// Set up the authenticator app anew
+    Totp(account::TotpArgs),
+    /// Keep a file or a folder, sealed
+    Put(files::PutArgs),
+    /// Get a file or a folder back
+    Get(files::GetArgs),
+    /// List files
+    Ls(files::LsArgs),
+    /// Remove a file or a folder
+    Rm(files::RmArgs),
+    /// Bring a folder and its remote copy together
+    Sync(files::SyncArgs),
+    /// Show the history of the account
+    Log(history::LogArgs),
+    /// Check that nobody rewrote the history
+    Verify(history::VerifyArgs),
+    /// Take everything along, to be read with no server
+    Export(history::ExportArgs),
+    /// Delete the account and everything in it
+    DeleteAccount(account::DeleteArgs),
+    /// Print an access token, or show what is in one
+    Token(account::TokenArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+/// Arguments of `completions`.
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    /// The shell
+    shell: clap_complete::Shell,
+}
+
+/// Runs a command and says what became of it. Makes its own async runtime: not to be called from within one.
+///
+/// `completions` needs the whole program's commands and is run by [`completions`].
+pub fn run(command: Command, globals: Globals) -> ExitCode {
+    let json = globals.json;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => {
+            let done = runtime.block_on(dispatch(command, globals));
+            runtime.shutdown_background();
+            done
+        }
+        Err(error) => Err(Failure::failed("no_runtime", format!("the program cannot start: {error}"))),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(json),
+    }
+}
+
+/// Prints the completion script of the whole program, whose commands only its binary knows.
+pub fn completions(arguments: &CompletionsArgs, mut program: clap::Command) -> ExitCode {
+    let name = program.get_name().to_owned();
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut program, name, &mut script);
+    let _ = std::io::Write::write_all(&mut std::io::stdout(), &script);
+    ExitCode::SUCCESS
+}
+
+async fn dispatch(command: Command, globals: Globals) -> Result<(), Failure> {
+    let mut context = Context::new(globals)?;
+    match command {
+        Command::Signup(arguments) => session::sign_up(&mut context, arguments).await,
+        Command::Login(arguments) => session::log_in(&mut context, arguments).await,
+        Command::Logout => session::log_out(&mut context).await,
+        Command::Whoami => session::who_am_i(&mut context).await,
+        Command::Sessions(arguments) => session::sessions(&mut context, arguments).await,
+        Command::Devices(arguments) => session::devices(&mut context, arguments).await,
+        Command::Password(arguments) => account::password(&mut context, arguments).await,
+        Command::Codes(arguments) => account::codes(&mut context, arguments).await,
+        Command::Totp(arguments) => account::totp(&mut context, arguments).await,
+        Command::Put(arguments) => files::put(&mut context, arguments).await,
+        Command::Get(arguments) => files::get(&mut context, arguments).await,
+        Command::Ls(arguments) => files::list(&mut context, arguments).await,
+        Command::Rm(arguments) => files::remove(&mut context, arguments).await,
+        Command::Sync(arguments) => files::sync(&mut context, arguments).await,
+        Command::Log(arguments) => history::log(&mut context, arguments).await,
+        Command::Verify(arguments) => history::verify(&mut context, arguments).await,
+        Command::Export(arguments) => history::export(&mut context, arguments).await,
+        Command::DeleteAccount(arguments) => account::delete(&mut context, arguments).await,
+        Command::Token(arguments) => account::token(&mut context, arguments).await,
+        Command::Completions(arguments) => {
+            completions(&arguments, Command::augment_subcommands(clap::Command::new("bailiwick")));
+            Ok(())
+        }
+    }
+}

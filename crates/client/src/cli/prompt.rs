@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Asking people, and reading secrets from standard input for programs.
+
+use std::io::{self, BufRead, IsTerminal};
+
+use clap::Args;
+use protocol::Secret;
+use zeroize::Zeroizing;
+
+use super::failure::Failure;
+use crate::client::account::Proof;
+use crate::output::Output;
+
+/// A second factor, given beforehand.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct ProofArgs {
+    /// Read the password from standard input: one line
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+
+    /// The six digits that the authenticator app shows
+    #[arg(long, value_name = "DIGITS", conflicts_with = "backup_code")]
+    pub(crate) otp: Option<String>,
+
+    /// A backup code in place of the authenticator app
+    #[arg(long, value_name = "CODE")]
+    pub(crate) backup_code: Option<String>,
+}
+
+impl ProofArgs {
+    /// What was given, if anything was.
+    pub(crate) fn proof(&self) -> Option<Proof> {
+        let otp = self.otp.clone().map(|code| Proof::Totp(digits(&code)));
+        otp.or_else(|| self.backup_code.clone().map(|code| Proof::BackupCode(code.into())))
+    }
+
+    /// What was given, or what is asked for now.
+    pub(crate) fn proof_or_ask(&self, output: Output) -> Result<Proof, Failure> {
+        if let Some(proof) = self.proof() {
+            return Ok(proof);
+        }
+        must_ask(output, "--otp or --backup-code")?;
+        let typed = ask("Code of the authenticator app, or a backup code: ")?;
+        let is_totp = typed.chars().filter(|c| !c.is_whitespace()).all(|c| c.is_ascii_digit());
+        let significant = typed.chars().filter(char::is_ascii_alphanumeric).count();
+        Ok(if is_totp && significant == 6 {
+            Proof::Totp(digits(&typed))
+        } else {
+            Proof::BackupCode(Secret::from((*typed).clone()))
+        })
+    }
+}
+
+/// Six digits as typed, without the space that some put in the middle.
+pub(crate) fn digits(typed: &str) -> Secret {
+    Secret::from(typed.chars().filter(|c| !c.is_whitespace()).collect::<String>())
+}
+
+/// A password: a line of standard input, or asked for.
+pub(crate) fn password(stdin: bool, prompt: &str, output: Output) -> Result<Zeroizing<String>, Failure> {
+    if stdin {
+        return line_of_stdin();
+    }
+    must_ask(output, "--password-stdin")?;
+    Ok(Zeroizing::new(rpassword::prompt_password(prompt).map_err(|error| terminal(&error))?))
+}
+
+/// A new password: a line of standard input, or asked for twice. Short ones are refused.
+pub(crate) fn new_password(stdin: bool, prompt: &str, output: Output) -> Result<Zeroizing<String>, Failure> {
+    loop {
+        let typed = password(stdin, prompt, output)?;
+        if typed.chars().count() < LEAST_PASSWORD {
+            let text =
+                format!("a password has at least {LEAST_PASSWORD} characters; a few random words are good");
+            if stdin {
+                return Err(Failure::failed("weak_password", text));
+            }
+            output.note(&text);
+            continue;
+        }
+        if stdin || *password(false, "The same once more: ", output)? == *typed {
+            return Ok(typed);
+        }
+        output.note("The two are not the same.");
+    }
+}
+
+/// A line that is asked for, in the open.
+pub(crate) fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
+    use std::io::Write;
+    let mut stderr = io::stderr();
+    let _ = stderr.write_all(prompt.as_bytes()).and_then(|()| stderr.flush());
+    line_of_stdin()
+}
+
+/// Refuses to ask a program.
+pub(crate) fn must_ask(output: Output, instead: &str) -> Result<(), Failure> {
+    if output.is_json() || !io::stdin().is_terminal() {
+        return Err(Failure::usage(format!("nobody can be asked here: give {instead}")));
+    }
+    Ok(())
+}
+
+/// A line of standard input, without its end.
+pub(crate) fn line_of_stdin() -> Result<Zeroizing<String>, Failure> {
+    let mut line = Zeroizing::new(String::with_capacity(MAX_LINE));
+    // Locked and buffered by the standard library: a second line read later is still there.
+    let read = io::stdin().lock().read_line(&mut line).map_err(|error| terminal(&error))?;
+    if read == 0 {
+        return Err(Failure::usage("standard input ended before what was expected"));
+    }
+    let length = line.trim_end_matches(['\n', '\r']).len();
+    line.truncate(length);
+    Ok(line)
+}
+
+fn terminal(error: &io::Error) -> Failure {
+    Failure::failed("terminal", format!("the terminal cannot be read: {error}"))
+}
+
+/// NIST SP 800-63B, section 5.1.1.
+const LEAST_PASSWORD: usize = 8;
+const MAX_LINE: usize = 2048;

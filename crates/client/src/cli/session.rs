@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Signing up, in and out; sessions and devices.
+
+use clap::{Args, Subcommand};
+use protocol::{Code, DeviceId, SessionId};
+use qrcode::QrCode;
+use qrcode::render::unicode::Dense1x2;
+use serde_json::json;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::prompt::{self, ProofArgs};
+use crate::client::Client;
+use crate::client::signin::{NewAccount, SignIn, SignUp, Unlocked, this_device};
+use crate::output::{Output, harmless, moment, table};
+
+/// Arguments of `signup`.
+#[derive(Args, Debug)]
+pub struct SignUpArgs {
+    /// The email address
+    #[arg(long)]
+    email: Option<String>,
+
+    /// Read the password from standard input: one line
+    #[arg(long)]
+    password_stdin: bool,
+
+    /// The code that was mailed to the address, where the server asks for one
+    #[arg(long, value_name = "CODE")]
+    email_code: Option<String>,
+}
+
+/// Arguments of `login`.
+#[derive(Args, Debug)]
+pub struct LoginArgs {
+    /// The email address
+    #[arg(long)]
+    email: Option<String>,
+
+    #[command(flatten)]
+    proof: ProofArgs,
+}
+
+/// Arguments of `sessions`.
+#[derive(Args, Debug)]
+pub struct SessionsArgs {
+    #[command(subcommand)]
+    command: Option<SessionsCommand>,
+}
+
+#[derive(Subcommand, Debug)]
+enum SessionsCommand {
+    /// End a session
+    End {
+        /// Its id, as listed
+        session: SessionId,
+    },
+    /// End every session but this
+    EndOthers,
+}
+
+/// Arguments of `devices`.
+#[derive(Args, Debug)]
+pub struct DevicesArgs {
+    #[command(subcommand)]
+    command: Option<DevicesCommand>,
+}
+
+#[derive(Subcommand, Debug)]
+enum DevicesCommand {
+    /// Sign a device out: all its sessions end, and what it keeps is worthless
+    End {
+        /// Its id, as listed
+        device: DeviceId,
+    },
+}
+
+pub(super) async fn sign_up(context: &mut Context, arguments: SignUpArgs) -> Result<(), Failure> {
+    let output = context.output;
+    let client = context.visitor()?;
+    context.service(&client).await?;
+    let email = email(arguments.email, output)?;
+    let password =
+        prompt::new_password(arguments.password_stdin, "A password for the new account: ", output)?;
+    let sign_up = SignUp::start(&client, &email, &password).await?;
+    let code = match (sign_up.code_required(), arguments.email_code) {
+        (true, None) => {
+            prompt::must_ask(output, "--email-code with the code that was just mailed")?;
+            Some(prompt::ask("A code was mailed to that address. The code: ")?.trim().to_owned())
+        }
+        (_, code) => code,
+    };
+    output.note("Making the keys of the account …");
+    let new = sign_up.finish(code, this_device(context.profile.device_token()?)).await?;
+    leave(context).await?;
+    keep(context, &new.account, &new.session)?;
+    show_new_account(context, &new)
+}
+
+fn show_new_account(context: &Context, new: &NewAccount) -> Result<(), Failure> {
+    let output = context.output;
+    let codes: Vec<&str> = new.backup_codes.iter().map(|code| code.as_str()).collect();
+    let document = json!({
+        "account_id": new.account.number,
+        "account": new.account.account,
+        "home": new.account.home,
+        "session": new.account.session,
+        "device": new.account.device,
+        "totp_secret": new.totp_secret.expose(),
+        "totp_uri": new.totp_uri.expose(),
+        "backup_codes": codes,
+    });
+    output.result(&document, || {
+        let mut text = format!("Your account number is {}.\n\n", new.account.number);
+        text.push_str(&totp_text(new.totp_uri.expose(), new.totp_secret.expose()));
+        text.push_str(&codes_text(&codes));
+        text
+    });
+    if !output.is_json() && prompt::must_ask(output, "").is_ok() {
+        check_totp(output, new.totp_uri.expose())?;
+    }
+    Ok(())
+}
+
+/// Asks for a code of the new authenticator app, so that a slip is noticed while the secret is still on the screen.
+fn check_totp(output: Output, uri: &str) -> Result<(), Failure> {
+    let Ok(totp) = totp_rs::Totp::from_url(uri) else { return Ok(()) };
+    loop {
+        let typed = prompt::ask("A code that the app shows now (Enter to go on without): ")?;
+        if typed.trim().is_empty() {
+            output.warn("the app was not checked: without it, only the backup codes let you in");
+            return Ok(());
+        }
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        if totp.check(prompt::digits(&typed).expose(), now.as_secs()).is_some() {
+            output.note("The app is set up.");
+            return Ok(());
+        }
+        output.note("That is not the code of this secret. Is this computer's clock right?");
+    }
+}
+
+pub(super) async fn log_in(context: &mut Context, arguments: LoginArgs) -> Result<(), Failure> {
+    let output = context.output;
+    let client = context.visitor()?;
+    context.service(&client).await?;
+    let email = email(arguments.email, output)?;
+    let password = prompt::password(arguments.proof.password_stdin, "Password: ", output)?;
+    let sign_in = SignIn::start(&client, &email, &password).await?;
+    let proof = arguments.proof.proof_or_ask(output)?;
+    let signed_in = sign_in.finish(proof, this_device(context.profile.device_token()?)).await?;
+    leave(context).await?;
+    keep(context, &signed_in.account, &signed_in.session)?;
+    let account = &signed_in.account;
+    let document = json!({
+        "account_id": account.number,
+        "account": account.account,
+        "home": account.home,
+        "session": account.session,
+        "device": account.device,
+        "new_device": signed_in.new_device,
+        "backup_codes_left": signed_in.backup_codes_left,
+        "expires_at": signed_in.session.expires_at,
+    });
+    output.result(&document, || format!("Signed in to account {} on {}.", account.number, client.server()));
+    Ok(())
+}
+
+/// Ends the session that this device had, which a new one is about to replace. That it may have ended already, or cannot be
+/// reached, is no reason to refuse the new one.
+async fn leave(context: &Context) -> Result<(), Failure> {
+    if let Ok((client, _)) = context.client() {
+        let _ = client.sign_out().await;
+    }
+    Ok(context.profile.forget()?)
+}
+
+fn keep(context: &Context, account: &Unlocked, session: &protocol::signin::Session) -> Result<(), Failure> {
+    let half = session.server_half.to_array().map(keyring::ServerHalf::from_bytes);
+    let half =
+        half.ok_or_else(|| Failure::failed("malformed_answer", "the server's half of the key is not one"))?;
+    if let Some(token) = &session.device_token {
+        context.profile.keep_device_token(token)?;
+    }
+    Ok(context.profile.keep(account, &half)?)
+}
+
+pub(super) async fn log_out(context: &mut Context) -> Result<(), Failure> {
+    let (client, stored) = context.client()?;
+    let ended = client.sign_out().await;
+    // A session that is over already is signed out as well; one that cannot be reached is not, and is kept to try again.
+    match ended {
+        Err(error) if !matches!(error.code(), Some(Code::SessionEnded | Code::NotSignedIn)) => {
+            return Err(error.into());
+        }
+        _ => {}
+    }
+    context.profile.forget()?;
+    context.output.result(&json!({ "signed_out": true, "session": stored.session }), || {
+        "Signed out. What this device kept opens nothing any more.".to_owned()
+    });
+    Ok(())
+}
+
+pub(super) async fn who_am_i(context: &mut Context) -> Result<(), Failure> {
+    let (client, stored) = context.client()?;
+    let account = client.account().await?;
+    let unlocked = context.profile.unlock(&client).await?;
+    let is_own_identity = account.master_key_version == unlocked.master_key_version
+        && account.identity.as_slice() == unlocked.identity().to_bytes();
+    if !is_own_identity {
+        context.output.warn(
+            "the server shows other identity keys than this account's. If the master key was rotated on another device, \
+             sign in again; otherwise do not go on, and tell the operator",
+        );
+    }
+    let fingerprint = unlocked.identity().fingerprint(&crate::place::account(stored.account)).to_string();
+    let document = json!({
+        "account_id": account.number,
+        "account": account.id,
+        "home": account.home,
+        "session": account.session,
+        "device": stored.device,
+        "server": stored.server,
+        "created_at": account.created_at,
+        "fresh_until": account.fresh_until,
+        "master_key_version": account.master_key_version,
+        "fingerprint": fingerprint,
+        "identity_verified": is_own_identity,
+        "backup_codes_left": account.backup_codes_left,
+        "platform_roles": account.platform_roles,
+        "usage": account.usage,
+    });
+    context.output.result(&document, || {
+        let usage = &account.usage;
+        let mut rows = vec![
+            vec!["Account".to_owned(), account.number.clone()],
+            vec!["Server".to_owned(), stored.server.clone()],
+            vec!["Since".to_owned(), moment(account.created_at)],
+            vec!["Fingerprint".to_owned(), fingerprint.clone()],
+            vec!["Backup codes left".to_owned(), account.backup_codes_left.to_string()],
+            vec![
+                "Stored".to_owned(),
+                format!(
+                    "{} of {} bytes, {} of {} items",
+                    usage.bytes, usage.bytes_limit, usage.items, usage.items_limit
+                ),
+            ],
+        ];
+        if !account.platform_roles.is_empty() {
+            rows.push(vec!["Roles".to_owned(), account.platform_roles.join(", ")]);
+        }
+        table(&rows)
+    });
+    Ok(())
+}
+
+pub(super) async fn sessions(context: &mut Context, arguments: SessionsArgs) -> Result<(), Failure> {
+    let (client, stored) = context.client()?;
+    match arguments.command {
+        None => list_sessions(context.output, &client).await,
+        Some(SessionsCommand::End { session }) => {
+            client.end_session(session).await?;
+            if session == stored.session {
+                context.profile.forget()?;
+            }
+            context.output.result(&json!({ "ended": [session] }), || format!("Ended {session}."));
+            Ok(())
+        }
+        Some(SessionsCommand::EndOthers) => {
+            client.end_other_sessions().await?;
+            context.output.result(&json!({ "ended": "others" }), || "Ended every other session.".to_owned());
+            Ok(())
+        }
+    }
+}
+
+async fn list_sessions(output: Output, client: &Client) -> Result<(), Failure> {
+    let sessions = client.sessions().await?;
+    output.result(&sessions, || {
+        let mut rows =
+            vec![["SESSION", "DEVICE", "PLATFORM", "FROM", "LAST USED", ""].map(str::to_owned).to_vec()];
+        for session in &sessions.sessions {
+            rows.push(vec![
+                session.id.to_string(),
+                harmless(&session.device_name),
+                harmless(&session.platform),
+                harmless(&session.address),
+                moment(session.last_used_at),
+                if session.current { "this one".to_owned() } else { String::new() },
+            ]);
+        }
+        table(&rows)
+    });
+    Ok(())
+}
+
+pub(super) async fn devices(context: &mut Context, arguments: DevicesArgs) -> Result<(), Failure> {
+    let (client, stored) = context.client()?;
+    let Some(DevicesCommand::End { device }) = arguments.command else {
+        let devices = client.devices().await?;
+        context.output.result(&devices, || {
+            let mut rows = vec![
+                ["DEVICE", "NAME", "PLATFORM", "FROM", "LAST SEEN", "SESSIONS", ""]
+                    .map(str::to_owned)
+                    .to_vec(),
+            ];
+            for device in &devices.devices {
+                rows.push(vec![
+                    device.id.to_string(),
+                    harmless(&device.name),
+                    harmless(&device.platform),
+                    harmless(&device.address),
+                    moment(device.last_seen_at),
+                    device.sessions.to_string(),
+                    if device.id == stored.device { "this one".to_owned() } else { String::new() },
+                ]);
+            }
+            table(&rows)
+        });
+        return Ok(());
+    };
+    client.end_device(device).await?;
+    if device == stored.device {
+        context.profile.forget()?;
+    }
+    context.output.result(&json!({ "ended": [device] }), || format!("Signed {device} out."));
+    Ok(())
+}
+
+fn email(given: Option<String>, output: Output) -> Result<String, Failure> {
+    match given {
+        Some(email) => Ok(email),
+        None => {
+            prompt::must_ask(output, "--email")?;
+            Ok(prompt::ask("Email address: ")?.trim().to_owned())
+        }
+    }
+}
+
+/// What a person needs to set an authenticator app up.
+pub(super) fn totp_text(uri: &str, secret: &str) -> String {
+    let mut text = "Scan this with your authenticator app:\n\n".to_owned();
+    if let Ok(code) = QrCode::new(uri.as_bytes()) {
+        // Terminals are mostly dark: the light squares are drawn.
+        let image = code
+            .render::<Dense1x2>()
+            .dark_color(Dense1x2::Light)
+            .light_color(Dense1x2::Dark)
+            .quiet_zone(true)
+            .build();
+        text.push_str(&image);
+        text.push('\n');
+    }
+    text.push_str(&format!("\nor type the secret: {secret}\n\n"));
+    text
+}
+
+/// Backup codes for a person, who sees them once.
+pub(super) fn codes_text(codes: &[&str]) -> String {
+    let mut text =
+        "Backup codes, each good once in place of the app. They are not shown again:\n\n".to_owned();
+    for pair in codes.chunks(2) {
+        text.push_str(&format!("    {}\n", pair.join("    ")));
+    }
+    text
+}

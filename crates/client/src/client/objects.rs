@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Collections, items and uploads, as they lie on the server: sealed.
+
+use bytes::Bytes;
+use protocol::objects::{
+    Changes, Collection, Collections, Item, ItemVersion, NewCollection, NewUpload, PutItem, Upload,
+};
+use protocol::{Code, CollectionId, ItemId, UploadId};
+use reqwest::header::{IF_MATCH, IF_NONE_MATCH, RANGE};
+use reqwest::{Method, StatusCode};
+
+use super::{Call, Client, RequestError, is_status, read_body, read_json};
+
+/// What a change to an item expects to find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// No such item, or a removed one.
+    Absent,
+    /// This version.
+    Version(u64),
+}
+
+impl Client {
+    /// All live collections.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn collections(&self) -> Result<Vec<Collection>, RequestError> {
+        let mut all: Vec<Collection> = Vec::new();
+        let mut path = "/api/v1/collections".to_owned();
+        loop {
+            let page: Collections = self.get(&path).await?;
+            let more = !page.collections.is_empty();
+            all.extend(page.collections);
+            match page.next {
+                Some(next) if more => path = format!("/api/v1/collections?after={next}"),
+                _ => return Ok(all),
+            }
+        }
+    }
+
+    /// Makes a collection.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn create_collection(&self, new: &NewCollection) -> Result<Collection, RequestError> {
+        self.post("/api/v1/collections", new).await
+    }
+
+    /// Removes a collection with all that is in it.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn delete_collection(&self, collection: CollectionId) -> Result<(), RequestError> {
+        self.done(Call::new(Method::DELETE, &format!("/api/v1/collections/{collection}"))).await
+    }
+
+    /// What changed in a collection after a sequence: one page of it.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn changes(
+        &self,
+        collection: CollectionId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Changes, RequestError> {
+        self.get(&format!("/api/v1/collections/{collection}/changes?after={after}&limit={limit}")).await
+    }
+
+    /// An item; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn item(&self, collection: CollectionId, item: ItemId) -> Result<Option<Item>, RequestError> {
+        match self.get(&item_path(collection, item)).await {
+            Ok(item) => Ok(Some(item)),
+            Err(error) if error.is(Code::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Stores a version of an item. One whose answer was lost is recognised, and not a conflict.
+    ///
+    /// # Errors
+    /// [`RequestError`], with the current item in it when that is not the expected one.
+    pub async fn put_item(
+        &self,
+        collection: CollectionId,
+        item: ItemId,
+        expected: Expected,
+        put: &PutItem,
+    ) -> Result<ItemVersion, RequestError> {
+        let path = item_path(collection, item);
+        let call = expecting(Call::new(Method::PUT, &path).json(put)?, expected);
+        match self.send(call).await {
+            Ok(response) => read_json(response).await,
+            Err(RequestError::Refused(problem)) => match &problem.current {
+                // Sealing is random: the very same bytes can only be ours.
+                Some(current) if !current.deleted && current.sealed == put.sealed => {
+                    Ok(ItemVersion { version: current.version, sequence: current.sequence })
+                }
+                _ => Err(RequestError::Refused(problem)),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes an item; one that is gone already is fine.
+    ///
+    /// # Errors
+    /// [`RequestError`], with the current item in it when that is not the expected version.
+    pub async fn delete_item(
+        &self,
+        collection: CollectionId,
+        item: ItemId,
+        version: u64,
+    ) -> Result<(), RequestError> {
+        let path = item_path(collection, item);
+        let call = expecting(Call::new(Method::DELETE, &path), Expected::Version(version));
+        match self.done(call).await {
+            Err(error) if error.is(Code::NotFound) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Begins to upload a sealed file.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn begin_upload(&self, collection: CollectionId, size: u64) -> Result<Upload, RequestError> {
+        self.post(&format!("/api/v1/collections/{collection}/uploads"), &NewUpload { size }).await
+    }
+
+    /// How far an upload is; `None` when it was given up.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn upload(
+        &self,
+        collection: CollectionId,
+        upload: UploadId,
+    ) -> Result<Option<Upload>, RequestError> {
+        match self.get(&format!("/api/v1/collections/{collection}/uploads/{upload}")).await {
+            Ok(upload) => Ok(Some(upload)),
+            Err(error) if error.is(Code::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives an upload up.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn abandon_upload(
+        &self,
+        collection: CollectionId,
+        upload: UploadId,
+    ) -> Result<(), RequestError> {
+        let path = format!("/api/v1/collections/{collection}/uploads/{upload}");
+        match self.done(Call::new(Method::DELETE, &path)).await {
+            Err(error) if error.is(Code::NotFound) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Sends a part of an upload.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn put_part(
+        &self,
+        collection: CollectionId,
+        upload: UploadId,
+        part: u32,
+        bytes: Bytes,
+    ) -> Result<(), RequestError> {
+        let path = format!("/api/v1/collections/{collection}/uploads/{upload}/parts/{part}");
+        self.done(Call::new(Method::PUT, &path).bytes(bytes).streaming()).await
+    }
+
+    /// Bytes of the sealed file that belongs to an item: those from `start` up to, without, `end`.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn file_range(
+        &self,
+        collection: CollectionId,
+        item: ItemId,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<u8>, RequestError> {
+        let path = format!("{}/file", item_path(collection, item));
+        let range = format!("bytes={start}-{}", end.saturating_sub(1));
+        let length = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let call = Call::new(Method::GET, &path).header(RANGE, &range).streaming();
+            let response = self.send(call).await?;
+            match read_body(response, length).await {
+                Ok(body) if body.len() == length => return Ok(body),
+                Err(error @ RequestError::Malformed { .. }) => return Err(error),
+                _ if attempt < super::ATTEMPTS => {}
+                Ok(_) => {
+                    let error = format!("fewer than the {length} bytes that were asked for");
+                    return Err(RequestError::Malformed { what: "the server's answer", error });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Whether a refusal means that there is no such thing.
+pub(crate) fn is_missing(error: &RequestError) -> bool {
+    is_status(error, StatusCode::NOT_FOUND)
+}
+
+fn item_path(collection: CollectionId, item: ItemId) -> String {
+    format!("/api/v1/collections/{collection}/items/{item}")
+}
+
+fn expecting(call: Call<'_>, expected: Expected) -> Call<'_> {
+    match expected {
+        Expected::Absent => call.header(IF_NONE_MATCH, "*"),
+        Expected::Version(version) => call.header(IF_MATCH, &format!("\"{version}\"")),
+    }
+}

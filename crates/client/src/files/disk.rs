@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Writing files so that they appear whole or not at all, and only where they should.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use data_encoding::HEXLOWER;
+
+/// A file under another name, which takes its own name when it is complete, and is gone when it is dropped before.
+#[derive(Debug)]
+pub(crate) struct NewFile {
+    file: File,
+    temporary: PathBuf,
+    target: PathBuf,
+    kept: bool,
+}
+
+impl NewFile {
+    /// Begins to write `target`. Nobody else may read it until it is finished.
+    pub(crate) fn create(target: &Path) -> io::Result<Self> {
+        let folder =
+            target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut random = [0; 8];
+        rand_core::Rng::fill_bytes(&mut keyring::SystemRng, &mut random);
+        let temporary = folder.join(format!(".bailiwick-{}.tmp", HEXLOWER.encode(&random)));
+        let file = private_options().write(true).create_new(true).open(&temporary)?;
+        Ok(NewFile { file, temporary, target: target.to_owned(), kept: false })
+    }
+
+    pub(crate) fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Makes it the target, on disk for good. What is there of that name is replaced; a link is, not what it leads to.
+    pub(crate) fn finish(mut self, mode: Option<u32>, modified_ms: Option<i64>) -> io::Result<()> {
+        if let Some(mode) = mode {
+            set_mode(&self.file, mode)?;
+        }
+        if let Some(modified) = modified_ms.and_then(time) {
+            self.file.set_modified(modified)?;
+        }
+        self.file.sync_all()?;
+        fs::rename(&self.temporary, &self.target)?;
+        self.kept = true;
+        sync_folder(&self.target);
+        Ok(())
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Writes a file that only its owner can read, whole or not at all.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut new = NewFile::create(path)?;
+    new.file().write_all(bytes)?;
+    new.finish(None, None)
+}
+
+/// Makes a folder that only its owner can enter, or closes one that is there.
+pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return restrict(path);
+    }
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// A file of the owner's alone that has no name any more: gone when closed, whatever happens.
+pub(crate) fn anonymous(folder: &Path) -> io::Result<File> {
+    let mut random = [0; 8];
+    rand_core::Rng::fill_bytes(&mut keyring::SystemRng, &mut random);
+    let path = folder.join(format!(".bailiwick-{}.tmp", HEXLOWER.encode(&random)));
+    let file = private_options().read(true).write(true).create_new(true).open(&path)?;
+    fs::remove_file(&path)?;
+    Ok(file)
+}
+
+/// Makes the folders `parts` below `root`, one by one, and refuses to go through anything that is not a folder itself: a link
+/// may lead out of `root`.
+pub(crate) fn folders_within(root: &Path, parts: &[&str]) -> io::Result<PathBuf> {
+    let mut path = root.to_owned();
+    for part in parts {
+        path.push(part);
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => {
+                let text = format!("{} is not a folder: links are not followed", path.display());
+                return Err(io::Error::new(io::ErrorKind::NotADirectory, text));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::create_dir(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    if !fs::symlink_metadata(&path)?.is_dir() {
+                        return Err(error);
+                    }
+                }
+                made => made?,
+            },
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(path)
+}
+
+/// When a file was changed, in Unix milliseconds.
+pub(crate) fn modified_ms(metadata: &fs::Metadata) -> Option<i64> {
+    let modified = metadata.modified().ok()?;
+    match modified.duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_millis()).ok(),
+        Err(before) => i64::try_from(before.duration().as_millis()).ok().map(|ms| -ms),
+    }
+}
+
+/// A file's permissions, where there are such.
+#[cfg(unix)]
+pub(crate) fn mode(metadata: &fs::Metadata) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    Some(metadata.permissions().mode() & PERMISSIONS)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn mode(_: &fs::Metadata) -> Option<u32> {
+    None
+}
+
+fn time(ms: i64) -> Option<SystemTime> {
+    let span = Duration::from_millis(ms.unsigned_abs());
+    if ms >= 0 { UNIX_EPOCH.checked_add(span) } else { UNIX_EPOCH.checked_sub(span) }
+}
+
+#[cfg(unix)]
+fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(mode & PERMISSIONS))
+}
+
+#[cfg(not(unix))]
+fn set_mode(_: &File, _: u32) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn restrict(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let permissions = fs::metadata(path)?.permissions();
+    if permissions.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+}
+
+#[cfg(not(unix))]
+fn restrict(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+fn private_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Makes a rename last. Some file systems refuse to flush a folder; the file itself is safe then all the same.
+fn sync_folder(target: &Path) {
+    let folder = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}
+
+/// Never set-user-id and the like.
+#[cfg(unix)]
+const PERMISSIONS: u32 = 0o777;

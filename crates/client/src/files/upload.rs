@@ -1,0 +1,565 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Putting files into a drive.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use keyring::file::{FileSealer, HEADER_LEN, sealed_len};
+use keyring::{ItemKey, SystemRng};
+use protocol::UploadId;
+use protocol::objects::Upload;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+use zeroize::Zeroizing;
+
+use super::content::{Content, MAX_INLINE, StoredFile};
+use super::path::RemotePath;
+use super::tree::LocalFile;
+use super::{Drive, DriveError, Entry, Index, Progress, disk};
+use crate::client::RequestError;
+use crate::client::objects::Expected;
+use crate::place;
+
+/// What putting a file came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// The drive had the same already.
+    Unchanged,
+    /// It was stored.
+    Stored {
+        /// The item's version now.
+        version: u64,
+    },
+}
+
+/// Where an upload that breaks off is remembered, to go on later.
+#[derive(Clone, Debug)]
+pub struct Resume {
+    folder: PathBuf,
+}
+
+impl Resume {
+    /// In this folder, which is made when needed.
+    pub fn within(folder: impl Into<PathBuf>) -> Self {
+        Resume { folder: folder.into() }
+    }
+
+    fn path(&self, item: &keyring::ItemId) -> PathBuf {
+        self.folder.join(format!("{}.json", place::item_id(*item)))
+    }
+}
+
+impl Drive {
+    /// Puts a file. What the drive has of that name is replaced.
+    ///
+    /// # Errors
+    /// [`PutError`].
+    pub async fn put_file(
+        &self,
+        local: &LocalFile,
+        path: &RemotePath,
+        known: Option<&Index>,
+        resume: Option<&Resume>,
+        progress: Progress<'_>,
+    ) -> Result<Put, PutError> {
+        let (expected, entry) = self.state_of(path, known).await?;
+        if let Some(entry) = &entry {
+            if entry.looks_like(local.size, local.modified_ms, local.mode) {
+                progress(local.size);
+                return Ok(Put::Unchanged);
+            }
+            if entry.content.size == local.size && self.is_identical(local, entry).await? {
+                progress(local.size);
+                let same_mode = local.mode.is_none() || local.mode == entry.content.mode;
+                if same_mode {
+                    return Ok(Put::Unchanged);
+                }
+            }
+        }
+        let opened = open(&local.path)?;
+        let mut content = Content::new(path, local.size, [0; 32]);
+        (content.modified_ms, content.mode) = (local.modified_ms, local.mode);
+        let version = self.put_opened(opened, content, expected, local.modified_ms, resume, progress).await?;
+        Ok(Put::Stored { version })
+    }
+
+    /// Puts what `reader` gives until its end, which is kept in `spool` if it is long.
+    ///
+    /// # Errors
+    /// [`PutError`].
+    pub async fn put_stream(
+        &self,
+        reader: impl Read + Send + 'static,
+        path: &RemotePath,
+        spool: &Path,
+        progress: Progress<'_>,
+    ) -> Result<Put, PutError> {
+        let (expected, _) = self.state_of(path, None).await?;
+        disk::private_folder(spool).map_err(|error| PutError::Local(spool.to_owned(), error))?;
+        let folder = spool.to_owned();
+        let (file, size) = blocking(move || spool_into(reader, &folder))
+            .await?
+            .map_err(|error| PutError::Local(PathBuf::from("-"), error))?;
+        let content = Content::new(path, size, [0; 32]);
+        let opened = Opened { path: PathBuf::from("-"), file };
+        let version = self.put_opened(opened, content, expected, None, None, progress).await?;
+        Ok(Put::Stored { version })
+    }
+
+    async fn put_opened(
+        &self,
+        opened: Opened,
+        mut content: Content,
+        expected: Expected,
+        modified_ms: Option<i64>,
+        resume: Option<&Resume>,
+        progress: Progress<'_>,
+    ) -> Result<u64, PutError> {
+        if content.size <= MAX_INLINE as u64 {
+            let size = content.size;
+            let data = blocking(move || opened.read_whole(size)).await??;
+            content.sha256 = <[u8; 32]>::from(Sha256::digest(&data)).into();
+            content.data = Some(data.as_slice().into());
+            let version = self.store(&content, expected, None, true).await?;
+            progress(content.size);
+            return Ok(version);
+        }
+        let open = self.opened()?;
+        let item = open.key.item_id_for_name(&content.path);
+        let key = open.key.item_key(&item);
+        let state = resume.map(|resume| resume.path(&item));
+        let (upload, plan) = self.begin(&key, content.size, modified_ms, state.as_deref()).await?;
+        let id = plan.upload;
+        let header = plan.header.clone();
+        content.sha256 = self.send(opened, &upload, plan, key, content.size, progress).await?.into();
+        content.file = Some(StoredFile { id, header });
+        let version = self.store(&content, expected, Some(id), true).await?;
+        if let Some(state) = state {
+            let _ = fs::remove_file(state);
+        }
+        Ok(version)
+    }
+
+    /// What is expected of the item of this name, and what there is.
+    async fn state_of(
+        &self,
+        path: &RemotePath,
+        known: Option<&Index>,
+    ) -> Result<(Expected, Option<Entry>), PutError> {
+        if path.is_root() {
+            return Err(PutError::NoName);
+        }
+        let entry = match known {
+            Some(index) => index.files.get(path).cloned(),
+            None => self.find_file(path).await?,
+        };
+        let expected = match (&entry, known) {
+            (Some(entry), _) => Expected::Version(entry.version),
+            (None, Some(index)) => {
+                let id = place::item_id(self.opened()?.key.item_id_for_name(path.as_str()));
+                index.removed.get(&id).map_or(Expected::Absent, |version| Expected::Version(*version))
+            }
+            (None, None) => Expected::Absent,
+        };
+        Ok((expected, entry))
+    }
+
+    async fn is_identical(&self, local: &LocalFile, entry: &Entry) -> Result<bool, PutError> {
+        let path = local.path.clone();
+        let hash = blocking(move || hash_of(&path)).await??;
+        Ok(hash.as_slice() == entry.content.sha256.as_slice())
+    }
+
+    /// Begins an upload, or goes on with one that broke off.
+    async fn begin(
+        &self,
+        key: &ItemKey,
+        size: u64,
+        modified_ms: Option<i64>,
+        state: Option<&Path>,
+    ) -> Result<(Upload, Plan), PutError> {
+        let open = self.opened()?;
+        let sealed = sealed_len(size).map_err(PutError::Seal)?;
+        if let Some(plan) = state.and_then(Plan::load)
+            && plan.size == size
+            && plan.modified_ms == modified_ms
+            && modified_ms.is_some()
+            && let Some(upload) =
+                self.account.client.upload(open.id, plan.upload).await.map_err(DriveError::from)?
+            && upload.size == sealed
+        {
+            return Ok((upload, plan));
+        }
+        let upload = self.account.client.begin_upload(open.id, sealed).await.map_err(DriveError::from)?;
+        let sealer =
+            FileSealer::new(key, &place::file(upload.id), size, &mut SystemRng).map_err(PutError::Seal)?;
+        let mut seed = [0; 32];
+        rand_core::Rng::fill_bytes(&mut SystemRng, &mut seed);
+        let plan = Plan {
+            upload: upload.id,
+            header: (*sealer.header()).into(),
+            seed: seed.into(),
+            size,
+            modified_ms,
+        };
+        if let Some(state) = state {
+            plan.store(state).map_err(|error| PutError::Local(state.to_owned(), error))?;
+        }
+        Ok((upload, plan))
+    }
+
+    /// Seals and sends the parts that have not arrived yet. The hash of the whole file.
+    async fn send(
+        &self,
+        opened: Opened,
+        upload: &Upload,
+        plan: Plan,
+        key: ItemKey,
+        size: u64,
+        progress: Progress<'_>,
+    ) -> Result<[u8; 32], PutError> {
+        let open = self.opened()?;
+        let sealer = FileSealer::resume(&key, &place::file(upload.id), plan.header.as_slice(), size)
+            .map_err(PutError::Seal)?;
+        let (sender, receiver) = mpsc::channel::<(u32, Bytes)>(1);
+        let cutter = Cutter::new(upload, plan.seed.to_array().unwrap_or_default());
+        let modified_ms = plan.modified_ms;
+        let sealing =
+            tokio::task::spawn_blocking(move || opened.seal(&sealer, cutter, size, modified_ms, &sender));
+
+        let already: u64 = upload.received.iter().map(|(from, to)| u64::from(to - from) + 1).sum();
+        progress(already.saturating_mul(upload.part_size).min(size));
+        let parts = stream::unfold(receiver, |mut receiver| async {
+            receiver.recv().await.map(|part| (part, receiver))
+        });
+        let sent: Result<(), RequestError> = parts
+            .map(|(number, bytes)| async move {
+                let length = bytes.len() as u64;
+                self.account.client.put_part(open.id, upload.id, number, bytes).await?;
+                progress(length);
+                Ok(())
+            })
+            .buffer_unordered(PARTS_IN_FLIGHT)
+            .try_collect()
+            .await;
+        // A part that was refused ends the sealing too, since nobody takes its parts any more.
+        let sealed = sealing.await.map_err(|_| PutError::Interrupted)?;
+        sent.map_err(DriveError::from)?;
+        sealed
+    }
+}
+
+/// What is remembered of an upload. The header and the id say nothing; the seed only makes repeated chunks the same.
+#[derive(Serialize, Deserialize)]
+struct Plan {
+    upload: UploadId,
+    header: protocol::Bytes<HEADER_LEN>,
+    seed: protocol::Bytes<32>,
+    size: u64,
+    modified_ms: Option<i64>,
+}
+
+impl Plan {
+    fn load(path: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(path).ok()?).ok()
+    }
+
+    fn store(&self, path: &Path) -> io::Result<()> {
+        if let Some(folder) = path.parent() {
+            disk::private_folder(folder)?;
+        }
+        disk::write_private(path, &serde_json::to_vec(self)?)
+    }
+}
+
+/// A local file to be read once, from its beginning.
+struct Opened {
+    path: PathBuf,
+    file: File,
+}
+
+impl Opened {
+    fn read_whole(mut self, size: u64) -> Result<Zeroizing<Vec<u8>>, PutError> {
+        let mut data = Zeroizing::new(Vec::new());
+        let limit = size.saturating_add(1);
+        (&mut self.file).take(limit).read_to_end(&mut data).map_err(|error| self.failed(error))?;
+        if data.len() as u64 == size { Ok(data) } else { Err(PutError::Changed(self.path)) }
+    }
+
+    /// Seals the file chunk by chunk and gives out its parts as they become whole.
+    fn seal(
+        mut self,
+        sealer: &FileSealer,
+        mut cutter: Cutter,
+        size: u64,
+        modified_ms: Option<i64>,
+        parts: &mpsc::Sender<(u32, Bytes)>,
+    ) -> Result<[u8; 32], PutError> {
+        let mut hash = Sha256::new();
+        let mut chunk = Zeroizing::new(Vec::new());
+        cutter.push(sealer.header(), parts)?;
+        for index in 0..sealer.chunks() {
+            let range = sealer.plaintext_range(index).map_err(PutError::Seal)?;
+            let length = usize::try_from(range.end - range.start).unwrap_or_default();
+            chunk.resize(length, 0);
+            self.file.read_exact(&mut chunk).map_err(|error| self.failed(error))?;
+            hash.update(&chunk);
+            let sealed_length = length as u64 + keyring::file::CHUNK_OVERHEAD;
+            match cutter.wanted(sealed_length) {
+                Wanted::No => cutter.skip(sealed_length),
+                Wanted::Whole => {
+                    let sealed = sealer.seal_chunk(index, &chunk, &mut SystemRng).map_err(PutError::Seal)?;
+                    cutter.push(&sealed, parts)?;
+                }
+                Wanted::Cut => {
+                    let mut rng = RepeatedRng::new(&cutter.seed, index, &chunk);
+                    let sealed = sealer.seal_chunk(index, &chunk, &mut rng).map_err(PutError::Seal)?;
+                    cutter.push(&sealed, parts)?;
+                }
+            }
+        }
+        let metadata = self.file.metadata().map_err(|error| self.failed(error))?;
+        let has_changed = modified_ms.is_some() && disk::modified_ms(&metadata) != modified_ms;
+        if has_changed || metadata.len() != size {
+            Err(PutError::Changed(self.path))
+        } else {
+            Ok(hash.finalize().into())
+        }
+    }
+
+    fn failed(&self, error: io::Error) -> PutError {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            PutError::Changed(self.path.clone())
+        } else {
+            PutError::Local(self.path.clone(), error)
+        }
+    }
+}
+
+/// Cuts the sealed file into the upload's parts, and leaves out those that have arrived.
+struct Cutter {
+    part_size: u64,
+    size: u64,
+    received: Vec<(u32, u32)>,
+    seed: [u8; 32],
+    position: u64,
+    part: Vec<u8>,
+}
+
+enum Wanted {
+    /// All of it has arrived.
+    No,
+    /// It lies within one part.
+    Whole,
+    /// It lies across parts, which may be sent by different runs of this program: it must come out the same in each.
+    Cut,
+}
+
+impl Cutter {
+    fn new(upload: &Upload, seed: [u8; 32]) -> Self {
+        Cutter {
+            part_size: upload.part_size.max(1),
+            size: upload.size,
+            received: upload.received.clone(),
+            seed,
+            position: 0,
+            part: Vec::new(),
+        }
+    }
+
+    fn wanted(&self, length: u64) -> Wanted {
+        let first = self.position / self.part_size;
+        let last = (self.position + length.saturating_sub(1)) / self.part_size;
+        if (first..=last).all(|part| self.has_arrived(part)) {
+            Wanted::No
+        } else if first == last {
+            Wanted::Whole
+        } else {
+            Wanted::Cut
+        }
+    }
+
+    fn skip(&mut self, length: u64) {
+        self.position += length;
+    }
+
+    fn push(&mut self, mut bytes: &[u8], parts: &mpsc::Sender<(u32, Bytes)>) -> Result<(), PutError> {
+        while !bytes.is_empty() {
+            let part = self.position / self.part_size;
+            let end = ((part + 1) * self.part_size).min(self.size);
+            let room = usize::try_from(end - self.position).unwrap_or(usize::MAX).min(bytes.len());
+            let (now, later) = bytes.split_at(room);
+            if !self.has_arrived(part) {
+                if self.part.capacity() == 0 {
+                    self.part.reserve(usize::try_from(self.part_size.min(self.size)).unwrap_or_default());
+                }
+                self.part.extend_from_slice(now);
+            }
+            self.position += room as u64;
+            bytes = later;
+            if self.position == end && !self.part.is_empty() {
+                let number = u32::try_from(part).unwrap_or(u32::MAX);
+                let whole = Bytes::from(std::mem::take(&mut self.part));
+                parts.blocking_send((number, whole)).map_err(|_| PutError::Interrupted)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn has_arrived(&self, part: u64) -> bool {
+        self.received.iter().any(|(from, to)| (u64::from(*from)..=u64::from(*to)).contains(&part))
+    }
+}
+
+/// Random bytes that follow from a secret seed, a chunk's number and all of its bytes: the same chunk comes out the same
+/// again, another never under the same nonce.
+struct RepeatedRng {
+    state: [u8; 32],
+    used: u64,
+}
+
+impl RepeatedRng {
+    fn new(seed: &[u8; 32], index: u64, chunk: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(seed);
+        hash.update(index.to_be_bytes());
+        hash.update(chunk);
+        RepeatedRng { state: hash.finalize().into(), used: 0 }
+    }
+}
+
+impl rand_core::TryRng for RepeatedRng {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        let mut bytes = [0; 4];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u32::from_be_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        let mut bytes = [0; 8];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u64::from_be_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Self::Error> {
+        for piece in out.chunks_mut(32) {
+            let mut hash = Sha256::new();
+            hash.update(self.state);
+            hash.update(self.used.to_be_bytes());
+            self.used += 1;
+            for (to, from) in piece.iter_mut().zip(hash.finalize()) {
+                *to = from;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for RepeatedRng {}
+
+/// Why a file was not put.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    /// The server or the drive.
+    #[error(transparent)]
+    Drive(#[from] DriveError),
+    /// The local file cannot be read.
+    #[error("{}: {}", .0.display(), .1)]
+    Local(PathBuf, io::Error),
+    /// The local file changed while it was read.
+    #[error("{} changed while it was read: put it again", .0.display())]
+    Changed(PathBuf),
+    /// It cannot be sealed.
+    #[error(transparent)]
+    Seal(keyring::file::FileError),
+    /// The remote path is the drive itself.
+    #[error("the remote path names no file")]
+    NoName,
+    /// The work was stopped.
+    #[error("the upload was interrupted")]
+    Interrupted,
+}
+
+/// SHA-256 of a local file.
+pub(crate) fn hash_of(path: &Path) -> Result<[u8; 32], PutError> {
+    let failed = |error| PutError::Local(path.to_owned(), error);
+    let mut file = File::open(path).map_err(failed)?;
+    let mut hash = Sha256::new();
+    let mut buffer = Zeroizing::new(vec![0; 256 * 1024]);
+    loop {
+        match file.read(&mut buffer).map_err(failed)? {
+            0 => return Ok(hash.finalize().into()),
+            read => hash.update(buffer.get(..read).unwrap_or_default()),
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<Opened, PutError> {
+    let file = File::open(path).map_err(|error| PutError::Local(path.to_owned(), error))?;
+    Ok(Opened { path: path.to_owned(), file })
+}
+
+/// What a reader gives, in a file without a name.
+fn spool_into(mut reader: impl Read, folder: &Path) -> io::Result<(File, u64)> {
+    use std::io::Seek;
+    let mut file = disk::anonymous(folder)?;
+    let size = io::copy(&mut reader, &mut file)?;
+    file.rewind()?;
+    Ok((file, size))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, PutError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| PutError::Interrupted)
+}
+
+/// Parts that are sent at the same time: enough to fill a connection, few enough to hold in memory.
+const PARTS_IN_FLIGHT: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use rand_core::Rng;
+
+    use super::*;
+
+    #[test]
+    fn a_cut_chunk_comes_out_the_same_and_a_changed_one_under_another_nonce() {
+        let bytes = |index, chunk: &[u8]| {
+            let mut out = [0; 40];
+            RepeatedRng::new(&[7; 32], index, chunk).fill_bytes(&mut out);
+            out
+        };
+        assert_eq!(bytes(1, b"chunk"), bytes(1, b"chunk"));
+        assert_ne!(bytes(1, b"chunk"), bytes(2, b"chunk"));
+        assert_ne!(bytes(1, b"chunk"), bytes(1, b"chunK"));
+        assert_ne!(bytes(1, b"chunk")[..8], bytes(1, b"chunk")[32..]);
+    }
+
+    #[test]
+    fn parts_that_arrived_are_left_out_and_the_others_are_whole() {
+        let upload = Upload {
+            id: UploadId::random(),
+            size: 25,
+            part_size: 10,
+            parts: 3,
+            received: vec![(1, 1)],
+            expires_at: 0,
+        };
+        let (sender, mut receiver) = mpsc::channel(8);
+        let mut cutter = Cutter::new(&upload, [0; 32]);
+        for chunk in [&b"0123"[..], b"456789abcdefgh", b"ijklmno"] {
+            match cutter.wanted(chunk.len() as u64) {
+                Wanted::No => cutter.skip(chunk.len() as u64),
+                _ => cutter.push(chunk, &sender).unwrap(),
+            }
+        }
+        assert_eq!(receiver.try_recv().unwrap(), (0, Bytes::from_static(b"0123456789")));
+        assert_eq!(receiver.try_recv().unwrap(), (2, Bytes::from_static(b"klmno")));
+        assert!(receiver.try_recv().is_err());
+    }
+}

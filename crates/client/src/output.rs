@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What the command line says, to people or to programs.
+
+use std::io::{self, IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+/// Where results and progress go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Output { json }
+    }
+
+    pub(crate) fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// A result: the document for programs, the text for people.
+    pub(crate) fn result(self, document: &impl Serialize, text: impl FnOnce() -> String) {
+        if self.json {
+            write_line(&mut io::stdout().lock(), &serde_json::to_string(document).unwrap_or_default());
+        } else {
+            let text = text();
+            if !text.is_empty() {
+                write_line(&mut io::stdout().lock(), text.trim_end());
+            }
+        }
+    }
+
+    /// Something on the way that is for people alone.
+    pub(crate) fn note(self, text: &str) {
+        if !self.json {
+            write_line(&mut io::stderr().lock(), text);
+        }
+    }
+
+    /// Something that a person must see. For programs it is in the result.
+    pub(crate) fn warn(self, text: &str) {
+        self.note(&format!("warning: {text}"));
+    }
+
+    /// A bar for long work, when a person watches.
+    pub(crate) fn bar(self, total: u64, unit: Unit) -> ProgressBar {
+        if self.json || !io::stderr().is_terminal() {
+            return ProgressBar::hidden();
+        }
+        let template = match unit {
+            Unit::Bytes => "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+            Unit::Records => "{bar:30} {pos}/{len} records",
+        };
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        ProgressBar::new(total).with_style(style)
+    }
+}
+
+/// What a bar counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unit {
+    Bytes,
+    Records,
+}
+
+/// Columns, each as wide as its widest cell.
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A moment in Unix milliseconds, as RFC 3339 in UTC, to the second.
+pub(crate) fn moment(ms: i64) -> String {
+    jiff::Timestamp::from_second(ms.div_euclid(1000)).map_or_else(|_| ms.to_string(), |at| at.to_string())
+}
+
+/// Text from elsewhere, harmless to a terminal.
+pub(crate) fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// Whoever reads may have had enough: then the rest is not said, and that is no failure.
+pub(crate) fn write_line(to: &mut impl Write, line: &str) {
+    let _ = to.write_all(line.as_bytes()).and_then(|()| to.write_all(b"\n")).and_then(|()| to.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [vec!["a".to_owned(), "bb".to_owned()], vec!["ccc".to_owned(), "d".to_owned()]];
+        assert_eq!(table(&rows), "a    bb\nccc  d\n");
+    }
+
+    #[test]
+    fn names_from_elsewhere_do_not_steer_the_terminal() {
+        assert_eq!(harmless("a\u{1b}[2Jb"), "a\u{fffd}[2Jb");
+        assert_eq!(moment(1_790_000_000_123), "2026-09-21T14:13:20Z");
+    }
+}

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a device keeps between two commands.
+//!
+//! ```text
+//! profile.json    which account on which server: nothing secret
+//! session         the session's token
+//! local-half      half of the key of …
+//! keys.sealed     … the master key and the address, sealed under the split key (`keyring::split`)
+//! device          the token by which the server knows this device again
+//! pins.json       servers' log keys and checkpoints, as they were seen last
+//! uploads/, sync/ how far broken-off uploads are; what a synchronised folder was like, sealed
+//! ```
+//!
+//! The other half of the split key is on the server, and is given only to this device's live session. Once that
+//! session is ended, here or anywhere, the folder opens nothing, however often it was copied. Passwords, secrets of
+//! authenticator apps and backup codes are never in it. The folder is for its owner alone (0700, files 0600).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use keyring::{Email, EmailSalt, LocalHalf, MasterKey, Sealed, ServerHalf, SplitKey, SystemRng};
+use protocol::service::Service;
+use protocol::{AccountId, DeviceId, Secret, SessionId, TenantId};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::client::signin::Unlocked;
+use crate::client::{Client, RequestError};
+use crate::files::disk;
+use crate::place;
+
+/// The folder of a device's profile.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    folder: PathBuf,
+}
+
+/// Which account a profile is signed in to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    version: u32,
+    /// The server's address.
+    pub server: String,
+    /// The account.
+    pub account: AccountId,
+    /// Its number.
+    pub number: String,
+    /// Its home.
+    pub home: TenantId,
+    /// The session.
+    pub session: SessionId,
+    /// The device.
+    pub device: DeviceId,
+    /// The version of the master key that is kept.
+    pub master_key_version: u32,
+}
+
+impl Profile {
+    /// The profile in this folder, whether or not it is there yet.
+    pub fn at(folder: impl Into<PathBuf>) -> Self {
+        Profile { folder: folder.into() }
+    }
+
+    /// Where profiles are when nobody says: `$XDG_CONFIG_HOME/bailiwick`, or `~/.config/bailiwick`.
+    ///
+    /// # Errors
+    /// [`ProfileError::NoHome`].
+    pub fn default_folder() -> Result<PathBuf, ProfileError> {
+        let configured =
+            std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        configured
+            .or_else(|| std::env::home_dir().map(|home| home.join(".config")))
+            .map(|config| config.join("bailiwick"))
+            .ok_or(ProfileError::NoHome)
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Which account it is signed in to, if any.
+    ///
+    /// # Errors
+    /// [`ProfileError`].
+    pub fn stored(&self) -> Result<Option<Stored>, ProfileError> {
+        let Some(bytes) = self.read(PROFILE)? else { return Ok(None) };
+        let stored: Stored = serde_json::from_slice(&bytes).map_err(|_| self.damaged(PROFILE))?;
+        if stored.version == VERSION { Ok(Some(stored)) } else { Err(ProfileError::Version(stored.version)) }
+    }
+
+    /// The session's token.
+    ///
+    /// # Errors
+    /// [`ProfileError`].
+    pub fn token(&self) -> Result<Option<Secret>, ProfileError> {
+        self.secret(SESSION)
+    }
+
+    /// Keeps the session's new token.
+    ///
+    /// # Errors
+    /// [`ProfileError`].
+    pub fn keep_token(&self, token: &Secret) -> Result<(), ProfileError> {
+        self.write(SESSION, token.expose().as_bytes())
+    }
+
+    /// The token by which the server knows this device again.
+    ///
+    /// # Errors
+    /// [`ProfileError`].
+    pub fn device_token(&self) -> Result<Option<Secret>, ProfileError> {
+        self.secret(DEVICE)
+    }
+
+    /// Keeps the token by which the server knows this device again.
+    ///
+    /// # Errors
+    /// [`ProfileError`].
+    pub fn keep_device_token(&self, token: &Secret) -> Result<(), ProfileError> {
+        self.write(DEVICE, token.expose().as_bytes())
+    }
+
+    /// Keeps a session, and its keys under the split key.
+    ///
+    /// # Errors
+    /// [`ProfileError`].
+    pub fn keep(&self, account: &Unlocked, server_half: &ServerHalf) -> Result<(), ProfileError> {
+        let token = account.client.token().ok_or(ProfileError::NotSignedIn)?;
+        let (local, _) = SplitKey::generate(&mut SystemRng);
+        let split = SplitKey::join(
+            &local,
+            server_half,
+            &place::account(account.account),
+            &place::device(account.device),
+        );
+        let sealed = split.seal(&device_secrets(account), &mut SystemRng);
+        let stored = Stored {
+            version: VERSION,
+            server: account.client.server().to_owned(),
+            account: account.account,
+            number: account.number.clone(),
+            home: account.home,
+            session: account.session,
+            device: account.device,
+            master_key_version: account.master_key_version,
+        };
+        let json = serde_json::to_vec_pretty(&stored).map_err(|_| self.damaged(PROFILE))?;
+        self.write(LOCAL_HALF, local.expose())?;
+        self.write(KEYS, sealed.as_bytes())?;
+        self.write(SESSION, token.expose().as_bytes())?;
+        self.write(PROFILE, &json)
+    }
+
+    /// Opens the master key with the server's half of the split key. `client` acts with this profile's session.
+    ///
+    /// # Errors
+    /// [`ProfileError`]; once the session has ended, the server's refusal.
+    pub async fn unlock(&self, client: &Client) -> Result<Unlocked, ProfileError> {
+        let stored = self.stored()?.ok_or(ProfileError::NotSignedIn)?;
+        let local = self.read(LOCAL_HALF)?.ok_or(ProfileError::NotSignedIn)?;
+        let local: [u8; 32] = local.as_slice().try_into().map_err(|_| self.damaged(LOCAL_HALF))?;
+        let local = LocalHalf::from_bytes(local);
+        let sealed = self.read(KEYS)?.ok_or(ProfileError::NotSignedIn)?;
+        let sealed = Sealed::parse(sealed.to_vec()).map_err(|_| self.damaged(KEYS))?;
+        let server = client.server_half().await?;
+        let split =
+            SplitKey::join(&local, &server, &place::account(stored.account), &place::device(stored.device));
+        let secrets = split.open(&sealed).map_err(|_| ProfileError::DoesNotOpen)?;
+        let (master, email_salt, email) = read_device_secrets(&secrets).ok_or_else(|| self.damaged(KEYS))?;
+        Ok(Unlocked {
+            client: client.clone(),
+            account: stored.account,
+            number: stored.number,
+            home: stored.home,
+            session: stored.session,
+            device: stored.device,
+            master,
+            master_key_version: stored.master_key_version,
+            email,
+            email_salt,
+        })
+    }
+
+    /// Forgets the session and its keys. What is known of servers stays, and by what the device is known.
+    ///
+    /// # Errors
+    /// [`ProfileError`].
+    pub fn forget(&self) -> Result<(), ProfileError> {
+        for name in [KEYS, LOCAL_HALF, SESSION, PROFILE] {
+            match fs::remove_file(self.folder.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(ProfileError::Io(self.folder.join(name), error));
+                }
+                _ => {}
+            }
+        }
+        for name in [UPLOADS, SYNC] {
+            let _ = fs::remove_dir_all(self.folder.join(name));
+        }
+        Ok(())
+    }
+
+    /// What is known of a server from before.
+    ///
+    /// # Errors
+    /// [`ProfileError`].
+    pub fn pins(&self, server: &str) -> Result<Pins, ProfileError> {
+        Ok(self.all_pins()?.remove(server).unwrap_or_default())
+    }
+
+    /// Everything that is known of any server.
+    ///
+    /// # Errors
+    /// [`ProfileError`].
+    pub fn all_pins(&self) -> Result<BTreeMap<String, Pins>, ProfileError> {
+        match self.read(PINS)? {
+            Some(bytes) => serde_json::from_slice(&bytes).map_err(|_| self.damaged(PINS)),
+            None => Ok(BTreeMap::new()),
+        }
+    }
+
+    /// Keeps what is known of a server now.
+    ///
+    /// # Errors
+    /// [`ProfileError`].
+    pub fn keep_pins(&self, server: &str, pins: &Pins) -> Result<(), ProfileError> {
+        let mut all = self.all_pins()?;
+        if all.get(server) == Some(pins) {
+            return Ok(());
+        }
+        all.insert(server.to_owned(), pins.clone());
+        let json = serde_json::to_vec_pretty(&all).map_err(|_| self.damaged(PINS))?;
+        self.write(PINS, &json)
+    }
+
+    /// Where broken-off uploads are remembered.
+    pub fn uploads(&self) -> PathBuf {
+        self.folder.join(UPLOADS)
+    }
+
+    /// Where the state of synchronised folders is.
+    pub fn sync(&self) -> PathBuf {
+        self.folder.join(SYNC)
+    }
+
+    fn secret(&self, name: &str) -> Result<Option<Secret>, ProfileError> {
+        let Some(bytes) = self.read(name)? else { return Ok(None) };
+        let text = std::str::from_utf8(&bytes).map_err(|_| self.damaged(name))?.trim();
+        Ok(Some(Secret::from(text.to_owned())))
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, ProfileError> {
+        let path = self.folder.join(name);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(ProfileError::Io(path, error)),
+        }
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), ProfileError> {
+        let path = self.folder.join(name);
+        disk::private_folder(&self.folder)
+            .and_then(|()| disk::write_private(&path, bytes))
+            .map_err(|error| ProfileError::Io(path, error))
+    }
+
+    fn damaged(&self, name: &str) -> ProfileError {
+        ProfileError::Damaged(self.folder.join(name))
+    }
+}
+
+/// What is known of a server from before: the key of its logs, and the newest checkpoints that were verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pins {
+    /// The name of the platform's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_origin: Option<String>,
+    /// The key of its logs, as a vkey (C2SP signed-note).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_public_key: Option<String>,
+    /// The newest verified checkpoint of each log, as the signed note that it is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub checkpoints: BTreeMap<String, String>,
+}
+
+impl Pins {
+    /// Takes the server's log key on its first use, and refuses another one ever after.
+    ///
+    /// # Errors
+    /// [`ProfileError::LogKeyChanged`].
+    pub fn check(&mut self, service: &Service) -> Result<(), ProfileError> {
+        let known = (self.log_origin.as_ref(), self.log_public_key.as_ref());
+        match known {
+            (Some(origin), Some(key)) if *origin == service.log_origin && *key == service.log_public_key => {
+                Ok(())
+            }
+            (None, None) => {
+                self.log_origin = Some(service.log_origin.clone());
+                self.log_public_key = Some(service.log_public_key.clone());
+                Ok(())
+            }
+            _ => Err(ProfileError::LogKeyChanged),
+        }
+    }
+}
+
+/// Why a profile cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// Nobody is signed in.
+    #[error("not signed in: run `bailiwick login`, or `bailiwick signup` for a new account")]
+    NotSignedIn,
+    /// The server refused, or cannot be reached.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The keys do not open with the server's half.
+    #[error("the keys that this device keeps do not open any more: sign in again with `bailiwick login`")]
+    DoesNotOpen,
+    /// The server's log key is not the one it had.
+    #[error(
+        "the server signs its history with another key than before. Somebody may have rewritten the history or taken \
+         the server's place: ask the operator. Only if the key was changed on purpose, accept it with \
+         `bailiwick verify --trust-new-key`"
+    )]
+    LogKeyChanged,
+    /// There is no home folder.
+    #[error("there is no home folder to keep the profile in: set BAILIWICK_CONFIG_DIR")]
+    NoHome,
+    /// Written by a newer release.
+    #[error("the profile was written by a newer release (version {0}): update this program")]
+    Version(u32),
+    /// A file of the profile cannot be read as what it should be.
+    #[error("{} is damaged: sign in again with `bailiwick login`", .0.display())]
+    Damaged(PathBuf),
+    /// A file of the profile cannot be read or written.
+    #[error("{}: {}", .0.display(), .1)]
+    Io(PathBuf, io::Error),
+}
+
+/// `version(1) ‖ master key(32) ‖ email salt(16) ‖ address`
+fn device_secrets(account: &Unlocked) -> Zeroizing<Vec<u8>> {
+    let email = account.email.as_str().as_bytes();
+    let mut secrets = Zeroizing::new(Vec::with_capacity(1 + 32 + 16 + email.len()));
+    secrets.push(SECRETS_VERSION);
+    secrets.extend_from_slice(account.master.expose());
+    secrets.extend_from_slice(account.email_salt.as_bytes());
+    secrets.extend_from_slice(email);
+    secrets
+}
+
+fn read_device_secrets(secrets: &[u8]) -> Option<(MasterKey, EmailSalt, Email)> {
+    let (&SECRETS_VERSION, rest) = secrets.split_first()? else { return None };
+    let (master, rest) = rest.split_first_chunk::<32>()?;
+    let (salt, email) = rest.split_first_chunk::<16>()?;
+    let email = Email::parse(std::str::from_utf8(email).ok()?).ok()?;
+    Some((MasterKey::from_bytes(*master), EmailSalt::from_bytes(*salt), email))
+}
+
+const VERSION: u32 = 1;
+const SECRETS_VERSION: u8 = 1;
+const PROFILE: &str = "profile.json";
+const SESSION: &str = "session";
+const LOCAL_HALF: &str = "local-half";
+const KEYS: &str = "keys.sealed";
+const DEVICE: &str = "device";
+const PINS: &str = "pins.json";
+const UPLOADS: &str = "uploads";
+const SYNC: &str = "sync";

@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Holding a history against its signed checkpoint, and against what was seen of it before.
+//!
+//! Record by record the leaf of the log is computed anew and compared with the one that was folded in; all leaves
+//! together must give the root that the log signed, with the key that this device pinned at its first use; and every head
+//! that this device pinned must fit too, so that a log which is rewritten and signed again is found out as well.
+//! What is found is named: [`ledger::Finding`].
+
+use std::collections::BTreeMap;
+
+use data_encoding::BASE64;
+use ledger::record::{RecordHeader, payload_hash};
+use ledger::{
+    CheckpointError, ConsistencyProof, Finding, KeyError, Node, Report, SignedCheckpoint, Tile, TileHashes,
+    TreeHead, Verification, Verifier,
+};
+use protocol::TenantId;
+use protocol::log::LogEntry;
+use protocol::service::Service;
+use serde::Serialize;
+
+use crate::client::log::Log;
+use crate::client::{Client, RequestError};
+use crate::files::Progress;
+use crate::profile::Pins;
+
+/// The name and the key of a tenant's log.
+#[derive(Clone, Debug)]
+pub struct LogIdentity {
+    /// Its name: the origin line of its checkpoints.
+    pub origin: String,
+    /// Its public key.
+    pub key: Verifier,
+    /// The tenant, unless it is the platform's own log.
+    pub tenant: Option<TenantId>,
+}
+
+impl LogIdentity {
+    /// The log of a tenant of this service.
+    ///
+    /// # Errors
+    /// [`VerifyError::Key`].
+    pub fn of_tenant(origin: &str, vkey: &str, tenant: TenantId) -> Result<Self, VerifyError> {
+        Self::named(format!("{origin}/{tenant}"), vkey, Some(tenant))
+    }
+
+    /// The platform's own log, in which the heads of the others are.
+    ///
+    /// # Errors
+    /// [`VerifyError::Key`].
+    pub fn of_platform(origin: &str, vkey: &str) -> Result<Self, VerifyError> {
+        Self::named(origin.to_owned(), vkey, None)
+    }
+
+    /// The key is given for the platform's log, as a vkey (C2SP signed-note); it signs the others under their names.
+    fn named(origin: String, vkey: &str, tenant: Option<TenantId>) -> Result<Self, VerifyError> {
+        let _: Verifier = vkey.parse()?;
+        let key = vkey.rsplit_once('+').and_then(|(_, key)| BASE64.decode(key.as_bytes()).ok());
+        let key = key.as_deref().and_then(|key| key.split_first()).map(|(_, key)| <[u8; 32]>::try_from(key));
+        let Some(Ok(key)) = key else { return Err(VerifyError::NotAKey) };
+        let key = Verifier::new(&origin, &key)?;
+        Ok(LogIdentity { origin, key, tenant })
+    }
+
+    /// The head that a pinned note states, if it is of this log and rightly signed.
+    pub fn head_of(&self, note: &str) -> Option<TreeHead> {
+        let keys = std::slice::from_ref(&self.key);
+        SignedCheckpoint::open(note, &self.origin, keys).ok().map(|checkpoint| checkpoint.head())
+    }
+}
+
+/// What a verification came to.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// The log's name.
+    pub origin: String,
+    /// The signed note that it was held against.
+    pub note: String,
+    /// What was found.
+    pub report: Report,
+    /// The size of the head that was pinned before, if any was.
+    pub pinned: Option<u64>,
+}
+
+impl Verified {
+    /// Whether the history is exactly what was logged.
+    pub fn is_intact(&self) -> bool {
+        self.report.is_intact() && self.report.head.is_some()
+    }
+
+    /// The number of the first record that something is wrong with.
+    pub fn first_record(&self) -> Option<u64> {
+        self.report.findings.iter().find_map(record_of)
+    }
+
+    /// The same as a document.
+    pub fn to_document(&self) -> Document {
+        let head = self.report.head;
+        Document {
+            verified: self.is_intact(),
+            records: self.report.records,
+            record: self.first_record(),
+            checkpoint: head.map(|head| CheckpointDocument {
+                origin: self.origin.clone(),
+                size: head.size,
+                root: head.root.to_base64(),
+            }),
+            pinned: self.pinned,
+            uncovered: self.report.uncovered,
+            findings: self.report.findings.iter().map(FindingDocument::of).collect(),
+            unlisted: self.report.unlisted,
+            platform: None,
+        }
+    }
+}
+
+/// A verification's result, for programs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Document {
+    /// Whether the history is exactly what was logged.
+    pub verified: bool,
+    /// How many records were looked at.
+    pub records: u64,
+    /// The first record that something is wrong with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<u64>,
+    /// What they were held against.
+    pub checkpoint: Option<CheckpointDocument>,
+    /// The size at which the log was last verified here; it only grew since.
+    pub pinned: Option<u64>,
+    /// Records that no checkpoint covers yet.
+    pub uncovered: u64,
+    /// What is wrong.
+    pub findings: Vec<FindingDocument>,
+    /// How many more findings there are.
+    pub unlisted: u64,
+    /// What was found of the platform's own log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<CheckpointDocument>,
+}
+
+/// A head.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckpointDocument {
+    /// The log's name.
+    pub origin: String,
+    /// How many records.
+    pub size: u64,
+    /// The root over them, base64.
+    pub root: String,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, Serialize)]
+pub struct FindingDocument {
+    /// What kind of thing.
+    pub kind: &'static str,
+    /// The record, or the first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<u64>,
+    /// The last of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<u64>,
+    /// The same in words.
+    pub text: String,
+}
+
+impl FindingDocument {
+    fn of(finding: &Finding) -> Self {
+        let last = match finding {
+            Finding::RecordsMissing { last, .. }
+            | Finding::RootMismatch { last, .. }
+            | Finding::Unproven { last, .. } => Some(*last),
+            _ => None,
+        };
+        FindingDocument {
+            kind: kind_of(finding),
+            record: record_of(finding),
+            last,
+            text: finding.to_string(),
+        }
+    }
+}
+
+impl Client {
+    /// Verifies the log of a tenant against its newest checkpoint and what is pinned of it.
+    ///
+    /// # Errors
+    /// [`VerifyError`] when it cannot be verified; what is wrong with it is in [`Verified`].
+    pub async fn verify(
+        &self,
+        log: &LogIdentity,
+        tenant: TenantId,
+        pins: &Pins,
+        progress: Progress<'_>,
+    ) -> Result<Verified, VerifyError> {
+        let note = self.newest_checkpoint(Log::Tenant(tenant)).await?;
+        let mut check = Check::new(log, note, pins);
+        let mut from = 0;
+        while from < check.size {
+            let page = self.records(tenant, from, RECORDS_A_PAGE).await?;
+            let next = page.next.min(check.size);
+            for (index, tile) in check.tiles(from, next) {
+                // A tile that is not there, or not one, is no evidence either way: the leaves and the root are.
+                let bytes = self.tile(Log::Tenant(tenant), tile).await.ok();
+                let nodes = bytes.and_then(|bytes| tile.decode(&bytes).ok());
+                check.nodes.insert(index, nodes.unwrap_or_default());
+            }
+            check.push(&page.records);
+            progress(next.saturating_sub(from));
+            if next <= from || !page.more {
+                break;
+            }
+            from = next;
+        }
+        Ok(check.finish())
+    }
+
+    /// Checks that the platform's own log only grew since it was pinned, and gives its newest head with the note that
+    /// states it.
+    ///
+    /// # Errors
+    /// [`VerifyError`]; [`VerifyError::PlatformRewritten`] when it did not only grow.
+    pub async fn verify_platform(
+        &self,
+        log: &LogIdentity,
+        pins: &Pins,
+    ) -> Result<Option<(TreeHead, String)>, VerifyError> {
+        let Some(note) = self.checkpoint(Log::Platform).await? else { return Ok(None) };
+        let new = SignedCheckpoint::open(&note, &log.origin, std::slice::from_ref(&log.key))?.head();
+        if let Some(old) = pins.checkpoints.get(&log.origin).and_then(|note| log.head_of(note)) {
+            if old.size > new.size {
+                return Err(VerifyError::PlatformRewritten);
+            }
+            let mut tiles = BTreeMap::new();
+            for tile in ConsistencyProof::tiles(old.size, new.size) {
+                tiles.insert(tile, self.tile(Log::Platform, tile).await?);
+            }
+            let read = |tile: Tile| tiles.get(&tile).cloned().ok_or(VerifyError::PlatformRewritten);
+            ConsistencyProof::prove(&TileHashes::new(new.size, read), old.size, new.size)
+                .map_err(|_| VerifyError::PlatformRewritten)?
+                .verify(&old, &new)
+                .map_err(|_| VerifyError::PlatformRewritten)?;
+        }
+        Ok(Some((new, note)))
+    }
+
+    /// The newest checkpoint, which a log that was just made may be a moment away from.
+    async fn newest_checkpoint(&self, log: Log) -> Result<String, VerifyError> {
+        for _ in 0..CHECKPOINT_TRIES {
+            if let Some(note) = self.checkpoint(log).await? {
+                return Ok(note);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+        }
+        Err(VerifyError::NoCheckpoint)
+    }
+}
+
+/// A log being verified, page by page.
+pub(crate) struct Check {
+    verification: Verification,
+    tenant: [u8; 16],
+    origin: String,
+    note: String,
+    pinned: Option<u64>,
+    /// How many records there must be.
+    pub(crate) size: u64,
+    /// Stored nodes of level 8, by the index of their tile.
+    pub(crate) nodes: BTreeMap<u64, Vec<ledger::Hash>>,
+}
+
+impl Check {
+    pub(crate) fn new(log: &LogIdentity, note: String, pins: &Pins) -> Self {
+        let tenant = log.tenant.map(|tenant| *tenant.as_bytes()).unwrap_or_default();
+        let pinned = pins.checkpoints.get(&log.origin).and_then(|note| log.head_of(note));
+        let head = log.head_of(&note);
+        let mut verification =
+            Verification::new(&note, &log.origin, std::slice::from_ref(&log.key)).tenant(tenant);
+        if let Some(pinned) = pinned {
+            verification = verification.pinned(pinned);
+        }
+        let size = head.or(pinned).map_or(0, |head| head.size);
+        Check {
+            verification,
+            tenant,
+            origin: log.origin.clone(),
+            note,
+            pinned: pinned.map(|head| head.size),
+            size,
+            nodes: BTreeMap::new(),
+        }
+    }
+
+    /// The tiles of level 1 with the nodes over these records, that are not there yet.
+    pub(crate) fn tiles(&self, from: u64, to: u64) -> Vec<(u64, Tile)> {
+        let full = (to / 256).min(self.size / 256);
+        (from / 65_536..=full / 256)
+            .filter(|index| !self.nodes.contains_key(index))
+            .filter_map(|index| Tile::at(1, index, self.size).map(|tile| (index, tile)))
+            .collect()
+    }
+
+    pub(crate) fn push(&mut self, entries: &[LogEntry]) {
+        let size = self.size;
+        let entries = || entries.iter().filter(move |entry| entry.number < size);
+        // All leaves before the records: so a record that was renumbered is recognised.
+        for entry in entries() {
+            let number = entry.number;
+            if let Some(hash) = entry.leaf.to_array::<32>() {
+                self.verification.stored(Node { level: 0, index: number, hash: hash.into() });
+            }
+            if number % 256 == 255 {
+                let index = number / 256;
+                let place = usize::try_from(index % 256).unwrap_or_default();
+                if let Some(hash) = self.nodes.get(&(index / 256)).and_then(|nodes| nodes.get(place)) {
+                    self.verification.stored(Node { level: 8, index, hash: *hash });
+                }
+            }
+        }
+        for entry in entries() {
+            let number = entry.number;
+            let Some(record) = &entry.record else { continue };
+            let header = RecordHeader {
+                tenant: self.tenant,
+                id: *record.id.as_bytes(),
+                at: record.at,
+                actor: record.actor.clone(),
+                via: record.via.clone(),
+                action: record.action.clone(),
+                subject: record.subject.clone(),
+                corrects: record.corrects.map(|id| *id.as_bytes()),
+                request: record.request.clone(),
+            };
+            // A header that is too long to be one counts as one that cannot be read.
+            let header = header.encode().unwrap_or_default();
+            let payload_hash = payload_hash(record.details.as_slice());
+            self.verification.push(ledger::Record { number, header: &header, payload_hash: &payload_hash });
+        }
+    }
+
+    pub(crate) fn finish(self) -> Verified {
+        Verified {
+            origin: self.origin,
+            note: self.note,
+            report: self.verification.finish(),
+            pinned: self.pinned,
+        }
+    }
+}
+
+/// Why a history cannot be verified.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The server refused, or cannot be reached.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The service's log key is not a key.
+    #[error("the log's public key cannot be read")]
+    NotAKey,
+    /// The service's log has no usable name or key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// No checkpoint has been published.
+    #[error("the log has no checkpoint yet: try again in a moment")]
+    NoCheckpoint,
+    /// The platform's checkpoint is not one.
+    #[error("the platform's checkpoint is not valid: {0}")]
+    PlatformCheckpoint(#[from] ledger::OpenError),
+    /// A checkpoint cannot be read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The platform's log is not what it was.
+    #[error("the platform's own log was rolled back or rewritten since it was last seen here")]
+    PlatformRewritten,
+}
+
+/// The logs of a service: a tenant's and the platform's.
+///
+/// # Errors
+/// [`VerifyError`].
+pub fn identities(service: &Service, tenant: TenantId) -> Result<(LogIdentity, LogIdentity), VerifyError> {
+    let own = LogIdentity::of_tenant(&service.log_origin, &service.log_public_key, tenant)?;
+    let platform = LogIdentity::of_platform(&service.log_origin, &service.log_public_key)?;
+    Ok((own, platform))
+}
+
+fn record_of(finding: &Finding) -> Option<u64> {
+    match finding {
+        Finding::RecordAltered { number, .. }
+        | Finding::OutOfOrder { number, .. }
+        | Finding::LeafAltered { number }
+        | Finding::LeafMissing { number }
+        | Finding::Disputed { number }
+        | Finding::HeaderInvalid { number, .. }
+        | Finding::TenantMismatch { number, .. } => Some(*number),
+        Finding::RecordsMissing { first, .. }
+        | Finding::RootMismatch { first, .. }
+        | Finding::Unproven { first, .. } => Some(*first),
+        Finding::RolledBack { size, .. } => Some(*size),
+        _ => None,
+    }
+}
+
+fn kind_of(finding: &Finding) -> &'static str {
+    match finding {
+        Finding::SignatureInvalid(_) => "signature_invalid",
+        Finding::CheckpointInvalid(_) => "checkpoint_invalid",
+        Finding::RolledBack { .. } => "rolled_back",
+        Finding::HistoryRewritten { .. } => "history_rewritten",
+        Finding::RecordAltered { .. } => "record_altered",
+        Finding::RecordsMissing { .. } => "records_missing",
+        Finding::OutOfOrder { .. } => "out_of_order",
+        Finding::LeafAltered { .. } => "leaf_altered",
+        Finding::LeafMissing { .. } => "leaf_missing",
+        Finding::NodeAltered { .. } => "node_altered",
+        Finding::Disputed { .. } => "disputed",
+        Finding::RootMismatch { .. } => "root_mismatch",
+        Finding::Unproven { .. } => "unproven",
+        Finding::HeaderInvalid { .. } => "header_invalid",
+        Finding::TenantMismatch { .. } => "tenant_mismatch",
+    }
+}
+
+const RECORDS_A_PAGE: u32 = 512;
+const CHECKPOINT_TRIES: usize = 20;
