@@ -55,7 +55,8 @@ impl LogIdentity {
     /// The key is given for the platform's log, as a vkey (C2SP signed-note); it signs the others under their names.
     fn named(origin: String, vkey: &str, tenant: Option<TenantId>) -> Result<Self, VerifyError> {
         let _: Verifier = vkey.parse()?;
-        let key = vkey.rsplit_once('+').and_then(|(_, key)| BASE64.decode(key.as_bytes()).ok());
+        // Name, key id, key: the name has no plus, the key may.
+        let key = vkey.splitn(3, '+').nth(2).and_then(|key| BASE64.decode(key.as_bytes()).ok());
         let key = key.as_deref().and_then(|key| key.split_first()).map(|(_, key)| <[u8; 32]>::try_from(key));
         let Some(Ok(key)) = key else { return Err(VerifyError::NotAKey) };
         let key = Verifier::new(&origin, &key)?;

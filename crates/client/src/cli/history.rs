@@ -78,6 +78,7 @@ enum ExportCommand {
 pub(super) async fn log(context: &mut Context, arguments: LogArgs) -> Result<(), Failure> {
     let (client, stored) = context.client()?;
     let mut from = arguments.from;
+    settle(&client, stored.home).await;
     loop {
         let page = client.records(stored.home, from, PAGE).await?;
         for entry in &page.records {
