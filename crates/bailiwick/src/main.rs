@@ -3,16 +3,33 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Accounts that the server cannot read, storage sealed end to end, and a history that nobody rewrites.
 #[derive(Parser)]
 #[command(name = "bailiwick", version, propagate_version = true)]
 struct Program {
+    #[command(flatten)]
+    globals: client::cli::Globals,
     #[command(subcommand)]
-    command: server::cli::Command,
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Client(client::cli::Command),
+    #[command(flatten)]
+    Server(server::cli::Command),
 }
 
 fn main() -> ExitCode {
-    server::cli::run(Program::parse().command)
+    match Program::try_parse() {
+        Ok(Program { command: Command::Client(client::cli::Command::Completions(arguments)), .. }) => {
+            client::cli::completions(&arguments, Program::command())
+        }
+        Ok(Program { command: Command::Client(command), globals }) => client::cli::run(command, globals),
+        Ok(Program { command: Command::Server(command), .. }) => server::cli::run(command),
+        Err(error) => client::cli::usage_failed(&error),
+    }
 }

@@ -25,8 +25,6 @@ pub enum Try {
     SignIn,
     /// To sign up: each may send a mail to somebody.
     SignUp,
-    /// To confirm an address.
-    MailCode,
 }
 
 /// The tries of this process.
@@ -63,17 +61,6 @@ impl Attempts {
         }
         self.add(&mut counts, now_ms, &charge.keys);
         Ok(charge)
-    }
-
-    #[doc(hidden)]
-    pub fn charge(
-        &self,
-        now_ms: i64,
-        kind: Try,
-        account: &[u8; 32],
-        from: IpAddr,
-    ) -> Result<Charge, TooManyTries> {
-        self.start(now_ms, kind, account, from)
     }
 
     /// Charges the finish of an exchange (of [`crate::SigninState::exchange`] or [`crate::SignupState::exchange`]).

@@ -29,7 +29,7 @@ pub(crate) async fn start(
     let email = keyring::EmailHash::from_bytes(array("email_hash", &body.email_hash)?);
     let index = app.identity.blind_index(&email);
     let _counts_until_the_finish =
-        app.attempts.charge(app.now(), Try::SignIn, index.as_bytes(), visitor.address.ip())?;
+        app.attempts.start(app.now(), Try::SignIn, index.as_bytes(), visitor.address.ip())?;
     let mut tx =
         app.access.view(&visitor.caller, Tenant::PLATFORM, Action::SessionCreate, Resource::Platform).await?;
     let started = app.identity.signin_start(&mut tx, &email, body.opaque_request.as_slice()).await?;
@@ -77,7 +77,7 @@ async fn sign_in(
     let place = Place::of(visitor.address.ip());
     let signed_in = app.identity.signin_finish(&mut tx, &proven, finish, &place).await?;
     tx.commit(Record::about(signed_in.session.id)).await?;
-    succeeded(app, charge);
+    app.attempts.succeeded(now, charge);
     app.post.send(signed_in.letter);
     let method = signed_in.method;
     Ok(SignedIn {
@@ -105,6 +105,9 @@ pub(crate) async fn step_up_start(
     let resource = Resource::DirectoryEntry { account: *signed.session.account().uuid() };
     let mut tx = app.access.view(&signed.caller, Tenant::PLATFORM, Action::SessionStepUp, resource).await?;
     let started = app.identity.stepup_start(&mut tx, &signed.session, body.opaque_request.as_slice()).await?;
+    // In OPAQUE the start is the guess.
+    let _counts_until_the_finish =
+        app.attempts.start(app.now(), Try::SignIn, &started.email_index, signed.address.ip())?;
     Ok(Json(to_started(started)))
 }
 
@@ -127,7 +130,7 @@ pub(crate) async fn step_up_finish(
     let stepped_up =
         app.identity.stepup_finish(&mut tx, &signed.session, &proven, &factor, &email_key).await?;
     tx.commit(Record::about(signed.session.id())).await?;
-    succeeded(&app, charge);
+    app.attempts.succeeded(now, charge);
     Ok(Json(SteppedUp {
         token: stepped_up.token.expose().to_string().into(),
         fresh_until: stepped_up.fresh_until,
@@ -135,14 +138,7 @@ pub(crate) async fn step_up_finish(
 }
 
 fn charge(app: &App, state: &SigninState, from: Address) -> Result<Charge, ApiError> {
-    Ok(app.attempts.charge(app.now(), Try::SignIn, state.email_index(), from.ip())?)
-}
-
-/// Gives back what the finish cost, and the start before it.
-fn succeeded(app: &App, charge: Charge) {
-    let now = app.now();
-    app.attempts.succeeded(now, charge.clone());
-    app.attempts.returned(now, charge);
+    Ok(app.attempts.finish(app.now(), Try::SignIn, state.email_index(), state.exchange(), from.ip())?)
 }
 
 fn to_started(started: identity::SigninStarted) -> SignInStarted {

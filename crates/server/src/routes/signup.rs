@@ -32,8 +32,8 @@ pub(crate) async fn start(
     };
     let index = app.identity.blind_index(&start.email_hash);
     let ip = visitor.address.ip();
-    // Never given back: each may send a mail.
-    let _ = app.attempts.charge(app.now(), Try::SignUp, index.as_bytes(), ip)?;
+    // Never given back: each may send a mail, and each account takes room.
+    let _counts = app.attempts.start(app.now(), Try::SignUp, index.as_bytes(), ip)?;
     let mut tx =
         app.access.view(&visitor.caller, Tenant::PLATFORM, Action::AccountCreate, Resource::Platform).await?;
     let started = app.identity.signup_start(&mut tx, &start).await?;
@@ -60,7 +60,8 @@ pub(crate) async fn finish(
 ) -> Result<(StatusCode, Json<SignedUp>), ApiError> {
     let now = app.now();
     let state = app.identity.signup_state(now, &body.state)?;
-    let charge = app.attempts.charge(now, Try::MailCode, state.email_index(), visitor.address.ip())?;
+    let charge =
+        app.attempts.finish(now, Try::SignUp, state.email_index(), state.exchange(), visitor.address.ip())?;
     let (device, _) = signin::device(&body.device)?;
     let backup_codes = body
         .backup_codes
@@ -85,7 +86,7 @@ pub(crate) async fn finish(
         device,
     };
     let signup = app.identity.signup_verify(state, finish)?;
-    app.attempts.succeeded(now, charge);
+    app.attempts.returned(now, charge);
 
     let (caller, account) = (&visitor.caller, signup.account());
     let mut tx =
