@@ -15,6 +15,7 @@
 //! says no more than the server's disk does. A password would not do: without the server nobody can tell what it unlocks,
 //! which is what protects it from being guessed.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -37,7 +38,7 @@ use crate::files::disk::{self, NewFile};
 use crate::files::{DriveError, Entry, GetError, Progress, RemotePath};
 use crate::place;
 use crate::profile::Pins;
-use crate::verify::{Check, LogIdentity, Verified, VerifyError};
+use crate::verify::{Age, Check, LogIdentity, Verified, VerifyError, add_leaves};
 
 /// What an export says of itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -295,20 +296,30 @@ impl Export {
         let root = self.folder.join("log");
         let path = root.join("checkpoint");
         let note = fs::read_to_string(&path).map_err(|error| ExportError::Local(path, error))?;
-        let mut check = Check::new(log, note, pins);
+        let mut check = Check::new(log, note, pins, Age::Any);
         for (index, tile) in check.tiles(0, check.size) {
             let nodes = fs::read(root.join(tile.to_string())).ok().and_then(|bytes| tile.decode(&bytes).ok());
             check.nodes.insert(index, nodes.unwrap_or_default());
         }
         let mut page: Vec<LogEntry> = Vec::new();
-        for entry in read_lines(&root.join(RECORDS))? {
-            page.push(entry?);
-            if page.len() == 256 {
-                check.push(&page);
-                page.clear();
+        let mut records = read_lines::<LogEntry>(&root.join(RECORDS))?.peekable();
+        let mut from = 0;
+        while from < check.size {
+            let to = check.size.min(from + 256);
+            // What is out of its order ends up with the page that it follows, and is found there.
+            while let Some(entry) =
+                records.next_if(|entry| entry.as_ref().map_or(true, |entry| entry.number < to))
+            {
+                page.push(entry?);
             }
+            let mut leaves = BTreeMap::new();
+            for tile in check.leaf_tiles(from, to) {
+                add_leaves(&mut leaves, tile, &fs::read(root.join(tile.to_string())).unwrap_or_default());
+            }
+            check.push(&page, leaves);
+            page.clear();
+            from = to;
         }
-        check.push(&page);
         Ok(check.finish())
     }
 

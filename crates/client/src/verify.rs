@@ -196,7 +196,7 @@ impl Client {
         progress: Progress<'_>,
     ) -> Result<Verified, VerifyError> {
         let note = self.newest_checkpoint(Log::Tenant(tenant)).await?;
-        let mut check = Check::new(log, note, pins);
+        let mut check = Check::new(log, note, pins, Age::Newest);
         let mut from = 0;
         while from < check.size {
             let page = self.records(tenant, from, RECORDS_A_PAGE).await?;
@@ -207,7 +207,15 @@ impl Client {
                 let nodes = bytes.and_then(|bytes| tile.decode(&bytes).ok());
                 check.nodes.insert(index, nodes.unwrap_or_default());
             }
-            check.push(&page.records);
+            let mut leaves = BTreeMap::new();
+            if (page.records.len() as u64) < next.saturating_sub(from) {
+                // Records are gone. Their leaves may not be, and tell whether the others are what they were.
+                for tile in check.leaf_tiles(from, next) {
+                    let bytes = self.tile(Log::Tenant(tenant), tile).await.unwrap_or_default();
+                    add_leaves(&mut leaves, tile, &bytes);
+                }
+            }
+            check.push(&page.records, leaves);
             progress(next.saturating_sub(from));
             if next <= from || !page.more {
                 break;
@@ -272,10 +280,15 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    pub(crate) fn new(log: &LogIdentity, note: String, pins: &Pins) -> Self {
+    pub(crate) fn new(log: &LogIdentity, note: String, pins: &Pins, age: Age) -> Self {
         let tenant = log.tenant.map(|tenant| *tenant.as_bytes()).unwrap_or_default();
         let pinned = pins.checkpoints.get(&log.origin).and_then(|note| log.head_of(note));
         let head = log.head_of(&note);
+        let pinned = match (age, head) {
+            // What was pinned later says nothing of what was written down before.
+            (Age::Any, Some(head)) => pinned.filter(|pinned| pinned.size <= head.size),
+            _ => pinned,
+        };
         let mut verification =
             Verification::new(&note, &log.origin, std::slice::from_ref(&log.key)).tenant(tenant);
         if let Some(pinned) = pinned {
@@ -302,15 +315,25 @@ impl Check {
             .collect()
     }
 
-    pub(crate) fn push(&mut self, entries: &[LogEntry]) {
+    /// The tiles of level 0 with the leaves of these records.
+    pub(crate) fn leaf_tiles(&self, from: u64, to: u64) -> Vec<Tile> {
+        (from / 256..to.min(self.size).div_ceil(256))
+            .filter_map(|index| Tile::at(0, index, self.size))
+            .collect()
+    }
+
+    /// Takes records in order of their numbers, with what is known of leaves beside those in the entries.
+    pub(crate) fn push(&mut self, entries: &[LogEntry], mut leaves: BTreeMap<u64, ledger::Hash>) {
         let size = self.size;
         let entries = || entries.iter().filter(move |entry| entry.number < size);
-        // All leaves before the records: so a record that was renumbered is recognised.
         for entry in entries() {
-            let number = entry.number;
             if let Some(hash) = entry.leaf.to_array::<32>() {
-                self.verification.stored(Node { level: 0, index: number, hash: hash.into() });
+                leaves.entry(entry.number).or_insert(hash.into());
             }
+        }
+        // All leaves before the records: so a record that was renumbered is recognised.
+        for (number, hash) in leaves {
+            self.verification.stored(Node { level: 0, index: number, hash });
             if number % 256 == 255 {
                 let index = number / 256;
                 let place = usize::try_from(index % 256).unwrap_or_default();
@@ -347,6 +370,22 @@ impl Check {
             report: self.verification.finish(),
             pinned: self.pinned,
         }
+    }
+}
+
+/// Which checkpoint a log is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// The newest: one that is older than what was pinned was rolled back.
+    Newest,
+    /// One that was written down at some time.
+    Any,
+}
+
+/// Adds the leaves of a tile, unless its bytes are not one.
+pub(crate) fn add_leaves(leaves: &mut BTreeMap<u64, ledger::Hash>, tile: Tile, bytes: &[u8]) {
+    if let Ok(hashes) = tile.decode(bytes) {
+        leaves.extend((tile.first_node()..).zip(hashes));
     }
 }
 

@@ -23,7 +23,9 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(globals: Globals) -> Result<Self, Failure> {
+    pub(crate) fn new(mut globals: Globals) -> Result<Self, Failure> {
+        // An empty variable is no server.
+        globals.server = globals.server.filter(|server| !server.is_empty());
         let folder = match &globals.config_dir {
             Some(folder) if !folder.as_os_str().is_empty() => folder.clone(),
             _ => Profile::default_folder()?,

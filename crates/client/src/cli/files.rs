@@ -3,7 +3,6 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Args;
 use futures::stream::{self, StreamExt};
@@ -96,12 +95,8 @@ pub(super) async fn put(context: &mut Context, arguments: PutArgs) -> Result<(),
         }
         let mut drive = context.drive().await?;
         drive.ensure().await?;
-        let moved = AtomicU64::new(0);
-        let progress = |bytes: u64| {
-            moved.fetch_add(bytes, Ordering::Relaxed);
-        };
-        drive.put_stream(io::stdin(), &remote, context.profile.folder(), &progress).await?;
-        let bytes = moved.into_inner();
+        let spool = context.profile.folder();
+        let (_, bytes) = drive.put_stream(io::stdin(), &remote, spool, &|_| {}).await?;
         let document = json!({ "files": 1, "stored": 1, "unchanged": 0, "bytes": bytes, "skipped": [] });
         output.result(&document, || format!("Stored {remote}, {bytes} bytes."));
         return Ok(());

@@ -134,7 +134,7 @@ pub(super) async fn verify(context: &mut Context, arguments: VerifyArgs) -> Resu
                     "This device does not know the log's key: the export was held against the key that it carries itself.",
                 );
             }
-            say(context.output, &verified, verified.to_document())
+            say(context.output, &verified, verified.to_document(), None)
         }
         None => verify_server(context, arguments.trust_new_key).await,
     }
@@ -181,11 +181,21 @@ async fn verify_server(context: &Context, trust_new_key: bool) -> Result<(), Fai
         }
         context.profile.keep_pins(client.server(), &pins)?;
     }
-    say(context.output, &verified, document)
+    say(
+        context.output,
+        &verified,
+        document,
+        Some("This is the first time that it is verified here; it is pinned from now on."),
+    )
 }
 
 /// Says what was checked and what was found; ends with status 3 if anything was.
-fn say(output: Output, verified: &Verified, document: Document) -> Result<(), Failure> {
+fn say(
+    output: Output,
+    verified: &Verified,
+    document: Document,
+    unpinned: Option<&str>,
+) -> Result<(), Failure> {
     let intact = document.verified;
     output.result(&document, || {
         let mut text = String::new();
@@ -200,7 +210,7 @@ fn say(output: Output, verified: &Verified, document: Document) -> Result<(), Fa
                 Some(pinned) => {
                     text.push_str(&format!("The history only grew since it was verified here at {pinned} records.\n"));
                 }
-                None => text.push_str("This is the first time that it is verified here; it is pinned from now on.\n"),
+                None => text.extend(unpinned.map(|text| format!("{text}\n"))),
             }
             if let Some(platform) = &document.platform {
                 text.push_str(&format!("The platform's own log is at {} records, and only grew.\n", platform.size));

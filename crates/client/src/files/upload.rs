@@ -87,7 +87,8 @@ impl Drive {
         Ok(Put::Stored { version })
     }
 
-    /// Puts what `reader` gives until its end, which is kept in `spool` if it is long.
+    /// Puts what `reader` gives until its end, and says how many bytes that was. Until then it is kept in the folder
+    /// `spool`, in a file without a name.
     ///
     /// # Errors
     /// [`PutError`].
@@ -97,7 +98,7 @@ impl Drive {
         path: &RemotePath,
         spool: &Path,
         progress: Progress<'_>,
-    ) -> Result<Put, PutError> {
+    ) -> Result<(Put, u64), PutError> {
         let (expected, _) = self.state_of(path, None).await?;
         disk::private_folder(spool).map_err(|error| PutError::Local(spool.to_owned(), error))?;
         let folder = spool.to_owned();
@@ -107,7 +108,7 @@ impl Drive {
         let content = Content::new(path, size, [0; 32]);
         let opened = Opened { path: PathBuf::from("-"), file };
         let version = self.put_opened(opened, content, expected, None, None, progress).await?;
-        Ok(Put::Stored { version })
+        Ok((Put::Stored { version }, size))
     }
 
     async fn put_opened(
