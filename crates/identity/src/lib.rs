@@ -68,7 +68,7 @@ pub use account::{Account, ChangeError, Deletion};
 pub use attempts::{Attempts, Charge, Limit, Limits, TooManyTries, Try};
 pub use device::{Device, DeviceInfo, DeviceInfoError, DeviceToken, DeviceTokenError, Place};
 pub use failure::Failure;
-pub use id::{AccountId, DeviceId, IdError, MethodId, SessionId};
+pub use id::{AccountId, DeviceId, MethodId, SessionId};
 pub use letter::Letter;
 pub use mail::{Mail, MailError, Outbox, Sending, Smtp};
 pub use master_key::{MasterKeyRotation, ResealedMethod};

@@ -62,7 +62,7 @@ pub use collection::{
     Resealed,
 };
 pub use feed::{Event, Feed, Follower, TooManyFollowers};
-pub use id::{BlobId, CollectionId, IdError, ItemId};
+pub use id::{BlobId, CollectionId, ItemId};
 pub use item::{BlobRef, Expected, Item, ItemError, MAX_SEALED, PutItem, Written};
 pub use layout::{Layout, PART_SIZE, Segment};
 pub use object_store::{ObjectStore, PutPayload};

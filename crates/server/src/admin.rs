@@ -92,7 +92,7 @@ pub(crate) async fn door(config: &Config) -> Result<(Store, Door), StartError> {
 async fn change(config: Config, account: String, role: String, grant: bool) -> Result<(), StartError> {
     let refused = |setting, why: String| StartError::Config(ConfigError::Refused { setting, why });
     let id: identity::AccountId =
-        account.parse().map_err(|error: identity::IdError| refused("account", error.to_string()))?;
+        account.parse().map_err(|error: store::IdError| refused("account", error.to_string()))?;
     let role: PlatformRole =
         role.parse().map_err(|error: access::UnknownPlatformRole| refused("role", error.to_string()))?;
     let (store, door) = door(&config).await?;

@@ -45,8 +45,19 @@ impl Writer {
             self.connection.execute_batch("BEGIN IMMEDIATE")?;
             self.group = Some(Group::default());
         }
-        self.connection.execute_batch("SAVEPOINT change")?;
-        Ok(())
+        let begun = self.connection.execute_batch("SAVEPOINT change");
+        if begun.is_err() {
+            self.abandon_if_empty();
+        }
+        Ok(begun?)
+    }
+
+    /// Ends a group that nobody waits for: it holds no change.
+    fn abandon_if_empty(&mut self) {
+        if self.group.as_ref().is_some_and(|group| Arc::strong_count(group) == 1) {
+            let _ = self.connection.execute_batch("ROLLBACK");
+            self.settle(Err("rolled back".into()));
+        }
     }
 
     /// Commits the group. Waits for the disk.
@@ -148,15 +159,10 @@ fn commit_failed(reason: String) -> StoreError {
 
 impl Drop for SqliteWriter {
     fn drop(&mut self) {
-        let Some(turn) = self.turn.take() else { return };
+        let Some(mut turn) = self.turn.take() else { return };
         // When the engine has already given the whole group up there is nothing left to undo.
         let _ = turn.connection.execute_batch("ROLLBACK TO change; RELEASE change");
-        if turn.group.as_ref().is_some_and(|group| Arc::strong_count(group) == 1) {
-            // Nobody waits for this group: it holds no change.
-            let mut turn = turn;
-            let _ = turn.connection.execute_batch("ROLLBACK");
-            turn.settle(Err("rolled back".into()));
-        }
+        turn.abandon_if_empty();
     }
 }
 
