@@ -9,6 +9,7 @@ use access::PlatformRole;
 use clap::{Args, Subcommand};
 use custody::{Custody, RootKeys};
 use store::{Door, Record, Store, SystemClock, TenantId};
+use tokens::{RotationPolicy, SigningKeys};
 
 use crate::cli::{Flags, print, with_config};
 use crate::config::{Config, ConfigError};
@@ -59,6 +60,51 @@ pub enum RootKeyCommand {
         #[arg(long)]
         resume: bool,
     },
+}
+
+/// `bailiwick signing-key …`
+#[derive(Debug, Subcommand)]
+pub enum SigningKeyCommand {
+    /// Make another key for access tokens now. It is published a day before it signs; the old one verifies until its last
+    /// token has expired.
+    Rotate {
+        /// Settings.
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Take a key away at once, as when it has leaked: every token that it signed is refused from then on.
+    Remove {
+        /// Settings.
+        #[command(flatten)]
+        flags: Flags,
+        /// The key's id, `kid` in `/.well-known/jwks.json`.
+        kid: String,
+    },
+}
+
+pub(crate) fn run_signing_key(command: SigningKeyCommand) -> ExitCode {
+    match command {
+        SigningKeyCommand::Rotate { flags } => {
+            with_config(&flags, false, |config| change_signing_key(config, None))
+        }
+        SigningKeyCommand::Remove { flags, kid } => {
+            with_config(&flags, false, |config| change_signing_key(config, Some(kid)))
+        }
+    }
+}
+
+async fn change_signing_key(config: Config, remove: Option<String>) -> Result<(), StartError> {
+    let (store, door) = door(&config).await?;
+    let keys = SigningKeys::new(custody(&config, &door).await?, RotationPolicy::default());
+    let mut tx = door.write(TenantId::PLATFORM, entry("signing_key.rotate")).await?;
+    match &remove {
+        Some(kid) => keys.remove(&mut tx, kid).await?,
+        None => keys.rotate_now(&mut tx).await?,
+    }
+    tx.commit(Record::about(remove.as_deref().unwrap_or("signing-keys"))).await?;
+    store.close().await;
+    print("done; running servers read it within a minute");
+    Ok(())
 }
 
 pub(crate) fn run(command: Command) -> ExitCode {

@@ -42,6 +42,9 @@ pub enum Command {
     /// Look at and rotate the root key.
     #[command(subcommand)]
     RootKey(admin::RootKeyCommand),
+    /// Rotate the keys that sign access tokens.
+    #[command(subcommand)]
+    SigningKey(admin::SigningKeyCommand),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -101,6 +104,7 @@ pub fn run(command: Command) -> ExitCode {
         }
         Command::Admin(command) => admin::run(command),
         Command::RootKey(command) => admin::run_root_key(command),
+        Command::SigningKey(command) => admin::run_signing_key(command),
         Command::Openapi => match crate::routes::openapi() {
             Ok(document) => {
                 print(document.trim_end());

@@ -136,6 +136,16 @@ impl From<objects::ItemError> for ApiError {
     }
 }
 
+impl From<objects::BlobsError> for ApiError {
+    fn from(error: objects::BlobsError) -> Self {
+        let code = match &error {
+            objects::BlobsError::Full => Code::StorageFull,
+            _ => Code::Internal,
+        };
+        ApiError { problem: Box::new(Problem::new(code)), internal: Some(error.to_string()) }
+    }
+}
+
 impl From<objects::UploadError> for ApiError {
     fn from(error: objects::UploadError) -> Self {
         use objects::UploadError as E;
@@ -147,6 +157,7 @@ impl From<objects::UploadError> for ApiError {
             E::PartSize { .. } => Problem::new(Code::InvalidField).field("body").detail(error).into(),
             E::Incomplete { .. } => Problem::new(Code::UploadIncomplete).detail(error).into(),
             E::Quota(quota) => quota.into(),
+            E::Blobs(blobs) => blobs.into(),
             E::Store(store) => store.into(),
             other => ApiError::internal(other),
         }
@@ -159,6 +170,7 @@ impl From<objects::ReadError> for ApiError {
         match error {
             E::NotFound => ApiError::new(Code::NotFound),
             E::Range { .. } => Problem::new(Code::RangeNotSatisfiable).detail(error).into(),
+            E::Blobs(blobs) => blobs.into(),
             E::Store(store) => store.into(),
             other => ApiError::internal(other),
         }

@@ -109,6 +109,7 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
     for warning in config.check()? {
         tracing::warn!(setting = warning.setting, "{}", warning.why);
     }
+    allow_open_files(&config);
     let store_config = store::Config { engine: config.engine() };
     let (store, door) = Store::open(&store_config, ROOMS, Arc::new(SystemClock)).await?;
     refuse_old_clock(&door).await?;
@@ -167,6 +168,24 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
         stopping,
     };
     Ok(Opened { app: App::new(parts), mail, letters, touched, stop })
+}
+
+/// Descriptors that an open tenant's file takes: two connections with database, log and index each.
+const DESCRIPTORS: u64 = 6;
+
+/// Raises the process's limit of open files to what it may have, and says so when that is too little.
+fn allow_open_files(config: &Config) {
+    let needed =
+        config.open_files as u64 * DESCRIPTORS + 2 * config.concurrent_requests as u64 + FOLLOWERS as u64;
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) if limit < needed => tracing::warn!(
+            limit,
+            needed,
+            "few files may be open at once: raise the hard limit (ulimit -Hn, LimitNOFILE=), or lower open_files"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+    }
 }
 
 struct Keys {

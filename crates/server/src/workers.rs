@@ -23,7 +23,7 @@ const MAIL_RETRIES: [u64; 5] = [1, 5, 30, 120, 600];
 const WAITING_TOUCHES: usize = 4_096;
 
 /// How often what a crash left is looked for, and keys are.
-const UPKEEP_EVERY: Duration = Duration::from_secs(300);
+const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// How often every home is visited: seldom, since each has to be opened for it.
 const SWEEP_EVERY: Duration = Duration::from_secs(6 * 3_600);
@@ -140,7 +140,7 @@ async fn touch_one(app: &App, session: &AuthenticatedSession) -> Result<(), ApiE
     Ok(())
 }
 
-/// Upkeep at the start and every five minutes: finishes or undoes what a crash left, forgets what is over, rotates keys.
+/// Upkeep at the start and every minute: finishes or undoes what a crash left, forgets what is over, rotates keys.
 pub(crate) async fn upkeep(app: App, mut stop: watch::Receiver<bool>) {
     let mut swept = tokio::time::Instant::now();
     loop {
