@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Files and folders: what goes in comes out.
 
+use std::ffi::OsStr;
 use std::fs;
 
 use harness::{World, assert_same_tree, noise, on_both_engines, unique};
@@ -8,6 +9,7 @@ use harness::{World, assert_same_tree, noise, on_both_engines, unique};
 on_both_engines!(
     names_and_sizes_of_every_kind_come_back,
     a_file_put_again_is_replaced,
+    a_local_file_is_replaced_only_when_that_is_wanted,
     a_removed_file_is_gone_for_every_machine,
     nobody_sees_the_files_of_another,
 );
@@ -51,13 +53,30 @@ fn a_file_put_again_is_replaced(world: World) {
     for size in [10, 600_000, 20, 600_001] {
         fs::write(&note, noise(size, size as usize)).unwrap();
         laptop.put(&note, "note").done();
-        desktop.get("note", &desktop.scratch("note")).done();
-        assert!(
-            fs::read(&note).unwrap() == fs::read(desktop.scratch("note")).unwrap(),
-            "the newest, of {size} bytes"
-        );
+        let copy = desktop.scratch(&format!("note of {size} bytes"));
+        desktop.get("note", &copy).done();
+        assert!(fs::read(&note).unwrap() == fs::read(copy).unwrap(), "the newest, of {size} bytes");
     }
     assert_eq!(desktop.run(["ls", "--json"]).entries().len(), 1, "one file, not four");
+}
+
+fn a_local_file_is_replaced_only_when_that_is_wanted(world: World) {
+    let laptop = world.machine();
+    laptop.sign_up();
+    let (note, copy) = (laptop.scratch("note"), laptop.scratch("copy"));
+    fs::write(&note, "a note").unwrap();
+    laptop.put(&note, "note").done();
+    fs::write(&copy, "written here since").unwrap();
+
+    assert_eq!(laptop.get("note", &copy).refused(1).code, "exists");
+    assert_eq!(fs::read_to_string(&copy).unwrap(), "written here since");
+
+    let forced =
+        [OsStr::new("get"), "note".as_ref(), copy.as_os_str(), "--force".as_ref(), "--json".as_ref()];
+    laptop.run(forced).done();
+    assert_eq!(fs::read_to_string(&copy).unwrap(), "a note");
+    // The same bytes once more are no reason to ask.
+    laptop.get("note", &copy).done();
 }
 
 fn a_removed_file_is_gone_for_every_machine(world: World) {
