@@ -90,10 +90,18 @@ impl Context {
         password: Option<Zeroizing<String>>,
         change: impl AsyncFn() -> Result<T, AccountError>,
     ) -> Result<T, Failure> {
-        match change().await {
-            Err(AccountError::Request(error)) if error.is(Code::StepUpRequired) => {}
-            Err(AccountError::Proof(SignInError::Request(error))) if error.is(Code::StepUpRequired) => {}
+        let refused = match change().await {
+            Err(AccountError::Request(error) | AccountError::Proof(SignInError::Request(error)))
+                if error.is(Code::StepUpRequired) =>
+            {
+                Failure::from(error)
+            }
             other => return Ok(other?),
+        };
+        let is_given = password.is_some() || arguments.password_stdin;
+        if (!is_given || arguments.proof().is_none()) && prompt::must_ask(self.output, "").is_err() {
+            let text = "this needs a fresh proof: give --password-stdin, and --otp or --backup-code";
+            return Err(refused.saying(text));
         }
         self.output.note("This needs a fresh proof that it is you.");
         let password = match password {

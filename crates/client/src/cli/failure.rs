@@ -57,6 +57,12 @@ impl Failure {
         &self.message
     }
 
+    /// Says it in other words.
+    pub(crate) fn saying(mut self, message: &str) -> Self {
+        message.clone_into(&mut self.message);
+        self
+    }
+
     /// Names the file that it is about, and how many others failed.
     pub(crate) fn about(mut self, path: &str, count: usize) -> Self {
         if !self.message.contains(path) {

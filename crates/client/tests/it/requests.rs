@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Refusals, retries, and what a client believes.
+
+use client::{Client, Options, RequestError, SignIn, SignInError};
+use protocol::{Code, Secret};
+use serde_json::json;
+
+use crate::scripted::Scripted;
+
+fn service() -> String {
+    json!({
+        "version": "1", "log_origin": "example.com/log", "log_public_key": "k", "email_code": false, "issuer": "i",
+        "kdf": {"memory_kib": 65536, "passes": 3, "lanes": 1},
+    })
+    .to_string()
+}
+
+fn client(server: &Scripted) -> Client {
+    Client::new(&server.url, &Options::default()).unwrap()
+}
+
+#[tokio::test]
+async fn a_busy_server_is_asked_again() {
+    let busy = || (503, "Retry-After: 0\r\n", String::new());
+    let server = Scripted::answering(vec![busy(), busy(), (200, "", service())]);
+    assert_eq!(client(&server).service().await.unwrap().version, "1");
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn what_must_not_be_done_twice_is_not_asked_twice() {
+    let server = Scripted::answering(vec![(503, "", String::new())]);
+    let error = client(&server).end_other_sessions().await.unwrap_err();
+    assert!(matches!(error, RequestError::Unexpected { status: 503 }), "{error}");
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_keeps_its_code() {
+    let problem = protocol::Problem::new(Code::StepUpRequired);
+    let server = Scripted::answering(vec![(
+        403,
+        "Content-Type: application/problem+json\r\n",
+        serde_json::to_string(&problem).unwrap(),
+    )]);
+    let error = client(&server).account().await.unwrap_err();
+    assert!(error.is(Code::StepUpRequired), "{error}");
+}
+
+#[tokio::test]
+async fn a_token_goes_along_and_is_not_printed() {
+    let server = Scripted::answering(vec![(200, "", service())]);
+    let client = client(&server);
+    client.set_token(Some(Secret::from("bws_very-secret".to_owned())));
+    assert!(!format!("{client:?}").contains("very-secret"));
+    client.service().await.unwrap();
+    assert!(server.requests()[0].to_lowercase().contains("authorization: bearer bws_very-secret"));
+}
+
+#[tokio::test]
+async fn nobody_there_is_unreachable() {
+    let server = Scripted::answering(vec![]);
+    let client = client(&server);
+    server.requests();
+    assert!(matches!(client.service().await, Err(RequestError::Unreachable { .. })));
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_a_cheap_hash_gets_no_proof() {
+    let answer = json!({
+        "state": "s", "opaque_response": "AAAA", "email_salt": "AAAAAAAAAAAAAAAAAAAAAA",
+        "kdf": {"memory_kib": 8, "passes": 1, "lanes": 1},
+    });
+    let server = Scripted::answering(vec![(200, "", answer.to_string())]);
+    let Err(error) = SignIn::start(&client(&server), "ada@example.com", "correct horse").await else {
+        panic!("the client went on")
+    };
+    assert!(matches!(error, SignInError::Kdf(_)), "{error}");
+    assert_eq!(server.requests().len(), 1);
+}
