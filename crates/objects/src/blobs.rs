@@ -166,6 +166,15 @@ impl Blobs {
         Ok(WrittenPart { tenant, blob, number, size, sha256, inline: None })
     }
 
+    /// Removes the object of a part that [`crate::Objects::is_unwanted`] found unwanted.
+    pub async fn discard(&self, part: &WrittenPart) -> Result<(), BlobsError> {
+        if part.inline.is_some() {
+            return Ok(());
+        }
+        let name = object_name(i64::from(part.number), &part.sha256);
+        self.remove(vec![Leftover { tenant: part.tenant, blob: part.blob, name }]).await
+    }
+
     /// Reads what was planned, in order, a few MiB ahead of who takes it.
     pub fn read(&self, plan: ReadPlan) -> BoxStream<'static, Result<Bytes, ReadError>> {
         let ReadPlan { tenant, blob, source, .. } = plan;

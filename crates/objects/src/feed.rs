@@ -17,6 +17,8 @@ use crate::CollectionId;
 
 /// How many events wait for a follower before it is told to resynchronise.
 const WAITING: usize = 64;
+/// How many followers one tenant may have: far more than one has devices, and a small part of all.
+const MAX_OF_TENANT: usize = 256;
 
 /// Tells followers about commits. Cheap to clone; all clones are one feed.
 #[derive(Clone, Debug)]
@@ -50,13 +52,13 @@ pub enum Event {
     Resync,
 }
 
-/// There are as many followers as this server allows.
+/// There are as many followers as this server allows, altogether or of one tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many connections are waiting for changes; try again later")]
 pub struct TooManyFollowers;
 
 impl Feed {
-    /// A feed for at most `max_followers` at a time, each of which may have 64 events waiting.
+    /// A feed for at most `max_followers` at a time, 256 of one tenant, each of which may have 64 events waiting.
     pub fn new(max_followers: usize) -> Self {
         Self { shared: Arc::new(Shared { max_followers, followed: Mutex::default() }) }
     }
@@ -91,6 +93,10 @@ impl Feed {
     fn follow(&self, tenant: TenantId, only: Option<CollectionId>) -> Result<Follower, TooManyFollowers> {
         let mut followed = self.shared.lock();
         if followed.followers >= self.shared.max_followers {
+            return Err(TooManyFollowers);
+        }
+        let of_tenant = followed.tenants.get(&tenant).map_or(0, Sender::receiver_count);
+        if of_tenant >= MAX_OF_TENANT {
             return Err(TooManyFollowers);
         }
         followed.followers += 1;
@@ -172,6 +178,16 @@ mod tests {
         (1..=last).for_each(|sequence| feed.publish(tenant, collection, sequence));
         assert_eq!(slow.next().await, Event::Resync);
         assert_eq!(slow.next().await, Event::Changed { collection, sequence: last - WAITING as u64 + 1 });
+    }
+
+    #[test]
+    fn one_tenant_leaves_room_for_the_others() {
+        let (feed, tenant) = (Feed::new(MAX_OF_TENANT * 2), TenantId::random());
+        let mut followers: Vec<_> = std::iter::from_fn(|| feed.subscribe_all(tenant).ok()).collect();
+        assert_eq!(followers.len(), MAX_OF_TENANT);
+        assert!(feed.subscribe_all(TenantId::random()).is_ok());
+        followers.pop();
+        assert!(feed.subscribe_all(tenant).is_ok());
     }
 
     #[test]

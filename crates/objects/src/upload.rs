@@ -100,6 +100,9 @@ pub enum UploadError {
         /// What it has.
         actual: u64,
     },
+    /// The part is there, with other bytes.
+    #[error("this part is there already, with other bytes; begin another upload to send other bytes")]
+    PartTaken,
     /// Parts are missing.
     #[error("the upload is not complete: parts are missing")]
     Incomplete {
@@ -140,6 +143,7 @@ impl Objects {
         let (under_way,): (i64,) =
             tx.query_one("SELECT count(*) FROM blob WHERE state = 'uploading'", params![]).await?;
         QuotaExceeded::check(Resource::Uploads, MAX_UPLOADS, unsigned(under_way), 1)?;
+        self.check_room_on_disk(tx, size).await?;
 
         let (id, now) = (BlobId::random(), tx.now());
         tx.execute(
@@ -149,6 +153,19 @@ impl Objects {
         )
         .await?;
         Ok(Upload { id, layout, expires_at: now.saturating_add(ABANDONED_AFTER_MS) })
+    }
+
+    /// What was deleted stays on the disk until the sweep comes. Whoever uploads and deletes in turns may have twice as
+    /// much of that as they may store, and no more.
+    async fn check_room_on_disk(&self, tx: &mut ReadTx, size: u64) -> Result<(), UploadError> {
+        let (deleted,): (i64,) = tx
+            .query_one(
+                "SELECT CAST(coalesce(sum(size), 0) AS BIGINT) FROM blob WHERE state = 'deleted' AND size > $1",
+                params![signed(INLINE_BLOB)],
+            )
+            .await?;
+        let limit = self.limits.bytes.saturating_mul(2);
+        Ok(QuotaExceeded::check(Resource::Deleted, limit, unsigned(deleted), signed(size))?)
     }
 
     /// Which parts of an upload are there, so that an interrupted one is resumed.
@@ -178,8 +195,9 @@ impl Objects {
         Ok(PartSlot { tenant: tx.tenant(), blob, number, len, inline: layout.size() <= INLINE_BLOB })
     }
 
-    /// Acknowledges a part that [`crate::Blobs::write_part`] wrote. The same part may come again; with other bytes it
-    /// replaces the earlier one, until an item takes the file.
+    /// Acknowledges a part that [`crate::Blobs::write_part`] wrote. The same part may come again. Other bytes for a part
+    /// that is there are refused: else one upload could store without end what counts once. After an error, ask
+    /// [`is_unwanted`](Self::is_unwanted) whether the object is to go.
     pub async fn record_part(
         &self,
         tx: &mut WriteTx,
@@ -191,31 +209,51 @@ impl Objects {
             return Err(UploadError::NotFound);
         }
         // Locks the upload: an item that takes the file meanwhile waits for this part, or is there first.
-        let inline = inline.as_ref().map(Bytes::as_ref);
         let open = tx
             .execute(
-                "UPDATE blob SET changed_at = $3, inline = $4 WHERE id = $1 AND collection = $2 AND state = 'uploading'",
-                params![blob, &collection, tx.now(), inline],
+                "UPDATE blob SET changed_at = $3 WHERE id = $1 AND collection = $2 AND state = 'uploading'",
+                params![blob, &collection, tx.now()],
             )
             .await?;
         if open == 0 {
             return Err(UploadError::NotFound);
         }
         let (number, size) = (i64::from(*number), signed(*size));
-        let replaced = tx
-            .execute(
-                "UPDATE blob_part SET size = $3, sha256 = $4 WHERE blob = $1 AND number = $2",
-                params![blob, number, size, sha256],
-            )
+        let there: Option<([u8; 32],)> = tx
+            .query_opt("SELECT sha256 FROM blob_part WHERE blob = $1 AND number = $2", params![blob, number])
             .await?;
-        if replaced == 0 {
-            tx.execute(
-                "INSERT INTO blob_part (blob, number, size, sha256) VALUES ($1, $2, $3, $4)",
-                params![blob, number, size, sha256],
-            )
-            .await?;
+        match there {
+            Some((there,)) if there == *sha256 => return Ok(()),
+            Some(_) => return Err(UploadError::PartTaken),
+            None => {}
+        }
+        tx.execute(
+            "INSERT INTO blob_part (blob, number, size, sha256) VALUES ($1, $2, $3, $4)",
+            params![blob, number, size, sha256],
+        )
+        .await?;
+        if let Some(inline) = inline {
+            tx.execute("UPDATE blob SET inline = $2 WHERE id = $1", params![blob, inline.as_ref()]).await?;
         }
         Ok(())
+    }
+
+    /// Whether the object of a part that was not recorded is named by nothing and never will be: then
+    /// [`crate::Blobs::discard`] removes it. A part that is there stays what it is, and ids are not used twice.
+    pub async fn is_unwanted(&self, tx: &mut ReadTx, part: &WrittenPart) -> Result<bool, StoreError> {
+        let row: Option<(String, Option<[u8; 32]>)> = tx
+            .query_opt(
+                "SELECT b.state, p.sha256 FROM blob b \
+                 LEFT JOIN blob_part p ON p.blob = b.id AND p.number = $2 WHERE b.id = $1",
+                params![&part.blob, i64::from(part.number)],
+            )
+            .await?;
+        Ok(match row {
+            None => true,
+            // The sweep removes all that a deleted blob has.
+            Some((state, _)) if state == "deleted" => false,
+            Some((_, there)) => there.is_some_and(|there| there != part.sha256),
+        })
     }
 
     /// Gives up an upload and frees what it reserved.

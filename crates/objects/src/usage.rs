@@ -52,6 +52,8 @@ pub enum Resource {
     Collections,
     /// Uploads under way.
     Uploads,
+    /// Bytes of deleted files that are still to be removed from the disk.
+    Deleted,
 }
 
 impl fmt::Display for Resource {
@@ -61,6 +63,7 @@ impl fmt::Display for Resource {
             Self::Items => "items",
             Self::Collections => "collections",
             Self::Uploads => "uploads under way",
+            Self::Deleted => "bytes of deleted files that are not cleared away yet",
         })
     }
 }

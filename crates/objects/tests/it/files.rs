@@ -5,7 +5,7 @@ use std::ops::Range;
 use futures::TryStreamExt;
 use objects::{
     BlobId, BlobRef, Blobs, BlobsError, CollectionId, Expected, ItemError, ItemId, Limits, PART_SIZE,
-    QuotaExceeded, ReadError, UploadError, Usage,
+    QuotaExceeded, ReadError, Resource, UploadError, Usage,
 };
 
 use crate::home::{Home, PART, homes, limits, noise};
@@ -107,9 +107,8 @@ async fn an_interrupted_upload_resumes_where_it_was() {
             home.part(collection, blob, 6, b"x").await,
             Err(UploadError::NoSuchPart { parts: 6 })
         ));
-        // A repeated part, and one that replaces an earlier one.
+        // A repeated part.
         home.part(collection, blob, 0, parts[0]).await.unwrap();
-        home.part(collection, blob, 2, &noise(PART, 99)).await.unwrap();
         for number in [2, 3, 5] {
             home.part(collection, blob, number, parts[number as usize]).await.unwrap();
         }
@@ -134,6 +133,59 @@ async fn a_late_part_cannot_change_a_finished_file() {
         assert!(matches!(refused, Err(UploadError::NotFound)), "{}", home.store.name);
         drop(tx);
         assert_eq!(read(&home, collection, blob, None).await.unwrap(), bytes);
+    }
+}
+
+#[tokio::test]
+async fn one_upload_stores_no_more_than_it_counts() {
+    for home in homes(limits()).await {
+        let (collection, item) = (home.collection().await, ItemId::random());
+        let bytes = noise(5 * PART, 4);
+        let blob = home.upload(collection, &bytes).await;
+        // What was promised a place while the upload was open, and comes after other bytes took it.
+        let slot = home.objects.part_slot(&mut home.read().await, collection, blob, 1).await.unwrap();
+        for seed in 70..80 {
+            let refused = home.part(collection, blob, 1, &noise(PART, seed)).await;
+            assert!(matches!(refused, Err(UploadError::PartTaken)), "{}", home.store.name);
+        }
+        home.part(collection, blob, 1, &bytes[PART as usize..2 * PART as usize]).await.unwrap();
+        home.put(collection, item, Expected::Absent, b"", Some(blob)).await.unwrap();
+        let late = home.blobs.write_part(slot.clone(), noise(PART, 90)).await.unwrap();
+        assert!(home.objects.is_unwanted(&mut home.read().await, &late).await.unwrap());
+        home.blobs.discard(&late).await.unwrap();
+        let same =
+            home.blobs.write_part(slot, bytes[PART as usize..2 * PART as usize].to_vec()).await.unwrap();
+        assert!(!home.objects.is_unwanted(&mut home.read().await, &same).await.unwrap());
+        assert_eq!(home.blobs.leftovers(home.tenant).next_page().await.unwrap().len(), 5);
+        assert_eq!(read(&home, collection, blob, None).await.unwrap(), bytes);
+    }
+}
+
+#[tokio::test]
+async fn uploading_and_deleting_in_turns_fills_no_disk() {
+    for home in homes(Limits { bytes: 1_000_000, ..limits() }).await {
+        let collection = home.collection().await;
+        for _ in 0..5 {
+            let (blob, item) = (home.upload(collection, &noise(400_000, 1)).await, ItemId::random());
+            home.put(collection, item, Expected::Absent, b"", Some(blob)).await.unwrap();
+            home.delete(collection, item, Expected::Any).await.unwrap();
+        }
+        assert_eq!(home.usage().await.bytes, 0, "{}", home.store.name);
+        let refused = home.begin(collection, 400_000).await;
+        assert!(matches!(
+            refused,
+            Err(UploadError::Quota(QuotaExceeded { resource: Resource::Deleted, used: 2_000_000, .. }))
+        ));
+        let mut tx = home.write().await;
+        let cleared = home.objects.sweep_plan(&mut tx, 10).await.unwrap();
+        assert!(cleared.removable.is_empty(), "not while they may still be read");
+        drop(tx);
+        home.store.clock.advance(objects::KEPT_AFTER_DELETION_MS + 1);
+        let mut tx = home.write().await;
+        let plan = home.objects.sweep_plan(&mut tx, 10).await.unwrap();
+        home.objects.forget(&mut tx, &plan.removable).await.unwrap();
+        tx.commit(store::Record::about("sweep")).await.unwrap();
+        assert!(home.begin(collection, 400_000).await.is_ok());
     }
 }
 

@@ -114,7 +114,12 @@ impl Home {
         let slot = self.objects.part_slot(&mut self.read().await, collection, upload, number).await?;
         let written = self.blobs.write_part(slot, bytes.to_vec()).await?;
         let mut tx = self.write().await;
-        self.objects.record_part(&mut tx, collection, &written).await?;
+        if let Err(error) = self.objects.record_part(&mut tx, collection, &written).await {
+            if self.objects.is_unwanted(&mut tx, &written).await? {
+                self.blobs.discard(&written).await?;
+            }
+            return Err(error);
+        }
         tx.commit(Record::about(upload)).await.unwrap();
         Ok(())
     }
