@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Every figure that the project states about itself, measured here and now, beside what it is compared with.
+//!
+//! `cargo bench -p bailiwick-e2e --bench figures [-- THEME…]` with `BAILIWICK_BIN` naming a release build; themes are
+//! `signin`, `items`, `ledger`, `files`, `footprint`, `timing`. `BENCH_QUICK=1` makes it short, `BENCH_JSON=FILE`
+//! appends each figure as a line of JSON.
+//!
+//! Both sides of a comparison are measured in the same run and take turns, so that a machine that is slow or busy slows
+//! both. What counts are the ratios.
+
+mod files;
+mod footprint;
+mod items;
+mod ledger;
+mod machine;
+mod people;
+mod postgres;
+mod report;
+mod rooms;
+mod server;
+mod signin;
+mod sqlite;
+mod statistics;
+mod timing;
+mod turns;
+mod wire;
+
+use report::Report;
+
+type Theme = (&'static str, fn(&mut Report));
+
+const THEMES: [Theme; 6] = [
+    ("signin", signin::figures),
+    ("items", items::figures),
+    ("ledger", ledger::figures),
+    ("files", files::figures),
+    ("footprint", footprint::figures),
+    ("timing", timing::figures),
+];
+
+fn main() {
+    // Cargo adds `--bench`.
+    let wanted: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let mut report = Report::default();
+    println!("# Figures of {}; {:.1} processes want to run", harness::binary().display(), machine::load());
+    for (name, figures) in THEMES {
+        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+            figures(&mut report);
+        }
+    }
+    println!("\n{:.1} processes want to run", machine::load());
+    report.close();
+}
