@@ -224,7 +224,8 @@ pub(crate) async fn read_json<T: DeserializeOwned>(response: Response) -> Result
 
 /// An answer's body, refused when it is longer than `most`.
 pub(crate) async fn read_body(mut response: Response, most: usize) -> Result<Vec<u8>, RequestError> {
-    let mut body = Vec::new();
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+    let mut body = Vec::with_capacity(announced.min(most));
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() <= most => body.extend_from_slice(&chunk),
