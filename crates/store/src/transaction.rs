@@ -177,10 +177,7 @@ impl WriteTx {
             Engine::SqliteWrite(writer) => {
                 each.iter().try_for_each(|params| writer.run(sql, params).map(|_| ()))
             }
-            Engine::Postgres(transaction) => {
-                let all = each.iter().map(|params| transaction.execute(sql, params));
-                futures::future::try_join_all(all).await.map(|_| ())
-            }
+            Engine::Postgres(transaction) => transaction.execute_each(sql, each).await,
         }
     }
 
@@ -189,7 +186,7 @@ impl WriteTx {
         match &self.view.engine {
             // The file's writer is the lock.
             Engine::SqliteRead(_) | Engine::SqliteWrite(_) => Ok(true),
-            Engine::Postgres(transaction) => transaction.try_lock(self.view.tenant).await,
+            Engine::Postgres(transaction) => transaction.try_lock().await,
         }
     }
 

@@ -64,7 +64,7 @@ impl Postgres {
     }
 
     pub(crate) async fn begin(&self, tenant: TenantId, read_only: bool) -> Result<PgTransaction, StoreError> {
-        PgTransaction::begin(self.pool.get().await?, tenant, read_only).await
+        Ok(PgTransaction::new(self.pool.get().await?, tenant, read_only))
     }
 
     pub(crate) fn close(&self) {
