@@ -3,7 +3,6 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
 use store::{ReadTx, StoreError, TenantId, WriteTx, params};
 use uuid::Uuid;
 
