@@ -16,7 +16,7 @@ use crate::machine::Place;
 use crate::people::{Somebody, text};
 use crate::postgres::{self, Transaction, With};
 use crate::report::{Figure, Goal, Report};
-use crate::rooms::{Ajar, Rooms, in_database};
+use crate::rooms::{Ajar, Rooms, Sequencing, in_database};
 use crate::server::Server;
 use crate::sqlite;
 use crate::turns::{Compared, compare, ladder, threads};
@@ -35,25 +35,21 @@ pub const SPREAD: usize = 16;
 const CROWDS: [(usize, bool, &str); 3] =
     [(1, false, "one at a time"), (SPREAD, false, "16 in one home"), (SPREAD, true, "16 in 16 homes")];
 
-/// Prints the figures of this theme.
-pub fn figures(report: &mut Report) {
-    report.theme("Items: decision, scoping and record, against the engine alone");
+/// Prints the figures of the embedded engine.
+pub fn on_sqlite(report: &mut Report) {
+    report.theme("Items on SQLite: decision, scoping and record, against the engine alone");
     let runtime = Runtime::new().expect("a runtime");
     for place in [Place::Disk, Place::Memory] {
-        on_sqlite(report, &runtime, place);
+        in_place(report, &runtime, place);
     }
-    on_postgresql(report, &runtime);
 }
 
-fn on_sqlite(report: &mut Report, runtime: &Runtime, place: Place) {
-    let name = format!("SQLite, {place}");
+fn in_place(report: &mut Report, runtime: &Runtime, place: Place) {
+    let name = place.to_string();
     let plain = sqlite::Plain::new(place);
     let folder = place.folder();
-    let embedded = |folder: &str, within: &tempfile::TempDir| store::Engine::Sqlite {
-        folder: within.path().join(folder),
-        open_files: 256,
-    };
-    let rooms = Rooms::new(runtime, embedded("rooms", &folder));
+    let embedded = |name: &str| store::Engine::Sqlite { folder: folder.path().join(name), open_files: 256 };
+    let rooms = Rooms::new(runtime, embedded("rooms"), Sequencing::Beside);
     for (workers, spread, crowd) in CROWDS {
         let writes = compare(|| rooms.write(runtime, workers, spread), || plain.write(workers, spread));
         show(report, format!("write, {name}, {crowd}"), &writes, Some(3.0));
@@ -61,16 +57,18 @@ fn on_sqlite(report: &mut Report, runtime: &Runtime, place: Place) {
         show(report, format!("read, {name}, {crowd}"), &reads, Some(3.0));
     }
     if place == Place::Memory {
-        let ajar = Ajar::new(runtime, embedded("ajar", &folder));
+        let ajar = Ajar::new(runtime, embedded("ajar"));
+        let unnumbered = Rooms::new(runtime, embedded("unnumbered"), Sequencing::Never);
         let steps = ladder(&mut [
             Box::new(|| plain.write(1, false)),
             Box::new(|| plain.transaction(false)),
             Box::new(|| plain.transaction(true)),
             Box::new(|| ajar.write(runtime)),
+            Box::new(|| unnumbered.write(runtime, 1, false)),
             Box::new(|| rooms.write(runtime, 1, false)),
         ]);
-        let &[insert, statements, recorded, scoped, decided] = steps.as_slice() else {
-            unreachable!("five steps")
+        let &[insert, statements, recorded, scoped, decided, numbered] = steps.as_slice() else {
+            unreachable!("six steps")
         };
         let parts = [
             ("the insert alone", insert),
@@ -78,33 +76,37 @@ fn on_sqlite(report: &mut Report, runtime: &Runtime, place: Place) {
             ("record", recorded - statements),
             ("scoping: the tenant's file, its guard, the shared commit", scoped - recorded),
             ("decision", decided - scoped),
+            ("the sequencer at work beside", numbered - decided),
         ];
-        shares(report, &format!("a write, {name}"), decided, &parts);
+        shares(report, "a write", numbered, &parts);
         let steps = ladder(&mut [
             Box::new(|| plain.read(1, false)),
             Box::new(|| ajar.read(runtime)),
             Box::new(|| rooms.read(runtime, 1, false)),
         ]);
-        read_shares(report, &name, &steps);
+        read_shares(report, &steps);
     }
-    through_http(report, &name, Engine::Sqlite, place, &|workers| plain.write(workers, true), &|workers| {
+    through_http(report, Engine::Sqlite, place, &|workers| plain.write(workers, true), &|workers| {
         plain.read(workers, true)
     });
 }
 
-fn on_postgresql(report: &mut Report, runtime: &Runtime) {
+/// Prints the figures of PostgreSQL.
+pub fn on_postgresql(report: &mut Report) {
+    report.theme("Items on PostgreSQL: decision, scoping and record, against the engine alone");
+    let runtime = &Runtime::new().expect("a runtime");
     let place = Place::of_postgres();
-    let name = format!("PostgreSQL, {place}");
     let database = Database::create();
-    let rooms = Rooms::new(runtime, in_database(&database));
+    let rooms = Rooms::new(runtime, in_database(&database), Sequencing::Beside);
     let plain = postgres::Plain::new(runtime, &database);
     for (workers, spread, crowd) in CROWDS {
         let writes = compare(|| rooms.write(runtime, workers, spread), || plain.write(runtime, workers));
-        show(report, format!("write, {name}, {crowd}"), &writes, Some(2.0));
+        show(report, format!("write, {place}, {crowd}"), &writes, Some(2.0));
         let reads = compare(|| rooms.read(runtime, workers, spread), || plain.read(runtime, workers));
-        show(report, format!("read, {name}, {crowd}"), &reads, Some(2.0));
+        show(report, format!("read, {place}, {crowd}"), &reads, Some(2.0));
     }
     let ajar = Ajar::new(runtime, in_database(&database));
+    let unnumbered = Rooms::new(runtime, in_database(&database), Sequencing::Never);
     let transaction = |with| Transaction::new(runtime, &database, with);
     let (bare, scoped, recorded) =
         (transaction(With::Nothing), transaction(With::Scope), transaction(With::ScopeAndRecord));
@@ -114,10 +116,11 @@ fn on_postgresql(report: &mut Report, runtime: &Runtime) {
         Box::new(|| scoped.write(runtime)),
         Box::new(|| recorded.write(runtime)),
         Box::new(|| ajar.write(runtime)),
+        Box::new(|| unnumbered.write(runtime, 1, false)),
         Box::new(|| rooms.write(runtime, 1, false)),
     ]);
-    let &[insert, statements, scoped, recorded, door, decided] = steps.as_slice() else {
-        unreachable!("six steps")
+    let &[insert, statements, scoped, recorded, door, decided, numbered] = steps.as_slice() else {
+        unreachable!("seven steps")
     };
     let parts = [
         ("the insert alone", insert),
@@ -126,22 +129,18 @@ fn on_postgresql(report: &mut Report, runtime: &Runtime) {
         ("record", recorded - scoped),
         ("pool and door", door - recorded),
         ("decision", decided - door),
+        ("the sequencer at work beside", numbered - decided),
     ];
-    shares(report, &format!("a write, {name}"), decided, &parts);
+    shares(report, "a write", numbered, &parts);
     let steps = ladder(&mut [
         Box::new(|| plain.read(runtime, 1)),
         Box::new(|| ajar.read(runtime)),
         Box::new(|| rooms.read(runtime, 1, false)),
     ]);
-    read_shares(report, &name, &steps);
-    through_http(
-        report,
-        &name,
-        Engine::Postgresql,
-        place,
-        &|workers| plain.write(runtime, workers),
-        &|workers| plain.read(runtime, workers),
-    );
+    read_shares(report, &steps);
+    through_http(report, Engine::Postgresql, place, &|workers| plain.write(runtime, workers), &|workers| {
+        plain.read(runtime, workers)
+    });
 }
 
 fn show(report: &mut Report, name: String, compared: &Compared, most: Option<f64>) {
@@ -166,19 +165,18 @@ fn shares(report: &mut Report, of: &str, whole: f64, parts: &[(&str, f64)]) {
     }
 }
 
-fn read_shares(report: &mut Report, name: &str, steps: &[f64]) {
+fn read_shares(report: &mut Report, steps: &[f64]) {
     let &[select, scoped, decided] = steps else { unreachable!("three steps") };
     let parts = [
         ("the select alone", select),
         ("scoping: a consistent view of one tenant", scoped - select),
         ("decision", decided - scoped),
     ];
-    shares(report, &format!("a read, {name}"), decided, &parts);
+    shares(report, "a read", decided, &parts);
 }
 
 fn through_http(
     report: &mut Report,
-    name: &str,
     engine: Engine,
     place: Place,
     plain_write: &dyn Fn(usize) -> f64,
@@ -188,9 +186,9 @@ fn through_http(
     let crowd = Crowd::gather(&server.world.url());
     for (workers, how) in [(1, "one at a time"), (SPREAD, "16 in 16 homes")] {
         let writes = compare(|| crowd.write(workers), || plain_write(workers));
-        show(report, format!("write through HTTP, {name}, {how}"), &writes, None);
+        show(report, format!("write through HTTP, {place}, {how}"), &writes, None);
         let reads = compare(|| crowd.read(workers), || plain_read(workers));
-        show(report, format!("read through HTTP, {name}, {how}"), &reads, None);
+        show(report, format!("read through HTTP, {place}, {how}"), &reads, None);
     }
 }
 

@@ -2,8 +2,8 @@
 //! Every figure that the project states about itself, measured here and now, beside what it is compared with.
 //!
 //! `cargo bench -p bailiwick-e2e --bench figures [-- THEME…]` with `BAILIWICK_BIN` naming a release build; themes are
-//! `signin`, `items`, `ledger`, `files`, `footprint`, `timing`. `BENCH_QUICK=1` makes it short, `BENCH_JSON=FILE`
-//! appends each figure as a line of JSON.
+//! `signin`, `items-sqlite`, `items-postgresql`, `ledger`, `files`, `footprint`, `timing`, or how these begin.
+//! `BENCH_QUICK=1` makes it short, `BENCH_JSON=FILE` appends each figure as a line of JSON.
 //!
 //! Both sides of a comparison are measured in the same run and take turns, so that a machine that is slow or busy slows
 //! both. What counts are the ratios.
@@ -29,9 +29,10 @@ use report::Report;
 
 type Theme = (&'static str, fn(&mut Report));
 
-const THEMES: [Theme; 6] = [
+const THEMES: [Theme; 7] = [
     ("signin", signin::figures),
-    ("items", items::figures),
+    ("items-sqlite", items::on_sqlite),
+    ("items-postgresql", items::on_postgresql),
     ("ledger", ledger::figures),
     ("files", files::figures),
     ("footprint", footprint::figures),
@@ -44,7 +45,7 @@ fn main() {
     let mut report = Report::default();
     println!("# Figures of {}; {:.1} processes want to run", harness::binary().display(), machine::load());
     for (name, figures) in THEMES {
-        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+        if wanted.is_empty() || wanted.iter().any(|word| name.starts_with(word.as_str())) {
             figures(&mut report);
         }
     }

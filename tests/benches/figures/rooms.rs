@@ -44,6 +44,16 @@ pub fn log_key() -> LogKey {
 pub struct Rooms {
     shared: Arc<Shared>,
     stop: Arc<Notify>,
+    sequencing: Sequencing,
+}
+
+/// Whether somebody numbers the records.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Sequencing {
+    /// As in the server.
+    Beside,
+    /// Not at all, to see what it takes.
+    Never,
 }
 
 struct Shared {
@@ -63,11 +73,13 @@ struct Home {
 
 impl Rooms {
     /// Opens the rooms and founds the homes.
-    pub fn new(runtime: &Runtime, engine: Engine) -> Self {
+    pub fn new(runtime: &Runtime, engine: Engine, sequencing: Sequencing) -> Self {
         let stop = Arc::new(Notify::new());
         let shared = runtime.block_on(async {
             let (store, door) = open(engine).await;
-            tokio::spawn(Sequencer::new(store, log_key()).run(Vec::new(), Arc::clone(&stop), |_| {}));
+            if sequencing == Sequencing::Beside {
+                tokio::spawn(Sequencer::new(store, log_key()).run(Vec::new(), Arc::clone(&stop), |_| {}));
+            }
             let access = Access::new(door).expect("the policies");
             let objects = Objects::new(Limits::default());
             let mut homes = Vec::new();
@@ -76,7 +88,7 @@ impl Rooms {
             }
             Shared { access, objects, homes, content: noise(1, CONTENT) }
         });
-        let rooms = Self { shared: Arc::new(shared), stop };
+        let rooms = Self { shared: Arc::new(shared), stop, sequencing };
         runtime.block_on(rooms.settled());
         rooms
     }
@@ -106,6 +118,9 @@ impl Rooms {
 
     /// Waits until the sequencer has caught up, so that it works in nobody else's turn.
     async fn settled(&self) {
+        if self.sequencing == Sequencing::Never {
+            return;
+        }
         for home in &self.shared.homes {
             loop {
                 let caller = home.caller();

@@ -22,7 +22,7 @@ pub fn figures(report: &mut Report) {
     report.theme("Sign-in by password: the server's processor time");
     for engine in [Engine::Sqlite, Engine::Postgresql] {
         let server = Server::started(engine, Place::Memory);
-        let mut people = people(&server, size(48, 8));
+        let mut people = people(&server, size(240, 32));
         let half = people.split_off(people.len() / 2);
         let hash_before = argon2id();
         let alone = one_at_a_time(&server, people);
