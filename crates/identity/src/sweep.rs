@@ -167,20 +167,21 @@ impl Identity {
     }
 
     /// Forgets what a home no longer needs: exchanges that are over, and sessions and devices that ended long ago. In
-    /// the home. Returns how many rows went.
+    /// the home. Returns how many rows changed or went.
     ///
     /// # Errors
     /// Only the server's own.
     pub async fn sweep_home(&self, tx: &mut WriteTx) -> Result<u64, Failure> {
         let now = tx.now();
         let (kept_since, used_since) = (now - self.settings.keep_ended_ms(), now - self.settings.idle_ms());
-        tx.execute(
-            "UPDATE session SET ended_at = $1, server_half = NULL, email_key = NULL
-             WHERE ended_at IS NULL AND (expires_at <= $1 OR last_used_at <= $2)",
-            params![now, used_since],
-        )
-        .await?;
-        let mut gone = tx.execute("DELETE FROM spent_state WHERE expires_at <= $1", params![now]).await?;
+        let mut gone = tx
+            .execute(
+                "UPDATE session SET ended_at = $1, server_half = NULL, email_key = NULL
+                 WHERE ended_at IS NULL AND (expires_at <= $1 OR last_used_at <= $2)",
+                params![now, used_since],
+            )
+            .await?;
+        gone += tx.execute("DELETE FROM spent_state WHERE expires_at <= $1", params![now]).await?;
         gone += tx.execute("DELETE FROM session WHERE ended_at < $1", params![kept_since]).await?;
         gone += tx.execute("DELETE FROM device WHERE ended_at < $1", params![kept_since]).await?;
         Ok(gone)

@@ -56,7 +56,11 @@ async fn a_session_ends_when_unused_and_when_old() {
             "30 days are over"
         );
         let mut tx = world.write(person.home).await;
-        assert_eq!(world.identity.sweep_home(&mut tx).await.unwrap(), 1, "an exchange that is over");
+        assert_eq!(
+            world.identity.sweep_home(&mut tx).await.unwrap(),
+            3,
+            "both sessions, and an exchange that is over"
+        );
         commit(tx).await;
         assert!(matches!(world.authenticate(&first.token).await, Err(SessionError::Ended)));
         world.wait(31 * DAY);
