@@ -77,6 +77,22 @@ impl Objects {
         Ok(count)
     }
 
+    /// Removes every row of a tenant that is no more; [`crate::Blobs::remove_tenant`] removes the objects. A write that is
+    /// still under way finds no collection to write to.
+    pub async fn erase(&self, tx: &mut WriteTx) -> Result<(), StoreError> {
+        for statement in [
+            "DELETE FROM collection_head",
+            "DELETE FROM item",
+            "DELETE FROM collection",
+            "DELETE FROM blob_part",
+            "DELETE FROM blob",
+            "DELETE FROM usage",
+        ] {
+            tx.execute(statement, params![]).await?;
+        }
+        Ok(())
+    }
+
     /// Forgets deleted blobs whose objects were removed. Returns how many.
     pub async fn forget(&self, tx: &mut WriteTx, blobs: &[BlobId]) -> Result<u64, StoreError> {
         let mut count = 0;

@@ -40,9 +40,29 @@ pub(crate) struct Signed {
     pub(crate) session: AuthenticatedSession,
     pub(crate) roles: PlatformRoles,
     pub(crate) address: Address,
+    /// When the access token ends that was shown, in milliseconds since the Unix epoch.
+    ends_at: Option<i64>,
 }
 
 impl Signed {
+    /// Enters the home to change something, as long as the session still lives: a body may arrive long after the head of
+    /// its request, and what ended meanwhile writes nothing any more.
+    pub(crate) async fn enter(
+        &self,
+        app: &App,
+        action: Action,
+        resource: Resource,
+    ) -> Result<store::WriteTx, ApiError> {
+        let mut tx = app.access.enter(&self.caller, self.home(), action, resource).await?;
+        app.identity.session_by_id(&mut tx, self.session.id()).await?;
+        Ok(tx)
+    }
+
+    /// Whether what was shown is over, whatever has become of its session.
+    pub(crate) fn is_over(&self, now_ms: i64) -> bool {
+        self.ends_at.is_some_and(|end| now_ms >= end)
+    }
+
     /// The account's home.
     pub(crate) fn home(&self) -> TenantId {
         self.session.home()
@@ -62,8 +82,8 @@ impl FromRequestParts<App> for Signed {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
             .ok_or_else(|| ApiError::new(Code::NotSignedIn))?;
-        let (session, scopes) = match token.parse::<SessionToken>() {
-            Ok(token) => (by_session(app, &visitor, &token).await?, Scopes::ALL),
+        let (session, scopes, ends_at) = match token.parse::<SessionToken>() {
+            Ok(token) => (by_session(app, &visitor, &token).await?, Scopes::ALL, None),
             Err(_) => by_access_token(app, &visitor, token).await?,
         };
         if session.needs_touch(app.now()) {
@@ -74,14 +94,15 @@ impl FromRequestParts<App> for Signed {
             account: *session.account().uuid(),
             home: session.home(),
             session: *session.id().uuid(),
-            fresh_until: Some(session.fresh_until()),
+            // Both factors were proved for the session. Whoever shows a token of it may be somebody else.
+            fresh_until: ends_at.is_none().then(|| session.fresh_until()),
             suspended: false,
             platform_roles: roles,
         };
         let caller = Caller::account(account, visitor.caller.request())
             .within(scopes)
             .from_address(visitor.address.to_string());
-        Ok(Signed { caller, session, roles, address: visitor.address })
+        Ok(Signed { caller, session, roles, address: visitor.address, ends_at })
     }
 }
 
@@ -99,7 +120,7 @@ async fn by_access_token(
     app: &App,
     visitor: &Visitor,
     token: &str,
-) -> Result<(AuthenticatedSession, Scopes), ApiError> {
+) -> Result<(AuthenticatedSession, Scopes, Option<i64>), ApiError> {
     let claims = app.tokens.verify(app.now(), token)?;
     let session: SessionId = claims.sid.parse().map_err(|_| ApiError::new(Code::TokenMalformed))?;
     let mut tx = look(&app.access, visitor, claims.tenant_id).await?;
@@ -107,8 +128,34 @@ async fn by_access_token(
     if session.account().to_string() != claims.sub {
         return Err(ApiError::new(Code::TokenUntrusted));
     }
-    let scopes = claims.scopes().filter_map(|scope| scope.parse::<Action>().ok()).collect();
-    Ok((session, scopes))
+    Ok((session, ceiling(&claims.scope), Some(claims.exp.saturating_mul(1_000))))
+}
+
+/// What an access token may be used for: what it says, and never what only the session itself may do. One that is
+/// stolen ends by itself, opens no device's keys, and gets its bearer no other token.
+fn ceiling(scope: &str) -> Scopes {
+    const FOR_THE_SESSION_ALONE: [Action; 10] = [
+        Action::SessionStepUp,
+        Action::SessionUnlock,
+        Action::SessionEnd,
+        Action::TokenIssue,
+        Action::AccountDelete,
+        Action::PasswordChange,
+        Action::BackupCodesReplace,
+        Action::TotpReplace,
+        Action::MasterKeyRotate,
+        Action::PlatformAdminister,
+    ];
+    // An action that this release does not know allows nothing.
+    let said = match scope.trim() {
+        "*" => Scopes::ALL,
+        names => names.split_ascii_whitespace().filter_map(|name| name.parse::<Action>().ok()).collect(),
+    };
+    Action::ALL
+        .iter()
+        .copied()
+        .filter(|action| said.contains(*action) && !FOR_THE_SESSION_ALONE.contains(action))
+        .collect()
 }
 
 /// A view of the home that a token names. Anyone can write any home into a token: one that is not there is a session
@@ -184,5 +231,29 @@ impl From<VerifyError> for ApiError {
             _ => Code::TokenMalformed,
         };
         protocol::Problem::new(code).detail(error).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_access_token_does_what_it_says_and_nothing_that_is_for_the_session() {
+        assert!(ceiling("*").contains(Action::ItemRead) && ceiling("*").contains(Action::FileWrite));
+        for scope in ["*", "session.unlock token.issue account.delete session.step_up"] {
+            for action in [
+                Action::SessionUnlock,
+                Action::TokenIssue,
+                Action::SessionStepUp,
+                Action::SessionEnd,
+                Action::AccountDelete,
+                Action::MasterKeyRotate,
+            ] {
+                assert!(!ceiling(scope).contains(action), "{action} with {scope}");
+            }
+        }
+        assert_eq!(ceiling("item.read item.later"), [Action::ItemRead].into_iter().collect());
+        assert_eq!(ceiling(""), Scopes::NONE);
     }
 }

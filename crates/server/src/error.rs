@@ -154,6 +154,7 @@ impl From<objects::UploadError> for ApiError {
             E::Empty => ApiError::field("size", &error),
             E::TooLarge { .. } => Problem::new(Code::TooLarge).field("size").detail(error).into(),
             E::NoSuchPart { .. } => Problem::new(Code::NotFound).detail(error).into(),
+            E::PartTaken => Problem::new(Code::Conflict).detail(error).into(),
             E::PartSize { .. } => Problem::new(Code::InvalidField).field("body").detail(error).into(),
             E::Incomplete { .. } => Problem::new(Code::UploadIncomplete).detail(error).into(),
             E::Quota(quota) => quota.into(),

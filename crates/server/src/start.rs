@@ -16,11 +16,11 @@ use store::{
     Door, Entry, LogKey, Migration, OpenError, Record, Sequencer, Store, StoreError, SystemClock, TenantId,
 };
 use tokens::{AccessTokens, KeysError, Lifetime, RotationPolicy, SigningKeys};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 
 use crate::caller::Roles;
 use crate::config::{Config, ConfigError};
-use crate::gateway::{self, RateLimits};
+use crate::gateway::{self, Prompt, RateLimits, Turns};
 use crate::metrics::Metrics;
 use crate::routes;
 use crate::state::{App, Parts};
@@ -155,7 +155,7 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
         attempts: Attempts::new(tries),
         metrics: Metrics::new(),
         rates: RateLimits::new(config.requests_per_second, config.request_burst),
-        turns: Arc::new(Semaphore::new(config.concurrent_requests)),
+        turns: Turns::new(config.concurrent_requests),
         url,
         config,
         store,
@@ -330,7 +330,7 @@ async fn listen(app: &App, stop: watch::Sender<bool>) -> Result<(), StartError> 
     });
     if config.tls_certificate.as_os_str().is_empty() {
         announce(&format!("http://{address}"));
-        let mut server = axum_server::from_tcp(listener).map_err(failed)?.handle(handle);
+        let mut server = axum_server::from_tcp(listener).map_err(failed)?.handle(handle).map(Prompt);
         slow_clients(server.http_builder());
         server.serve(service).await.map_err(StartError::Serve)
     } else {
@@ -338,7 +338,8 @@ async fn listen(app: &App, stop: watch::Sender<bool>) -> Result<(), StartError> 
         let files: (PathBuf, PathBuf) = (config.tls_certificate.clone(), config.tls_key.clone());
         let tls = RustlsConfig::from_pem_file(files.0, files.1).await.map_err(StartError::Tls)?;
         announce(&format!("https://{address}"));
-        let mut server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?.handle(handle);
+        let mut server =
+            axum_server::from_tcp_rustls(listener, tls).map_err(failed)?.handle(handle).map(Prompt);
         slow_clients(server.http_builder());
         server.serve(service).await.map_err(StartError::Serve)
     }

@@ -9,11 +9,10 @@ use identity::{Attempts, Identity};
 use objects::{Blobs, Feed, Objects};
 use store::{LogKey, Store};
 use tokens::AccessTokens;
-use tokio::sync::Semaphore;
 
 use crate::caller::Roles;
 use crate::config::Config;
-use crate::gateway::RateLimits;
+use crate::gateway::{RateLimits, Turns};
 use crate::metrics::Metrics;
 use crate::workers::{Post, Touches};
 
@@ -36,7 +35,7 @@ pub(crate) struct Parts {
     pub(crate) log_key: LogKey,
     pub(crate) metrics: Metrics,
     pub(crate) rates: RateLimits,
-    pub(crate) turns: Arc<Semaphore>,
+    pub(crate) turns: Turns,
     pub(crate) post: Post,
     pub(crate) touches: Touches,
     pub(crate) roles: Roles,

@@ -9,6 +9,7 @@ use access::{Action, Caller, Refused, Resource};
 use identity::{AuthenticatedSession, Letter, Mail, SessionId};
 use store::{Record, StoreError, TenantId, WriteTx};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use crate::error::ApiError;
 use crate::state::App;
@@ -27,6 +28,9 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// How often every home is visited: seldom, since each has to be opened for it.
 const SWEEP_EVERY: Duration = Duration::from_secs(6 * 3_600);
+
+/// When they are visited first, after a start.
+const FIRST_SWEEP_AFTER: Duration = Duration::from_secs(600);
 
 /// Accounts that one query of the upkeep reads.
 const PAGE: u32 = 200;
@@ -51,41 +55,63 @@ impl Post {
     }
 }
 
-/// Sends letters until the server stops, then those that are left.
+/// Sends letters until the server stops, then those that are left. A letter that cannot be sent yet waits aside: what
+/// tells somebody of a thief is not held up by a mailbox that the thief keeps busy.
 pub(crate) async fn deliver(
     app: App,
     mail: Box<dyn Mail>,
     mut letters: Letters,
     mut stop: watch::Receiver<bool>,
 ) {
+    let mut later = Later::default();
     loop {
-        let letter = tokio::select! {
-            letter = letters.0.recv() => letter,
+        let (letter, tries) = tokio::select! {
+            letter = letters.0.recv() => match letter {
+                Some(letter) => (letter, 0),
+                None => return,
+            },
+            waited = later.next() => waited,
             _ = stop.changed() => break,
         };
-        let Some(letter) = letter else { return };
-        send(&app, &*mail, &letter, &stop).await;
+        send(&app, &*mail, letter, tries, Some(&mut later)).await;
     }
     letters.0.close();
     while let Some(letter) = letters.0.recv().await {
-        send(&app, &*mail, &letter, &stop).await;
+        send(&app, &*mail, letter, 0, None).await;
+    }
+    for (_, letter, tries) in later.0 {
+        send(&app, &*mail, letter, tries, None).await;
     }
 }
 
-async fn send(app: &App, mail: &dyn Mail, letter: &Letter, stop: &watch::Receiver<bool>) {
-    let mut pauses = MAIL_RETRIES.iter();
-    loop {
-        let error = match mail.send(letter).await {
-            Ok(()) => return tracing::info!(letter = letter.kind(), "mail sent"),
-            Err(error) => error,
-        };
-        let pause = pauses.next().filter(|_| error.is_transient() && !*stop.borrow());
-        let Some(pause) = pause else {
-            app.metrics.mail_failed();
-            return tracing::error!(letter = letter.kind(), %error, "mail was not sent");
-        };
-        tracing::warn!(letter = letter.kind(), %error, again_in_seconds = pause, "mail was not sent yet");
-        tokio::time::sleep(Duration::from_secs(*pause)).await;
+/// Tries to send a letter once. If that fails for now, it waits in `later` for the next try.
+async fn send(app: &App, mail: &dyn Mail, letter: Letter, tries: usize, later: Option<&mut Later>) {
+    let error = match mail.send(&letter).await {
+        Ok(()) => return tracing::info!(letter = letter.kind(), "mail sent"),
+        Err(error) => error,
+    };
+    let later = later.filter(|later| error.is_transient() && later.0.len() < WAITING_LETTERS);
+    let (Some(later), Some(pause)) = (later, MAIL_RETRIES.get(tries)) else {
+        app.metrics.mail_failed();
+        return tracing::error!(letter = letter.kind(), %error, "mail was not sent");
+    };
+    tracing::warn!(letter = letter.kind(), %error, again_in_seconds = pause, "mail was not sent yet");
+    later.0.push((Instant::now() + Duration::from_secs(*pause), letter, tries + 1));
+}
+
+/// Letters that wait for their next try, each with its time and the tries that it had.
+#[derive(Default)]
+struct Later(Vec<(Instant, Letter, usize)>);
+
+impl Later {
+    /// Waits until the next letter's time has come. Dropping the future loses nothing.
+    async fn next(&mut self) -> (Letter, usize) {
+        let next =
+            self.0.iter().enumerate().min_by_key(|(_, (at, ..))| *at).map(|(place, (at, ..))| (place, *at));
+        let Some((place, at)) = next else { return std::future::pending().await };
+        tokio::time::sleep_until(at).await;
+        let (_, letter, tries) = self.0.swap_remove(place);
+        (letter, tries)
     }
 }
 
@@ -142,7 +168,8 @@ async fn touch_one(app: &App, session: &AuthenticatedSession) -> Result<(), ApiE
 
 /// Upkeep at the start and every minute: finishes or undoes what a crash left, forgets what is over, rotates keys.
 pub(crate) async fn upkeep(app: App, mut stop: watch::Receiver<bool>) {
-    let mut swept = tokio::time::Instant::now();
+    // The first sweep comes soon: a server that is started anew each day sweeps too.
+    let mut next_sweep = Instant::now() + FIRST_SWEEP_AFTER;
     loop {
         for (what, done) in [
             ("sign-ups", finish_signups(&app).await),
@@ -152,8 +179,8 @@ pub(crate) async fn upkeep(app: App, mut stop: watch::Receiver<bool>) {
         ] {
             told(what, done);
         }
-        if swept.elapsed() >= SWEEP_EVERY {
-            swept = tokio::time::Instant::now();
+        if Instant::now() >= next_sweep {
+            next_sweep = Instant::now() + SWEEP_EVERY;
             told("homes", sweep_homes(&app, &stop).await);
         }
         tokio::select! {
@@ -187,48 +214,73 @@ async fn home(app: &App, home: TenantId) -> Result<WriteTx, ApiError> {
 
 async fn finish_signups(app: &App) -> Result<(), ApiError> {
     let unfinished = app.identity.unfinished_signups(&mut directory_view(app).await?, PAGE).await?;
+    let mut all = Ok(());
     for entry in unfinished {
-        let founded =
-            match app.access.view(&worker(), entry.home, Action::MaintenanceRun, Resource::Home).await {
-                Ok(mut tx) => app.identity.is_founded(&mut tx, entry.account).await?,
-                Err(Refused::NotFound | Refused::Store(StoreError::NoTenant)) => false,
-                Err(error) => return Err(error.into()),
-            };
-        let mut tx = directory(app).await?;
-        if founded {
-            app.identity.finish_signup(&mut tx, entry.account).await?;
-        } else if app.identity.undo_signup(&mut tx, entry.account).await? {
-            app.access.drop_tenant(&worker(), entry.home).await?;
-        }
-        tx.commit(Record::about(entry.account)).await?;
+        keep_first(&mut all, finish_signup(app, entry).await);
     }
+    all
+}
+
+async fn finish_signup(app: &App, entry: identity::Entry) -> Result<(), ApiError> {
+    let founded = match app.access.view(&worker(), entry.home, Action::MaintenanceRun, Resource::Home).await {
+        Ok(mut tx) => app.identity.is_founded(&mut tx, entry.account).await?,
+        Err(Refused::NotFound | Refused::Store(StoreError::NoTenant)) => false,
+        Err(error) => return Err(error.into()),
+    };
+    let mut tx = directory(app).await?;
+    if founded {
+        app.identity.finish_signup(&mut tx, entry.account).await?;
+    } else if app.identity.undo_signup(&mut tx, entry.account).await? {
+        app.access.drop_tenant(&worker(), entry.home).await?;
+    }
+    tx.commit(Record::about(entry.account)).await?;
     Ok(())
 }
 
 async fn finish_deletions(app: &App) -> Result<(), ApiError> {
     let unfinished = app.identity.unfinished_deletions(&mut directory_view(app).await?, PAGE).await?;
+    let mut all = Ok(());
     for entry in unfinished {
-        let mut tx = home(app, entry.home).await?;
-        app.identity.delete_home(&mut tx, entry.account).await?;
-        tx.commit(Record::about(entry.account)).await?;
-        app.blobs.remove_tenant(entry.home).await.map_err(ApiError::internal)?;
-        let mut tx = directory(app).await?;
-        app.identity.delete_finish(&mut tx, entry.account).await?;
-        tx.commit(Record::about(entry.account)).await?;
+        keep_first(&mut all, finish_deletion(app, entry).await);
     }
+    all
+}
+
+async fn finish_deletion(app: &App, entry: identity::Entry) -> Result<(), ApiError> {
+    let mut tx = home(app, entry.home).await?;
+    app.identity.delete_home(&mut tx, entry.account).await?;
+    app.objects.erase(&mut tx).await?;
+    tx.commit(Record::about(entry.account)).await?;
+    app.blobs.remove_tenant(entry.home).await.map_err(ApiError::internal)?;
+    let mut tx = directory(app).await?;
+    app.identity.delete_finish(&mut tx, entry.account).await?;
+    tx.commit(Record::about(entry.account)).await?;
     Ok(())
+}
+
+/// One home that cannot be worked on does not keep the others waiting; what was wrong with the first is told.
+fn keep_first(all: &mut Result<(), ApiError>, one: Result<(), ApiError>) {
+    if all.is_ok() {
+        *all = one;
+    }
 }
 
 async fn settle_passwords(app: &App) -> Result<(), ApiError> {
     let unsettled = app.identity.unsettled_passwords(&mut directory_view(app).await?, PAGE).await?;
+    let mut all = Ok(());
     for entry in unsettled {
-        let mut tx = home(app, entry.home).await?;
-        app.identity.settle_password(&mut tx, entry.method).await?;
-        tx.commit(Record::about(entry.account)).await?;
-        let mut tx = directory(app).await?;
-        app.identity.password_settled(&mut tx, &entry).await?;
-        tx.commit(Record::about(entry.account)).await?;
+        keep_first(&mut all, settle_password(app, entry).await);
     }
+    all
+}
+
+async fn settle_password(app: &App, entry: identity::UnsettledPassword) -> Result<(), ApiError> {
+    let mut tx = home(app, entry.home).await?;
+    app.identity.settle_password(&mut tx, entry.method).await?;
+    tx.commit(Record::about(entry.account)).await?;
+    let mut tx = directory(app).await?;
+    app.identity.password_settled(&mut tx, &entry).await?;
+    tx.commit(Record::about(entry.account)).await?;
     Ok(())
 }
 
@@ -249,16 +301,16 @@ async fn rotate_signing_keys(app: &App) -> Result<(), ApiError> {
 /// Visits every home: exchanges that are over, sessions that ended long ago, uploads that were given up, blobs that
 /// nothing names.
 async fn sweep_homes(app: &App, stop: &watch::Receiver<bool>) -> Result<(), ApiError> {
-    let mut after = None;
+    let (mut after, mut all) = (None, Ok(()));
     loop {
         let homes = app.identity.homes(&mut directory_view(app).await?, after, PAGE).await?;
-        let Some(last) = homes.last() else { return Ok(()) };
+        let Some(last) = homes.last() else { return all };
         after = Some(last.account);
         for entry in homes {
             if *stop.borrow() {
-                return Ok(());
+                return all;
             }
-            sweep_home(app, entry.home).await?;
+            keep_first(&mut all, sweep_home(app, entry.home).await);
         }
     }
 }

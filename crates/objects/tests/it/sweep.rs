@@ -177,3 +177,25 @@ async fn half_written_files_in_the_folder_are_removed_and_foreign_ones_are_not()
         home.blobs.remove_tenant(home.tenant).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn of_a_tenant_that_is_no_more_nothing_is_left() {
+    for home in homes(limits()).await {
+        let (collection, item) = (home.collection().await, ItemId::random());
+        let blob = home.upload(collection, &noise(5 * PART, 4)).await;
+        home.put(collection, item, Expected::Absent, b"name", Some(blob)).await.unwrap();
+        let open = home.begin(collection, 5 * PART).await.unwrap();
+
+        let mut tx = home.write().await;
+        home.objects.erase(&mut tx).await.unwrap();
+        tx.commit(store::Record::about("deleted")).await.unwrap();
+        home.blobs.remove_tenant(home.tenant).await.unwrap();
+
+        let page = home.objects.list_collections(&mut home.read().await, None, 10).await.unwrap();
+        assert_eq!(page.collections, [], "{}", home.store.name);
+        assert_eq!(home.usage().await, objects::Usage::default());
+        assert!(home.put(collection, item, Expected::Any, b"late", None).await.is_err());
+        assert!(home.part(collection, open, 0, &noise(PART, 1)).await.is_err());
+        assert_eq!(home.blobs.leftovers(home.tenant).next_page().await.unwrap(), []);
+    }
+}

@@ -50,6 +50,11 @@ impl Address {
         self.0.is_loopback()
     }
 
+    #[cfg(test)]
+    pub(crate) fn at(address: &str) -> Self {
+        Address(address.parse().unwrap())
+    }
+
     /// What limits count by: the address, or for IPv6 its /64 network, which is what one subscriber has.
     pub(crate) fn network(self) -> IpAddr {
         match self.0 {

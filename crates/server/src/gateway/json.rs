@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Reading requests strictly: what is wrong is said with the name of the field.
 
+use std::time::Duration;
+
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -12,6 +14,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
+
+/// How long a JSON body may take to arrive: it keeps a turn meanwhile.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(15);
 
 /// A JSON body.
 pub(crate) struct Json<T>(pub(crate) T);
@@ -25,7 +30,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         if !media_type.is_some_and(|value| value.eq_ignore_ascii_case("application/json")) {
             return Err(Problem::new(Code::UnsupportedMediaType).detail("send application/json").into());
         }
-        let body = Bytes::from_request(request, state).await.map_err(body_error)?;
+        let Ok(body) = tokio::time::timeout(ARRIVES_WITHIN, Bytes::from_request(request, state)).await else {
+            return Err(Problem::new(Code::BadRequest).detail("the body took too long to arrive").into());
+        };
+        let body = body.map_err(body_error)?;
         let mut json = serde_json::Deserializer::from_slice(&body);
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let (field, inner) = (error.path().to_string(), error.into_inner());

@@ -3,10 +3,12 @@
 //! headers, the log line, and errors in one form.
 
 mod address;
+mod arrival;
 mod headers;
 mod json;
 mod problem;
 mod rate;
+mod turns;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,8 +22,10 @@ use protocol::Code;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use address::Address;
+pub(crate) use arrival::Prompt;
 pub(crate) use json::{Json, Path, Query};
 pub(crate) use rate::RateLimits;
+pub(crate) use turns::Turns;
 
 use crate::error::ApiError;
 use crate::state::App;
@@ -31,9 +35,6 @@ const MAX_JSON: usize = 512 * 1024;
 
 /// How long a request may take until its response begins.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
-
-/// How long a request waits for its turn when the server is full.
-const TURN: Duration = Duration::from_secs(5);
 
 /// A request's id: given to the caller in `X-Request-Id`, written in records and log lines.
 #[derive(Clone)]
@@ -80,7 +81,7 @@ async fn bound(State(app): State<App>, address: Address, request: Request, next:
         app.metrics.limited();
         return ApiError::retry_after(wait.as_secs() + 1).into_response();
     }
-    let Ok(Ok(turn)) = tokio::time::timeout(TURN, Arc::clone(&app.turns).acquire_owned()).await else {
+    let Some(turn) = app.turns.take(address).await else {
         return ApiError::new(Code::Unavailable).into_response();
     };
     let answered = tokio::time::timeout(TIME_LIMIT, next.run(request)).await;

@@ -218,7 +218,10 @@ pub(crate) async fn delete(State(app): State<App>, signed: Signed) -> Result<Sta
 
     let mut tx = enter(&app, &signed, Action::AccountDelete).await?;
     app.identity.delete_home(&mut tx, account).await?;
+    app.objects.erase(&mut tx).await?;
     tx.commit(Record::about(account)).await?;
+    // From here on the account is gone for its owner. Should anything below fail, upkeep goes on from here.
+    app.blobs.remove_tenant(signed.home()).await.map_err(ApiError::internal)?;
 
     let mut tx = app.access.enter(caller, Tenant::PLATFORM, Action::AccountDelete, entry).await?;
     app.identity.delete_finish(&mut tx, account).await?;

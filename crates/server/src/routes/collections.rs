@@ -77,8 +77,7 @@ pub(crate) async fn create(
     signed: Signed,
     Json(new): Json<NewCollectionRequest>,
 ) -> Result<(StatusCode, Json<Collection>), ApiError> {
-    let mut tx =
-        app.access.enter(&signed.caller, signed.home(), Action::CollectionCreate, Resource::Home).await?;
+    let mut tx = signed.enter(&app, Action::CollectionCreate, Resource::Home).await?;
     let collection = NewCollection {
         id: id(new.id),
         owner: *signed.session.account().uuid(),
@@ -113,7 +112,7 @@ pub(crate) async fn delete(
     Path(collection): Path<CollectionId>,
 ) -> Result<StatusCode, ApiError> {
     let resource = Resource::Collection(collection.uuid());
-    let mut tx = app.access.enter(&signed.caller, signed.home(), Action::CollectionDelete, resource).await?;
+    let mut tx = signed.enter(&app, Action::CollectionDelete, resource).await?;
     app.objects.delete_collection(&mut tx, id(collection)).await?;
     tx.commit(Record::about(collection)).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -206,6 +205,9 @@ impl Following {
     /// The collection's newest sequence, as long as the caller may know it.
     async fn sequence(&self) -> Option<u64> {
         let Signed { caller, session, .. } = &self.signed;
+        if self.signed.is_over(self.app.now()) {
+            return None;
+        }
         let resource = Resource::Collection(self.collection.uuid());
         let mut tx =
             self.app.access.view(caller, session.home(), Action::ChangesFollow, resource).await.ok()?;

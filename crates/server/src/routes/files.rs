@@ -46,7 +46,7 @@ pub(crate) async fn begin(
     Json(new): Json<NewUpload>,
 ) -> Result<(StatusCode, Json<Upload>), ApiError> {
     let resource = Resource::Collection(collection.uuid());
-    let mut tx = app.access.enter(&signed.caller, signed.home(), Action::FileWrite, resource).await?;
+    let mut tx = signed.enter(&app, Action::FileWrite, resource).await?;
     let account = *signed.session.account().uuid();
     let upload = app.objects.begin_upload(&mut tx, collections::id(collection), new.size, account).await?;
     let upload = to_upload(&upload, &[]);
@@ -79,24 +79,23 @@ pub(crate) async fn abandon(
     Path((collection, upload)): Path<(CollectionId, UploadId)>,
 ) -> Result<StatusCode, ApiError> {
     let resource = Resource::File { collection: collection.uuid(), id: upload.uuid() };
-    let mut tx = app.access.enter(&signed.caller, signed.home(), Action::FileDelete, resource).await?;
+    let mut tx = signed.enter(&app, Action::FileDelete, resource).await?;
     app.objects.abandon_upload(&mut tx, collections::id(collection), blob(upload)).await?;
     tx.commit(Record::about(upload)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Stores a part of an upload. May be repeated.
+/// Stores a part of an upload. May be repeated with the same bytes.
 #[utoipa::path(put, path = "/api/v1/collections/{collection}/uploads/{upload}/parts/{part}", tag = "objects", operation_id = "put_part",
     params(("collection" = CollectionId, Path), ("upload" = UploadId, Path), ("part" = u32, Path)),
     request_body(content_type = "application/octet-stream", content = Vec<u8>), security(("session" = [])),
-    responses((status = 204), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn put_part(
     State(app): State<App>,
     signed: Signed,
     Path((collection, upload, part)): Path<(CollectionId, UploadId, u32)>,
     request: Request,
 ) -> Result<StatusCode, ApiError> {
-    let resource = Resource::File { collection: collection.uuid(), id: upload.uuid() };
     let mut tx = app
         .access
         .view(&signed.caller, signed.home(), Action::ItemRead, Resource::Collection(collection.uuid()))
@@ -105,11 +104,21 @@ pub(crate) async fn put_part(
     let slot = app.objects.part_slot(&mut tx, collections::id(collection), blob(upload), part).await?;
     drop(tx);
     let bytes = part_body(request, slot.len()).await?;
-    let written = app.blobs.write_part(slot, bytes).await?;
-    let mut tx = app.access.enter(&signed.caller, signed.home(), Action::FileWrite, resource).await?;
-    app.objects.record_part(&mut tx, collections::id(collection), &written).await?;
-    tx.commit(Record::about(format!("{upload}/{part}"))).await?;
-    Ok(StatusCode::NO_CONTENT)
+    // To its end, even when the client leaves: what is written and not recorded would lie there uncounted.
+    let stored = tokio::spawn(async move {
+        let written = app.blobs.write_part(slot, bytes).await?;
+        let resource = Resource::File { collection: collection.uuid(), id: upload.uuid() };
+        let mut tx = signed.enter(&app, Action::FileWrite, resource).await?;
+        if let Err(error) = app.objects.record_part(&mut tx, collections::id(collection), &written).await {
+            if app.objects.is_unwanted(&mut tx, &written).await? {
+                app.blobs.discard(&written).await.map_err(ApiError::internal)?;
+            }
+            return Err(ApiError::from(error));
+        }
+        tx.commit(Record::about(format!("{upload}/{part}"))).await?;
+        Ok(StatusCode::NO_CONTENT)
+    });
+    stored.await.unwrap_or_else(|error| Err(ApiError::internal(error)))
 }
 
 /// Reads at most as many bytes as the part has.
@@ -131,7 +140,7 @@ pub(crate) async fn download(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let resource = Resource::File { collection: collection.uuid(), id: item.uuid() };
-    let mut tx = app.access.enter(&signed.caller, signed.home(), Action::FileRead, resource).await?;
+    let mut tx = signed.enter(&app, Action::FileRead, resource).await?;
     let found = app.objects.item(&mut tx, collections::id(collection), items::id(item)).await?;
     let Some(file) = found.blob else {
         return Err(objects::ReadError::NotFound.into());

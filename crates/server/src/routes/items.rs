@@ -93,7 +93,7 @@ pub(crate) async fn put(
         by: *signed.session.account().uuid(),
     };
     let resource = Resource::Item { collection: collection.uuid(), id: item.uuid() };
-    let mut tx = app.access.enter(&signed.caller, signed.home(), Action::ItemWrite, resource).await?;
+    let mut tx = signed.enter(&app, Action::ItemWrite, resource).await?;
     let written = app.objects.put_item(&mut tx, put).await?;
     tx.commit(Record::about(item)).await?;
     Ok(answer(&app, &signed, collection, written))
@@ -111,7 +111,7 @@ pub(crate) async fn delete(
 ) -> Result<Response, ApiError> {
     let expected = expected(&headers)?;
     let resource = Resource::Item { collection: collection.uuid(), id: item.uuid() };
-    let mut tx = app.access.enter(&signed.caller, signed.home(), Action::ItemDelete, resource).await?;
+    let mut tx = signed.enter(&app, Action::ItemDelete, resource).await?;
     let by = *signed.session.account().uuid();
     let written =
         app.objects.delete_item(&mut tx, collections::id(collection), id(item), expected, by).await?;

@@ -2,7 +2,7 @@
 //! What the service says of itself.
 
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use protocol::service::{Health, Service};
 use protocol::{Code, Problem};
@@ -54,9 +54,15 @@ pub(crate) async fn jwks(State(app): State<App>) -> impl IntoResponse {
     ([(header::CACHE_CONTROL, "public, max-age=300")], keys)
 }
 
-/// Prometheus metrics: for callers on this machine.
-pub(crate) async fn metrics(State(app): State<App>, visitor: Visitor) -> Result<impl IntoResponse, ApiError> {
-    if !visitor.address.is_loopback() {
+/// Prometheus metrics: for callers on this machine. What a proxy on this machine passes on is not from here, also when
+/// the configuration does not name the proxy.
+pub(crate) async fn metrics(
+    State(app): State<App>,
+    visitor: Visitor,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, ApiError> {
+    const PASSED_ON: [&str; 5] = ["x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded", "via"];
+    if !visitor.address.is_loopback() || PASSED_ON.iter().any(|name| headers.contains_key(*name)) {
         return Err(ApiError::new(Code::NotFound));
     }
     app.metrics.followers.set(i64::try_from(app.feed.followers()).unwrap_or(i64::MAX));

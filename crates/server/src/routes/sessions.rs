@@ -128,7 +128,7 @@ pub(crate) async fn access_token(
     let resource = Resource::Session(*session.uuid());
     let tx = app.access.enter(&signed.caller, signed.home(), Action::TokenIssue, resource).await?;
     let now = app.now();
-    // A token made through a token carries no more than that one.
+    // Only a session itself gets here: a token that gets its bearer another one would never end.
     let grant = tokens::Grant {
         account: &signed.session.account().to_string(),
         tenant: signed.home(),

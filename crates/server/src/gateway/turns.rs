@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Turns: how many requests are served at the same time, altogether and of one address.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Address;
+
+/// How long a request waits for its turn when the server, or its address, is at its bound.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// Addresses that are remembered before those that no request is served of are forgotten.
+const REMEMBERED: usize = 4_096;
+
+/// Who sends a body byte by byte keeps a turn for long. So one address (IPv4) or /64 network (IPv6) gets a quarter of
+/// them, and leaves the others theirs.
+pub(crate) struct Turns {
+    all: Arc<Semaphore>,
+    of_one: usize,
+    wait: Duration,
+    addresses: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
+}
+
+/// A turn; over when it is dropped.
+pub(crate) struct Turn {
+    _of_one: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+}
+
+impl Turns {
+    pub(crate) fn new(at_once: usize) -> Self {
+        let of_one = at_once.div_ceil(4).max(1);
+        Turns { all: Arc::new(Semaphore::new(at_once)), of_one, wait: WAIT, addresses: Mutex::default() }
+    }
+
+    /// Waits for a turn; `None` when that takes too long.
+    pub(crate) async fn take(&self, address: Address) -> Option<Turn> {
+        let of_one = self.of(address.network());
+        let both = async {
+            // Its own first: whoever waits for that keeps nothing from others.
+            let _of_one = of_one.acquire_owned().await.ok()?;
+            let _of_all = Arc::clone(&self.all).acquire_owned().await.ok()?;
+            Some(Turn { _of_one, _of_all })
+        };
+        tokio::time::timeout(self.wait, both).await.ok().flatten()
+    }
+
+    fn of(&self, address: IpAddr) -> Arc<Semaphore> {
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if addresses.len() >= REMEMBERED {
+            // Who has a turn, or waits for one, holds it too.
+            addresses.retain(|_, of_one| Arc::strong_count(of_one) > 1);
+        }
+        Arc::clone(addresses.entry(address).or_insert_with(|| Arc::new(Semaphore::new(self.of_one))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_address_leaves_the_others_their_turns() {
+        let turns = Turns { wait: Duration::ZERO, ..Turns::new(8) };
+        let (greedy, other) = (Address::at("203.0.113.7"), Address::at("198.51.100.1"));
+        let held = (turns.take(greedy).await, turns.take(greedy).await);
+        assert!(held.0.is_some() && held.1.is_some());
+        assert!(turns.take(greedy).await.is_none());
+        assert!(turns.take(other).await.is_some());
+        drop(held);
+        assert!(turns.take(greedy).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn addresses_that_are_gone_are_forgotten() {
+        let turns = Turns::new(8);
+        for n in 0..=REMEMBERED {
+            let address = Address::at(&format!("10.{}.{}.1", n / 256, n % 256));
+            drop(turns.take(address).await);
+        }
+        assert!(turns.addresses.lock().unwrap().len() <= 2);
+    }
+}
