@@ -4,6 +4,7 @@
 use keyring::{CollectionKeyPlace, ItemPlace, KdfError, KdfParams, MasterKeyPlace};
 use protocol::signin::Kdf;
 use protocol::{AccountId, CollectionId, DeviceId, ItemId, MethodId, TenantId, UploadId};
+use sha2::{Digest, Sha256};
 
 pub(crate) fn account(id: AccountId) -> keyring::AccountId {
     keyring::AccountId::from_bytes(*id.as_bytes())
@@ -49,6 +50,18 @@ pub(crate) fn collection_key(
         collection: collection(collection_id),
         key_version: u32::try_from(key_version).unwrap_or(u32::MAX),
     }
+}
+
+/// The id of the collection of a home's files. After `earlier` ones that were deleted it is another: ids are not used twice.
+pub(crate) fn files_collection(home: TenantId, earlier: u32) -> CollectionId {
+    let digest = Sha256::new()
+        .chain_update(b"bailiwick/files/v1")
+        .chain_update(home.as_bytes())
+        .chain_update(earlier.to_be_bytes())
+        .finalize();
+    let mut id = [0; 16];
+    id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    CollectionId::from_bytes(id)
 }
 
 /// Where a version of an item is sealed: within the home that its collection lies in.

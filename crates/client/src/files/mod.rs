@@ -246,7 +246,23 @@ impl Drive {
         if self.collection.is_some() {
             return Ok(());
         }
-        let id = CollectionId::random();
+        // The id follows from the home. So of two devices that make the collection at the same moment one is refused, and
+        // takes the other's: neither puts files where nobody looks. One that was deleted leaves its id behind.
+        for earlier in 0..MAX_COLLECTIONS {
+            match self.create(place::files_collection(self.account.home, earlier)).await {
+                Ok(()) => {}
+                Err(error) if error.is(Code::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+            self.find().await?;
+            if self.collection.is_some() {
+                return Ok(());
+            }
+        }
+        Err(DriveError::Busy)
+    }
+
+    async fn create(&self, id: CollectionId) -> Result<(), RequestError> {
         let key = CollectionKey::generate(&mut SystemRng);
         let account_key = self.account.master.account_key();
         let sealed_key =
@@ -260,8 +276,7 @@ impl Drive {
             sealed_meta: sealed_meta.into_bytes().into(),
         };
         self.account.client.create_collection(&new).await?;
-        // Another device may have made one at the same moment: all take the same.
-        self.find().await
+        Ok(())
     }
 
     async fn find(&mut self) -> Result<(), DriveError> {
@@ -355,3 +370,5 @@ const KIND: &str = "files";
 /// Items of a page: at most 256 KiB each.
 const PAGE: u32 = 200;
 const MAX_TRIES: usize = 5;
+/// So often somebody may delete the whole collection.
+const MAX_COLLECTIONS: u32 = 100;
