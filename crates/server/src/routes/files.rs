@@ -110,8 +110,11 @@ pub(crate) async fn put_part(
         let resource = Resource::File { collection: collection.uuid(), id: upload.uuid() };
         let mut tx = signed.enter(&app, Action::FileWrite, resource).await?;
         if let Err(error) = app.objects.record_part(&mut tx, collections::id(collection), &written).await {
-            if app.objects.is_unwanted(&mut tx, &written).await? {
-                app.blobs.discard(&written).await.map_err(ApiError::internal)?;
+            // A transaction that failed answers nothing more, and what went wrong first is what counts: the sweep removes the rest.
+            if let Ok(true) = app.objects.is_unwanted(&mut tx, &written).await
+                && let Err(error) = app.blobs.discard(&written).await
+            {
+                tracing::warn!(%error, "a part that is not wanted stays for the sweep");
             }
             return Err(ApiError::from(error));
         }
