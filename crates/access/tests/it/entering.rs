@@ -130,7 +130,7 @@ async fn a_home_is_founded_once_and_signing_up_never_leads_into_it_again() {
             let again = access.found(&visitor, founded).await.err();
             assert!(
                 matches!(again, Some(Refused::Forbidden { action: Action::AccountCreate })),
-                "{}",
+                "{}: {again:?}",
                 house.name
             );
             let entered = access.enter(&visitor, founded, Action::AccountCreate, Resource::Home).await.err();
