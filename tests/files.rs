@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::thread;
 
 use harness::{World, assert_same_tree, noise, on_both_engines, unique};
 
@@ -10,6 +11,7 @@ on_both_engines!(
     names_and_sizes_of_every_kind_come_back,
     a_file_put_again_is_replaced,
     a_local_file_is_replaced_only_when_that_is_wanted,
+    first_files_put_at_the_same_moment_are_all_there,
     a_removed_file_is_gone_for_every_machine,
     nobody_sees_the_files_of_another,
 );
@@ -77,6 +79,33 @@ fn a_local_file_is_replaced_only_when_that_is_wanted(world: World) {
     assert_eq!(fs::read_to_string(&copy).unwrap(), "a note");
     // The same bytes once more are no reason to ask.
     laptop.get("note", &copy).done();
+}
+
+fn first_files_put_at_the_same_moment_are_all_there(world: World) {
+    let laptop = world.machine();
+    let ada = laptop.sign_up();
+    let machines: Vec<_> = (0..4)
+        .map(|_| {
+            let machine = world.machine();
+            machine.sign_in(&ada).done();
+            machine
+        })
+        .collect();
+    thread::scope(|scope| {
+        for (number, machine) in machines.iter().enumerate() {
+            scope.spawn(move || {
+                let note = machine.scratch("note");
+                fs::write(&note, format!("note {number}")).unwrap();
+                machine.put(&note, &format!("note {number}")).done();
+            });
+        }
+    });
+    assert_eq!(laptop.run(["ls", "--json"]).entries().len(), machines.len(), "all of them");
+    for number in 0..machines.len() {
+        let copy = laptop.scratch(&format!("copy {number}"));
+        laptop.get(&format!("note {number}"), &copy).done();
+        assert_eq!(fs::read_to_string(copy).unwrap(), format!("note {number}"));
+    }
 }
 
 fn a_removed_file_is_gone_for_every_machine(world: World) {

@@ -15,4 +15,5 @@ mod secrets;
 mod sessions;
 mod signin;
 mod story;
+mod strangers;
 mod tampering;

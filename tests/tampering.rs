@@ -14,6 +14,7 @@ on_both_engines!(
     a_changed_byte_of_a_record_is_named,
     a_deleted_record_is_named,
     a_cut_off_end_is_noticed_by_who_saw_it,
+    a_history_that_is_gone_is_noticed_by_who_saw_it,
     records_cannot_be_changed_or_deleted_as_the_server,
 );
 
@@ -53,6 +54,17 @@ fn a_cut_off_end_is_noticed_by_who_saw_it(mut world: World) {
     world.start();
     let outcome = laptop.verify();
     assert_eq!(outcome.status, Some(3), "{outcome}");
+}
+
+fn a_history_that_is_gone_is_noticed_by_who_saw_it(mut world: World) {
+    let (laptop, history) = some_history(&world);
+    world.stop();
+    let tenant = history.tenant_clause();
+    for table in ["record", "leaf", "checkpoint", "subtree", "unnumbered"] {
+        history.as_superuser(&format!("DELETE FROM {table} WHERE true {tenant}"));
+    }
+    world.start();
+    assert_names(laptop.verify(), 0, "everything");
 }
 
 fn records_cannot_be_changed_or_deleted_as_the_server(world: World) {
@@ -113,7 +125,7 @@ fn some_history(world: &World) -> (Machine, History) {
 
 #[track_caller]
 fn assert_names(outcome: Outcome, number: i64, what: &str) {
-    assert_eq!(outcome.status, Some(3), "{what} of record {number} was changed: {outcome}");
+    assert_eq!(outcome.status, Some(3), "{what} of record {number} was changed or removed: {outcome}");
     let documents = [&outcome.stdout, &outcome.stderr]
         .into_iter()
         .filter_map(|text| serde_json::from_str::<Value>(text).ok())

@@ -3,8 +3,8 @@
 //!
 //! A [`World`] is one server with a data folder and, on PostgreSQL, a database of its own. A [`Machine`] is one
 //! configuration folder of the command line; a [`Person`] is what somebody remembers and carries about: an address,
-//! a password, an authenticator, backup codes. [`Recorder`] stands on the wire between the two, [`Secrets`] looks
-//! for what should be nowhere.
+//! a password, an authenticator, backup codes. [`Recorder`] stands on the wire between the two, [`Request`] asks
+//! what the command line would not, [`Secrets`] looks for what should be nowhere.
 //!
 //! ```text
 //! let world = World::started(Engine::Sqlite);
@@ -27,6 +27,7 @@ mod person;
 mod postgres;
 mod process;
 mod recorder;
+mod request;
 mod secrets;
 mod sqlite;
 mod world;
@@ -39,6 +40,7 @@ pub use person::{Factor, Person};
 pub use postgres::{Database, Role};
 pub use process::{binary, free_port};
 pub use recorder::{Exchange, Recorder};
+pub use request::Request;
 pub use secrets::Secrets;
 pub use sqlite::Files;
 pub use world::{Refusal, World};

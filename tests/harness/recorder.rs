@@ -7,6 +7,8 @@ use std::thread;
 
 use serde_json::Value;
 
+use crate::request::Request;
+
 /// Somebody on the wire: passes bytes on between the command line and a server, and keeps a copy.
 pub struct Recorder {
     url: String,
@@ -120,24 +122,15 @@ impl Recorder {
 
     /// Sends a request as it was recorded, perhaps with another body, and gives the response.
     pub fn replay(&self, exchange: &Exchange, body: &[u8]) -> Exchange {
-        let mut request =
-            format!("{} {} HTTP/1.1\r\nhost: {}\r\n", exchange.method, exchange.path, self.server);
+        let mut request = Request::new(&exchange.method, &exchange.path);
         for (name, value) in &exchange.request_headers {
             if !["host", "content-length", "connection", "transfer-encoding", "idempotency-key"]
                 .contains(&name.as_str())
             {
-                request.push_str(&format!("{name}: {value}\r\n"));
+                request = request.header(name, value);
             }
         }
-        request.push_str(&format!("content-length: {}\r\nconnection: close\r\n\r\n", body.len()));
-        let mut bytes = request.into_bytes();
-        bytes.extend_from_slice(body);
-
-        let mut socket = TcpStream::connect(&self.server).expect("the server listens");
-        socket.write_all(&bytes).expect("the server reads");
-        let mut answer = Vec::new();
-        socket.read_to_end(&mut answer).expect("the server answers");
-        exchanges(&bytes, &answer).pop().expect("one response")
+        request.body(body.to_vec()).send(&self.server)
     }
 }
 
@@ -167,7 +160,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, copy: &Mutex<Vec<u8>>) {
 }
 
 /// Takes the two directions of a connection apart.
-fn exchanges(mut sent: &[u8], mut received: &[u8]) -> Vec<Exchange> {
+pub(crate) fn exchanges(mut sent: &[u8], mut received: &[u8]) -> Vec<Exchange> {
     let mut found = Vec::new();
     loop {
         let mut headers = [httparse::EMPTY_HEADER; 64];
@@ -222,6 +215,10 @@ fn body<'a>(
 ) -> Option<(Vec<u8>, &'a [u8])> {
     let header =
         |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    if response && header("content-type").is_some_and(|value| value.starts_with("text/event-stream")) {
+        // It has no end: what there is of it.
+        return Some((bytes.to_vec(), &[]));
+    }
     if header("transfer-encoding").is_some_and(|value| value.contains("chunked")) {
         let mut whole = Vec::new();
         loop {

@@ -1,0 +1,507 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Every route of the OpenAPI document, called by those whom it is not for: without a session, with one that never was
+//! or has ended, and with the live session of somebody else who knows every id. A route that has no row here fails.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::process::Command;
+
+use data_encoding::BASE64URL_NOPAD;
+use harness::{Exchange, Machine, Request, World, binary, noise, on_both_engines, unique};
+use serde_json::{Value, json};
+
+on_both_engines!(
+    a_stranger_is_refused_on_every_protected_route,
+    ids_of_others_in_a_request_are_as_good_as_ids_of_nothing,
+    an_access_token_reads_and_writes_but_does_not_stand_for_its_owner,
+);
+
+/// What a route is about, and so what a stranger's live session gets from it.
+#[derive(Clone, Copy, PartialEq)]
+enum About {
+    /// Everybody: it asks for no session.
+    Everybody,
+    /// Whoever asks: nothing in its path says whom else it could be about.
+    Whoever,
+    /// What its path names.
+    Named,
+}
+
+/// One route.
+struct Row {
+    operation: &'static str,
+    about: About,
+    /// What its owner is answered, which shows that the request is a good one.
+    owner: u16,
+    headers: &'static [(&'static str, &'static str)],
+    body: fn() -> Option<Body>,
+}
+
+enum Body {
+    Json(Value),
+    Bytes(Vec<u8>),
+}
+
+/// Every route in the order in which its owner tries it: what destroys something comes last.
+fn rows() -> Vec<Row> {
+    use About::{Everybody, Named, Whoever};
+    let row = |operation, about, owner| Row { operation, about, owner, headers: &[], body: || None };
+    let with = |row: Row, body| Row { body, ..row };
+    let if_any = |row: Row| Row { headers: &[("if-match", "*")], ..row };
+    vec![
+        row("about", Everybody, 200),
+        row("jwks", Everybody, 200),
+        row("alive", Everybody, 200),
+        row("ready", Everybody, 200),
+        with(row("sign_up_start", Everybody, 422), || json_body(json!({}))),
+        with(row("sign_up_finish", Everybody, 422), || json_body(json!({}))),
+        with(row("sign_in_start", Everybody, 422), || json_body(json!({}))),
+        with(row("sign_in_finish", Everybody, 422), || json_body(json!({}))),
+        row("read_account", Whoever, 200),
+        row("list_methods", Whoever, 200),
+        row("list_collections", Whoever, 200),
+        row("list_devices", Whoever, 200),
+        row("list_sessions", Whoever, 200),
+        row("read_server_half", Whoever, 200),
+        row("read_usage", Whoever, 200),
+        row("issue_access_token", Whoever, 200),
+        row("replace_totp_start", Whoever, 200),
+        with(row("replace_totp_finish", Whoever, 422), || {
+            json_body(json!({ "state": "x", "code": "000000" }))
+        }),
+        with(row("change_password_start", Whoever, 422), || json_body(json!({ "opaque_request": "AA" }))),
+        with(row("change_password_finish", Whoever, 422), || json_body(json!({}))),
+        with(row("rotate_master_key", Whoever, 422), || json_body(json!({}))),
+        with(row("replace_backup_codes", Whoever, 422), || json_body(json!({ "backup_codes": [] }))),
+        with(row("step_up_start", Whoever, 422), || json_body(json!({ "opaque_request": "AA" }))),
+        with(row("step_up_finish", Whoever, 422), || json_body(json!({}))),
+        with(row("create_collection", Whoever, 201), || json_body(new_collection(&any_id("col_")))),
+        row("read_checkpoint", Named, 200),
+        row("list_records", Named, 200),
+        row("read_tile", Named, 200),
+        row("read_collection", Named, 200),
+        row("list_changes", Named, 200),
+        row("follow_changes", Named, 200),
+        row("read_item", Named, 200),
+        row("read_file", Named, 200),
+        if_any(with(row("put_item", Named, 200), || json_body(json!({ "sealed": sealed(100) })))),
+        with(row("begin_upload", Named, 201), || json_body(json!({ "size": UPLOAD }))),
+        row("read_upload", Named, 200),
+        with(row("put_part", Named, 204), || Some(Body::Bytes(noise(1, UPLOAD)))),
+        row("abandon_upload", Named, 204),
+        if_any(row("delete_item", Named, 200)),
+        row("delete_collection", Named, 204),
+        row("end_session", Named, 204),
+        row("end_device", Named, 204),
+        row("sign_out", Whoever, 204),
+        row("end_other_sessions", Whoever, 204),
+        row("delete_account", Whoever, 204),
+    ]
+}
+
+/// What an access token is not for, whatever the path names.
+const FOR_THE_SESSION_ALONE: [&str; 2] = ["end_session", "end_device"];
+
+/// The size of an upload of one part.
+const UPLOAD: usize = 1_000;
+
+fn a_stranger_is_refused_on_every_protected_route(world: World) {
+    let routes = routes();
+    let rows = rows();
+    assert_rows_are_the_routes(&rows, &routes);
+    let ada = Home::made(&world);
+    let eve = Home::made(&world);
+    let unwelcome = ada.credentials_that_are_worth_nothing(&world);
+    let history = ada.laptop.log().len();
+
+    for row in rows.iter().filter(|row| row.about != About::Everybody) {
+        let route = &routes[row.operation];
+        let theirs = route.path(&ada.ids);
+        for (what, headers) in &unwelcome {
+            let mut request = row.request(&route.method, &theirs);
+            for (name, value) in headers {
+                request = request.header(name, value);
+            }
+            let answer = request.send(&world.url());
+            assert_eq!(answer.status, 401, "{} with {what}: {}", row.operation, said(&answer));
+            assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{} with {what}", row.operation);
+        }
+        if row.about == About::Named {
+            for (whose, path, nothing) in [
+                ("hers", theirs, route.path(&Ids::of_nothing())),
+                (
+                    "hers in one's own collection",
+                    route.path(&ada.ids.within(&eve.ids)),
+                    route.path(&Ids::of_nothing().within(&eve.ids)),
+                ),
+            ] {
+                // Where the whole path is one's own it is no stranger's; the id of a new item is for who writes it to choose.
+                if path == route.path(&eve.ids) || (row.operation == "put_item" && whose != "hers") {
+                    continue;
+                }
+                for (what, token) in [("session", &eve.token), ("access token", &eve.access_token)] {
+                    let ask = |path: &str| row.request(&route.method, path).bearer(token).send(&world.url());
+                    let (answer, unknown) = (ask(&path), ask(&nothing));
+                    let context = format!("{} of {whose} with somebody else's {what}", row.operation);
+                    let own = what == "access token" && FOR_THE_SESSION_ALONE.contains(&row.operation);
+                    let expected = if own { 403 } else { 404 };
+                    assert_eq!(answer.status, expected, "{context}: {}", said(&answer));
+                    assert_eq!(without_its_own(&answer), without_its_own(&unknown), "{context}");
+                }
+            }
+        }
+    }
+
+    // None of that did or wrote anything.
+    assert_eq!(ada.laptop.log().len(), history, "a stranger writes nothing into somebody's history");
+    ada.desktop.run(["whoami", "--json"]).done();
+    ada.laptop.get("large", &ada.laptop.scratch("copy")).done();
+    ada.laptop.verified_records();
+
+    // The very same requests are good ones when they come from their owner.
+    for row in &rows {
+        let route = &routes[row.operation];
+        let owner = match (row.about, row.operation) {
+            (About::Named, _) => &ada.token,
+            // This ends the session that asks.
+            (_, "sign_out") => &eve.spare_token,
+            _ => &eve.token,
+        };
+        let mut request = row.request(&route.method, &route.path(&ada.ids));
+        if row.about != About::Everybody {
+            request = request.bearer(owner);
+        }
+        let answer = request.send(&world.url());
+        assert_eq!(answer.status, row.owner, "{} by its owner: {}", row.operation, said(&answer));
+    }
+}
+
+fn ids_of_others_in_a_request_are_as_good_as_ids_of_nothing(world: World) {
+    let ada = Home::made(&world);
+    let eve = Home::made(&world);
+    let nothing = Ids::of_nothing();
+    let collection = |ids: &Ids| ids.0["collection"].clone();
+    let own = collection(&eve.ids);
+
+    // An upload of somebody else's as the file of one's own item.
+    let ask = |upload: &str| {
+        let path = format!("/api/v1/collections/{own}/items/{}", any_id("itm_"));
+        let put = json!({ "sealed": sealed(10), "upload": upload });
+        Request::new("PUT", &path)
+            .header("if-none-match", "*")
+            .json(&put)
+            .bearer(&eve.token)
+            .send(&world.url())
+    };
+    let (hers, unknown) = (ask(&ada.ids.0["upload"]), ask(&nothing.0["upload"]));
+    assert_eq!(hers.status, 404, "{}", said(&hers));
+    assert_eq!(without_its_own(&hers), without_its_own(&unknown));
+
+    // A collection with the id of somebody else's is one of one's own.
+    let made = |id: &str| {
+        let new = new_collection(id);
+        Request::new("POST", "/api/v1/collections").json(&new).bearer(&eve.token).send(&world.url()).status
+    };
+    assert_eq!((made(&collection(&ada.ids)), made(&collection(&nothing))), (201, 201));
+    let path = format!("/api/v1/collections/{}/changes", collection(&ada.ids));
+    let changes = Request::new("GET", &path).bearer(&eve.token).send(&world.url()).json();
+    assert_eq!(changes["items"], json!([]), "a collection of one's own, and empty");
+
+    // Where a list goes on.
+    let after = |id: &str| {
+        let path = format!("/api/v1/collections?after={id}");
+        Request::new("GET", &path).bearer(&eve.token).send(&world.url())
+    };
+    assert_eq!(after(&collection(&ada.ids)).status, after(&collection(&nothing)).status);
+
+    ada.laptop.get("large", &ada.laptop.scratch("copy")).done();
+    ada.laptop.verified_records();
+}
+
+fn an_access_token_reads_and_writes_but_does_not_stand_for_its_owner(world: World) {
+    let ada = Home::made(&world);
+    let (routes, rows) = (routes(), rows());
+    let ask = |operation: &str| {
+        let row = rows.iter().find(|row| row.operation == operation).expect("a row");
+        let route = &routes[operation];
+        row.request(&route.method, &route.path(&ada.ids)).bearer(&ada.access_token).send(&world.url()).status
+    };
+    for operation in ["read_account", "list_collections", "read_item", "read_file"] {
+        assert_eq!(ask(operation), 200, "{operation}");
+    }
+    assert_eq!(ask("put_item"), 200);
+    for operation in [
+        "read_server_half",
+        "issue_access_token",
+        "replace_totp_start",
+        "end_other_sessions",
+        "end_session",
+        "end_device",
+        "sign_out",
+        "delete_account",
+    ] {
+        assert_eq!(ask(operation), 403, "{operation}");
+    }
+    ada.desktop.run(["whoami", "--json"]).done();
+    ada.laptop.run(["logout"]).done();
+    for operation in ["read_account", "list_collections", "read_item", "read_file", "put_item"] {
+        assert_eq!(ask(operation), 401, "{operation} once the session has ended");
+    }
+}
+
+/// A method and a path of the OpenAPI document.
+struct Route {
+    method: String,
+    template: String,
+    protected: bool,
+}
+
+impl Route {
+    fn path(&self, ids: &Ids) -> String {
+        let mut path = String::new();
+        for (index, piece) in self.template.split(['{', '}']).enumerate() {
+            if index % 2 == 0 {
+                path.push_str(piece);
+            } else {
+                path.push_str(
+                    ids.0.get(piece).unwrap_or_else(|| panic!("an id for {{{piece}}} of {}", self.template)),
+                );
+            }
+        }
+        path
+    }
+}
+
+/// Every route that the binary's OpenAPI document has, by its operation's name.
+fn routes() -> BTreeMap<String, Route> {
+    let output = Command::new(binary()).arg("openapi").output().expect("the binary starts");
+    let document: Value = serde_json::from_slice(&output.stdout).expect("the OpenAPI document");
+    let mut routes = BTreeMap::new();
+    for (template, methods) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in methods.as_object().expect("methods") {
+            let name =
+                operation["operationId"].as_str().unwrap_or_else(|| panic!("{method} {template} has a name"));
+            // That one may also be called without a session (of the platform's own log) is the exception.
+            let protected = operation["security"]
+                .as_array()
+                .is_some_and(|ways| ways.iter().any(|way| way.get("session").is_some()));
+            let route = Route { method: method.to_uppercase(), template: template.clone(), protected };
+            assert!(routes.insert(name.to_owned(), route).is_none(), "two routes are called {name}");
+        }
+    }
+    routes
+}
+
+fn assert_rows_are_the_routes(rows: &[Row], routes: &BTreeMap<String, Route>) {
+    let named: BTreeSet<&str> = rows.iter().map(|row| row.operation).collect();
+    let there: BTreeSet<&str> = routes.keys().map(String::as_str).collect();
+    assert_eq!(named.len(), rows.len(), "one row for each route");
+    let missing: Vec<_> = there.difference(&named).collect();
+    assert!(missing.is_empty(), "routes without a row: say there what a stranger gets: {missing:?}");
+    let gone: Vec<_> = named.difference(&there).collect();
+    assert!(gone.is_empty(), "rows without a route: {gone:?}");
+    for row in rows {
+        let route = &routes[row.operation];
+        assert_eq!(route.protected, row.about != About::Everybody, "who may call {}", row.operation);
+        assert_eq!(
+            route.template.contains('{'),
+            row.about == About::Named,
+            "whether {} names something",
+            row.operation
+        );
+    }
+}
+
+impl Row {
+    fn request(&self, method: &str, path: &str) -> Request {
+        let mut request = Request::new(method, path);
+        for (name, value) in self.headers {
+            request = request.header(name, value);
+        }
+        match (self.body)() {
+            Some(Body::Json(body)) => request.json(&body),
+            Some(Body::Bytes(body)) => request.body(body),
+            None => request,
+        }
+    }
+}
+
+/// What the parameters of paths stand for.
+#[derive(Clone)]
+struct Ids(BTreeMap<&'static str, String>);
+
+impl Ids {
+    /// Ids of the right form, of nothing.
+    fn of_nothing() -> Self {
+        Self::from([
+            ("collection", any_id("col_")),
+            ("item", any_id("itm_")),
+            ("upload", any_id("upl_")),
+            ("session", any_id("ses_")),
+            ("device", any_id("dev_")),
+            ("log", any_id("ten_")),
+        ])
+    }
+
+    fn from(ids: [(&'static str, String); 6]) -> Self {
+        let mut ids = BTreeMap::from(ids);
+        ids.insert("part", "0".to_owned());
+        ids.insert("tile", "0/000.p/1".to_owned());
+        Self(ids)
+    }
+
+    /// The same in the collection of others.
+    fn within(&self, others: &Self) -> Self {
+        let mut ids = self.clone();
+        ids.0.insert("collection", others.0["collection"].clone());
+        ids
+    }
+}
+
+/// An account with one of everything that has an id.
+struct Home {
+    laptop: Machine,
+    desktop: Machine,
+    token: String,
+    access_token: String,
+    spare_token: String,
+    ended_token: String,
+    ended_access_token: String,
+    ids: Ids,
+}
+
+impl Home {
+    fn made(world: &World) -> Self {
+        let laptop = world.machine();
+        let person = laptop.sign_up();
+        let large = laptop.scratch("large");
+        fs::write(&large, noise(5, 400_000)).unwrap();
+        laptop.put(&large, "large").done();
+        let [desktop, spare, gone] = [(); 3].map(|()| {
+            let machine = world.machine();
+            machine.sign_in(&person).done();
+            machine
+        });
+        let (ended_token, ended_access_token) = (session_token(&gone), access_token(&gone));
+        gone.run(["logout"]).done();
+
+        let token = session_token(&laptop);
+        let ask = |path: &str| Request::new("GET", path).bearer(&token).send(&world.url()).json();
+        let home = text(&ask("/api/v1/account"), "/home");
+        let collection = text(&ask("/api/v1/collections"), "/collections/0/id");
+        let changes = ask(&format!("/api/v1/collections/{collection}/changes"));
+        let items = changes["items"].as_array().expect("items");
+        let item = items.iter().find(|item| !item["file"].is_null()).expect("an item with a file");
+        let begin = Request::new("POST", &format!("/api/v1/collections/{collection}/uploads"));
+        let upload = begin.json(&json!({ "size": UPLOAD })).bearer(&token).send(&world.url()).json();
+        let sessions = ask("/api/v1/sessions");
+        let sessions = sessions["sessions"].as_array().expect("sessions");
+        let other = |current_of: &Machine| {
+            let own = text(&current_of.run(["whoami", "--json"]).json(), "/session");
+            sessions.iter().find(|session| session["id"] == own.as_str()).expect("its session").clone()
+        };
+        let ids = Ids::from([
+            ("item", text(item, "/id")),
+            ("upload", text(&upload, "/id")),
+            ("session", text(&other(&spare), "/id")),
+            ("device", text(&other(&desktop), "/device")),
+            ("log", home),
+            ("collection", collection),
+        ]);
+        Self {
+            access_token: access_token(&laptop),
+            spare_token: session_token(&spare),
+            token,
+            ended_token,
+            ended_access_token,
+            ids,
+            laptop,
+            desktop,
+        }
+    }
+
+    /// What to say who asks, so that nobody should listen.
+    fn credentials_that_are_worth_nothing(
+        &self,
+        world: &World,
+    ) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
+        let bearer = |token: &str| vec![("authorization", format!("Bearer {token}"))];
+        // Ada's home with another secret, and the other way round.
+        let bytes = BASE64URL_NOPAD
+            .decode(self.token.trim_start_matches("bws_").as_bytes())
+            .expect("a token's bytes");
+        let forged = |range: std::ops::Range<usize>| {
+            let mut bytes = bytes.clone();
+            bytes[range].iter_mut().for_each(|byte| *byte ^= 0x55);
+            format!("bws_{}", BASE64URL_NOPAD.encode(&bytes))
+        };
+        let (body, signature) = self.access_token.rsplit_once('.').expect("a signed token");
+        let (head, claims) = body.split_once('.').expect("a header");
+        let none = BASE64URL_NOPAD.encode(br#"{"alg":"none","typ":"at+jwt"}"#);
+        let reversed: String = signature.chars().rev().collect();
+        // A live session of another server.
+        let elsewhere = World::started(world.engine());
+        let machine = elsewhere.machine();
+        machine.sign_up();
+        vec![
+            ("no token", vec![]),
+            ("an empty token", bearer("")),
+            ("another scheme", vec![("authorization", format!("Basic {}", self.token))]),
+            ("a token without a scheme", vec![("authorization", self.token.clone())]),
+            ("garbage", bearer(&unique("garbage"))),
+            ("another secret", bearer(&forged(16..bytes.len()))),
+            ("another home", bearer(&forged(0..16))),
+            ("an ended session", bearer(&self.ended_token)),
+            ("an ended session's access token", bearer(&self.ended_access_token)),
+            ("an access token with another signature", bearer(&format!("{body}.{reversed}"))),
+            ("an access token without a signature", bearer(&format!("{none}.{claims}."))),
+            ("an access token that says it needs none", bearer(&format!("{head}.{claims}."))),
+            ("another server's session", bearer(&session_token(&machine))),
+            ("another server's access token", bearer(&access_token(&machine))),
+        ]
+    }
+}
+
+fn session_token(machine: &Machine) -> String {
+    fs::read_to_string(machine.config().join("session")).expect("a signed-in machine").trim().to_owned()
+}
+
+fn access_token(machine: &Machine) -> String {
+    text(&machine.run(["token", "--json"]).json(), "/access_token")
+}
+
+/// A response without what differs between any two: its date, and the request's id.
+fn without_its_own(answer: &Exchange) -> (u16, Vec<(String, String)>, Value) {
+    let mut headers = answer.response_headers.clone();
+    headers.retain(|(name, _)| name != "date" && name != "x-request-id");
+    let mut body = answer.json();
+    let request = body.as_object_mut().and_then(|fields| fields.remove("request"));
+    assert!(request.is_some(), "a refusal names its request: {body}");
+    (answer.status, headers, body)
+}
+
+fn said(answer: &Exchange) -> String {
+    String::from_utf8_lossy(&answer.response).into_owned()
+}
+
+#[track_caller]
+fn text(document: &Value, pointer: &str) -> String {
+    let value = document.pointer(pointer).and_then(Value::as_str);
+    value.unwrap_or_else(|| panic!("{pointer} in {document}")).to_owned()
+}
+
+fn any_id(prefix: &str) -> String {
+    unique(prefix)
+}
+
+fn sealed(length: usize) -> String {
+    BASE64URL_NOPAD.encode(&noise(9, length))
+}
+
+fn new_collection(id: &str) -> Value {
+    json!({ "id": id, "kind": "notes", "sealed_key": sealed(100), "sealed_meta": sealed(100) })
+}
+
+fn json_body(body: Value) -> Option<Body> {
+    Some(Body::Json(body))
+}
