@@ -9,6 +9,7 @@ mod enumeration;
 mod files;
 mod instruments;
 mod isolation;
+mod mail;
 mod operating;
 mod scripting;
 mod secrets;

@@ -21,13 +21,10 @@ pub struct SignUpArgs {
     #[arg(long)]
     email: Option<String>,
 
-    /// Read the password from standard input: one line
+    /// Read the password from standard input: one line. Where the server mails a code, the next line is that code: it is
+    /// waited for
     #[arg(long)]
     password_stdin: bool,
-
-    /// The code that was mailed to the address, where the server asks for one
-    #[arg(long, value_name = "CODE")]
-    email_code: Option<String>,
 }
 
 /// Arguments of `login`.
@@ -83,12 +80,13 @@ pub(super) async fn sign_up(context: &mut Context, arguments: SignUpArgs) -> Res
     let password =
         prompt::new_password(arguments.password_stdin, "A password for the new account: ", output)?;
     let sign_up = SignUp::start(&client, &email, &password).await?;
-    let code = match (sign_up.code_required(), arguments.email_code) {
-        (true, None) => {
-            prompt::must_ask(output, "--email-code with the code that was just mailed")?;
+    let code = match (sign_up.code_required(), arguments.password_stdin) {
+        (false, _) => None,
+        (true, true) => Some(prompt::line_of_stdin()?.trim().to_owned()),
+        (true, false) => {
+            prompt::must_ask(output, "--password-stdin, with the mailed code as the second line")?;
             Some(prompt::ask("A code was mailed to that address. The code: ")?.trim().to_owned())
         }
-        (_, code) => code,
     };
     output.note("Making the keys of the account …");
     let new = sign_up.finish(code, this_device(context.profile.device_token()?)).await?;
