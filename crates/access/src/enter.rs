@@ -118,13 +118,17 @@ impl Access {
         self.door.create_tenant(home).await?;
         let mut tx = self.door.write(home, caller.entry(action)).await?;
         let founded_at = tx.now();
-        let founded = tx
-            .execute(
-                "INSERT INTO founding (one, founded_at) VALUES (1, $1) ON CONFLICT DO NOTHING",
-                params![founded_at],
-            )
-            .await?;
-        if founded == 1 { Ok(tx) } else { Err(Refused::Forbidden { action }) }
+        let founded: Option<(i64,)> = tx.query_opt("SELECT founded_at FROM founding", params![]).await?;
+        if founded.is_some() {
+            return Err(Refused::Forbidden { action });
+        }
+        // Of two that found it at once, the key lets one.
+        let insert = "INSERT INTO founding (one, founded_at) VALUES (1, $1)";
+        match tx.execute(insert, params![founded_at]).await {
+            Ok(_) => Ok(tx),
+            Err(StoreError::Conflict(_)) => Err(Refused::Forbidden { action }),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Removes what is left of a home that was never finished. For the server's own sweep only.

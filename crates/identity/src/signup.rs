@@ -11,8 +11,8 @@
 //! ```
 //!
 //! A crash before `signup_found` leaves a reservation without a home; after it, an account that only lacks the word
-//! 'live'. [`Identity::unfinished_signups`] finds both, and the sweep undoes the one and finishes the other. Until then
-//! the same client may finish again with the same state. A state is used up once the account is live.
+//! 'live', and whose second factor nobody was shown. [`Identity::unfinished_signups`] finds both, and the sweep undoes
+//! them. Until then the same client may finish again with the same state. A state is used up once the account is live.
 //!
 //! Where addresses must be proved, a taken address gets the same answer and another letter, and its code is one that
 //! nobody was told. Where they need not be, whether an address is taken cannot be hidden from who signs up with

@@ -70,7 +70,7 @@ codes! {
     Conflict = "conflict" 409;
     /// There is an account with this email.
     AccountExists = "account_exists" 409;
-    /// The code that was mailed is wrong or has expired.
+    /// The code is wrong or has expired.
     InvalidCode = "invalid_code" 422;
     /// Parts of the upload are missing.
     UploadIncomplete = "upload_incomplete" 409;

@@ -35,7 +35,7 @@ pub enum Command {
 pub struct Grant {
     #[command(flatten)]
     flags: Flags,
-    /// The account, `acc_…` as `bailiwick whoami` shows it.
+    /// The account, by its number or its id, as `bailiwick whoami` shows them.
     account: String,
     /// `administrator`, `operator` or `auditor`.
     #[arg(default_value = "administrator")]
@@ -131,17 +131,19 @@ pub(crate) fn run_root_key(command: RootKeyCommand) -> ExitCode {
 /// Opens the store as it is. On the embedded engine the server must be stopped for it.
 pub(crate) async fn door(config: &Config) -> Result<(Store, Door), StartError> {
     config.check()?;
+    if config.database_url.is_empty() {
+        crate::backup::require_data(config)?;
+    }
     let engine = store::Config { engine: config.engine() };
     Ok(Store::open(&engine, ROOMS, Arc::new(SystemClock)).await?)
 }
 
 async fn change(config: Config, account: String, role: String, grant: bool) -> Result<(), StartError> {
     let refused = |setting, why: String| StartError::Config(ConfigError::Refused { setting, why });
-    let id: identity::AccountId =
-        account.parse().map_err(|error: store::IdError| refused("account", error.to_string()))?;
     let role: PlatformRole =
         role.parse().map_err(|error: access::UnknownPlatformRole| refused("role", error.to_string()))?;
     let (store, door) = door(&config).await?;
+    let id = find_account(&door, &account).await?;
     let action = if grant { "platform_role.grant" } else { "platform_role.revoke" };
     let mut tx = door.write(TenantId::PLATFORM, entry(action)).await?;
     let changed = if grant {
@@ -157,6 +159,27 @@ async fn change(config: Config, account: String, role: String, grant: bool) -> R
         (false, _) => "nothing to change",
     });
     Ok(())
+}
+
+/// The account of this id or number.
+async fn find_account(door: &Door, named: &str) -> Result<identity::AccountId, StartError> {
+    let mut tx = door.read(TenantId::PLATFORM).await?;
+    let found: Option<(identity::AccountId,)> = match named.parse::<identity::AccountId>() {
+        Ok(id) => {
+            let sql = "SELECT account FROM account_directory WHERE account = $1";
+            tx.query_opt(sql, store::params![&id]).await?
+        }
+        Err(_) => {
+            let sql = "SELECT account FROM account_directory WHERE account_number = $1";
+            tx.query_opt(sql, store::params![named]).await?
+        }
+    };
+    found.map(|(id,)| id).ok_or_else(|| {
+        let why = format!(
+            "there is no account {named:?}: give its number or its id, as `bailiwick whoami` shows them"
+        );
+        StartError::Config(ConfigError::Refused { setting: "account", why })
+    })
 }
 
 async fn list(config: Config) -> Result<(), StartError> {

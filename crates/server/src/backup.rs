@@ -4,12 +4,16 @@
 //!
 //! A tenant's file is copied before its blobs, and a blob is only removed an hour after nothing names it: so every blob that a
 //! copied file names is in the backup. The root key is not: it belongs elsewhere.
+//!
+//! A change of password goes through the home and the directory. A copy of the one from before it and of the other from
+//! after it would let nobody in, so homes whose password changed meanwhile are copied again, and the directory after them,
+//! until none did.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use store::StoreError;
+use store::{Clock as _, StoreError, SystemClock, TenantId};
 
 use crate::cli::print;
 use crate::config::{Config, ConfigError};
@@ -18,21 +22,26 @@ use crate::start::StartError;
 /// Marks a folder as a whole backup. Written last.
 const COMPLETE: &str = "backup-complete";
 
-pub(crate) async fn backup(config: Config, to: PathBuf) -> Result<(), StartError> {
+pub(crate) async fn backup(config: Config, to: PathBuf, blobs_only: bool) -> Result<(), StartError> {
     run(move || {
         config.check()?;
+        let embedded = config.database_url.is_empty();
+        if !embedded && !blobs_only {
+            return Err(refused(
+                "database_url",
+                "PostgreSQL is backed up by its own tools (pg_dump, base backups): run them first, then this with \
+                 --blobs-only"
+                    .into(),
+            ));
+        }
         if to.exists() {
             return Err(refused("to", format!("{} exists already; name a folder to make", to.display())));
         }
-        fs::create_dir_all(&to).map_err(io_error)?;
-        let mut databases = 0;
-        if config.database_url.is_empty() {
-            for path in database_files(&config.data).map_err(io_error)? {
-                let relative = path.strip_prefix(&config.data).unwrap_or(&path);
-                store::copy_database(&path, &to.join(relative))?;
-                databases += 1;
-            }
+        if embedded {
+            require_data(&config)?;
         }
+        fs::create_dir_all(&to).map_err(io_error)?;
+        let databases = if embedded && !blobs_only { copy_databases(&config.data, &to)? } else { 0 };
         let blobs = copy_tree(&blobs_folder(&config)?, &to.join("blobs")).map_err(io_error)?;
         fs::write(to.join(COMPLETE), env!("CARGO_PKG_VERSION")).map_err(io_error)?;
         sync(&to).map_err(io_error)?;
@@ -44,6 +53,47 @@ pub(crate) async fn backup(config: Config, to: PathBuf) -> Result<(), StartError
         Ok(())
     })
     .await
+}
+
+/// Refuses a data folder in which no server has ever run.
+pub(crate) fn require_data(config: &Config) -> Result<(), StartError> {
+    if config.data.join(PLATFORM).exists() {
+        return Ok(());
+    }
+    Err(refused("data", format!("there is no server's data in {}", config.data.display())))
+}
+
+/// The directory's file in the data folder.
+const PLATFORM: &str = "platform.db";
+
+/// Homes whose password was changed since then.
+const CHANGED: &str = "SELECT DISTINCT home FROM password_login WHERE changed_at >= $1";
+
+/// How often the directory is copied again before the backup gives up on a server that is too busy with passwords.
+const ROUNDS: u32 = 20;
+
+fn copy_databases(data: &Path, to: &Path) -> Result<u64, StartError> {
+    let mut since = SystemClock.now_ms();
+    let mut copied = 0;
+    for path in tenant_files(data).map_err(io_error)? {
+        store::copy_database(&path, &to.join(path.strip_prefix(data).unwrap_or(&path)))?;
+        copied += 1;
+    }
+    for _ in 0..ROUNDS {
+        let began = SystemClock.now_ms();
+        let directory = to.join(PLATFORM);
+        store::copy_database(&data.join(PLATFORM), &directory)?;
+        let changed: Vec<(TenantId,)> = store::read_copy(&directory, CHANGED, store::params![since])?;
+        if changed.is_empty() {
+            return Ok(copied + 1);
+        }
+        for (home,) in changed {
+            let file = store::tenant_path(home);
+            store::copy_database(&data.join(&file), &to.join(&file))?;
+        }
+        since = began;
+    }
+    Err(StoreError::Busy.into())
 }
 
 pub(crate) async fn restore(config: Config, from: PathBuf) -> Result<(), StartError> {
@@ -100,9 +150,9 @@ fn blobs_folder(config: &Config) -> Result<PathBuf, StartError> {
     Ok(path.into())
 }
 
-/// The platform's database and every tenant's.
-fn database_files(data: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = vec![data.join("platform.db")];
+/// Every tenant's database.
+fn tenant_files(data: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
     for shard in fs::read_dir(data.join("tenants"))? {
         for file in fs::read_dir(shard?.path())? {
             let path = file?.path();

@@ -27,6 +27,9 @@ pub enum Command {
         flags: Flags,
         /// The folder to make.
         to: PathBuf,
+        /// Copy the blobs alone: beside PostgreSQL's own backup.
+        #[arg(long)]
+        blobs_only: bool,
     },
     /// Put a backup back, into a data folder that does not exist yet.
     Restore {
@@ -96,9 +99,11 @@ impl Flags {
 pub fn run(command: Command) -> ExitCode {
     match command {
         Command::Serve(flags) => with_config(&flags, true, start::serve),
-        Command::Check(flags) => check(&flags),
+        Command::Check(flags) => with_config(&flags, false, check),
         Command::Migrate(flags) => with_config(&flags, true, admin::migrate),
-        Command::Backup { flags, to } => with_config(&flags, false, |config| backup::backup(config, to)),
+        Command::Backup { flags, to, blobs_only } => {
+            with_config(&flags, false, |config| backup::backup(config, to, blobs_only))
+        }
         Command::Restore { flags, from } => {
             with_config(&flags, false, |config| backup::restore(config, from))
         }
@@ -139,18 +144,14 @@ where
     }
 }
 
-fn check(flags: &Flags) -> ExitCode {
-    let judged = flags.load().and_then(|config| config.check());
-    match judged {
-        Ok(warnings) => {
-            for warning in &warnings {
-                print(&format!("warning: {}: {}", warning.setting, warning.why));
-            }
-            print("the configuration can be used");
-            ExitCode::SUCCESS
-        }
-        Err(error) => fail(&error),
+/// Judges as far as the server itself would, short of changing anything.
+async fn check(config: Config) -> Result<(), start::StartError> {
+    let warnings = start::judge(&config).await?;
+    for warning in &warnings {
+        print(&format!("warning: {}: {}", warning.setting, warning.why));
     }
+    print("the configuration can be used");
+    Ok(())
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {

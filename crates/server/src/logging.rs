@@ -11,8 +11,7 @@ use crate::config::{Config, LogFormat};
 
 /// Starts logging. A filter that cannot be read is an error.
 pub(crate) fn start(config: &Config) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&config.log_level).map_err(|error| format!("log_level: {error}"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Masked);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter(config)?).with_writer(Masked);
     let started = match config.log_format {
         LogFormat::Pretty => {
             builder.with_target(false).with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init()
@@ -20,6 +19,11 @@ pub(crate) fn start(config: &Config) -> Result<(), String> {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     started.map_err(|error| error.to_string())
+}
+
+/// What is logged.
+pub(crate) fn filter(config: &Config) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(&config.log_level).map_err(|error| format!("log_level: {error}"))
 }
 
 /// Prefixes of secrets, and what they are replaced by.

@@ -2,7 +2,6 @@
 //! From a configuration to a running server, and back down without losing anything.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use tokens::{AccessTokens, KeysError, Lifetime, RotationPolicy, SigningKeys};
 use tokio::sync::{Notify, watch};
 
 use crate::caller::Roles;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Warning};
 use crate::gateway::{self, Prompt, RateLimits, Turns};
 use crate::metrics::Metrics;
 use crate::routes;
@@ -102,6 +101,34 @@ pub(crate) struct Opened {
     letters: workers::Letters,
     touched: workers::Touched,
     stop: watch::Sender<bool>,
+}
+
+/// Judges a configuration by making what a start makes of it, short of anything that leaves a trace: the database is
+/// asked about its role, keys and certificates are read.
+pub(crate) async fn judge(config: &Config) -> Result<Vec<Warning>, StartError> {
+    let warnings = config.check()?;
+    let refused = |setting, why: String| StartError::Config(ConfigError::Refused { setting, why });
+    crate::logging::filter(config).map_err(|why| refused("log_level", why))?;
+    identity_settings(config).check().map_err(|error| refused("settings", error.to_string()))?;
+    if !config.smtp_url.is_empty() {
+        Smtp::new(&config.smtp_url, &config.mail_from)?;
+    }
+    match config.root_secret() {
+        Some(secret) => drop(RootKeys::from_secret(&secret)?),
+        None => drop(RootKeys::load(&config.root_key_path())?),
+    }
+    if !config.tls_certificate.as_os_str().is_empty() {
+        tls(config).await?;
+    }
+    if !config.database_url.is_empty() {
+        Store::judge(&config.database_url).await?;
+    }
+    Ok(warnings)
+}
+
+async fn tls(config: &Config) -> Result<RustlsConfig, StartError> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    RustlsConfig::from_pem_file(&config.tls_certificate, &config.tls_key).await.map_err(StartError::Tls)
 }
 
 /// Opens the rooms in their order.
@@ -334,9 +361,7 @@ async fn listen(app: &App, stop: watch::Sender<bool>) -> Result<(), StartError> 
         slow_clients(server.http_builder());
         server.serve(service).await.map_err(StartError::Serve)
     } else {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let files: (PathBuf, PathBuf) = (config.tls_certificate.clone(), config.tls_key.clone());
-        let tls = RustlsConfig::from_pem_file(files.0, files.1).await.map_err(StartError::Tls)?;
+        let tls = tls(config).await?;
         announce(&format!("https://{address}"));
         let mut server =
             axum_server::from_tcp_rustls(listener, tls).map_err(failed)?.handle(handle).map(Prompt);

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use access::{Action, Caller, Refused, Resource};
+use access::{Action, Caller, Resource};
 use identity::{AuthenticatedSession, Letter, Mail, SessionId};
-use store::{Record, StoreError, TenantId, WriteTx};
+use store::{Record, TenantId, WriteTx};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -172,7 +172,7 @@ pub(crate) async fn upkeep(app: App, mut stop: watch::Receiver<bool>) {
     let mut next_sweep = Instant::now() + FIRST_SWEEP_AFTER;
     loop {
         for (what, done) in [
-            ("sign-ups", finish_signups(&app).await),
+            ("sign-ups", undo_signups(&app).await),
             ("deletions", finish_deletions(&app).await),
             ("passwords", settle_passwords(&app).await),
             ("signing keys", rotate_signing_keys(&app).await),
@@ -212,25 +212,20 @@ async fn home(app: &App, home: TenantId) -> Result<WriteTx, ApiError> {
     Ok(app.access.enter(&worker(), home, Action::MaintenanceRun, Resource::Home).await?)
 }
 
-async fn finish_signups(app: &App) -> Result<(), ApiError> {
+async fn undo_signups(app: &App) -> Result<(), ApiError> {
     let unfinished = app.identity.unfinished_signups(&mut directory_view(app).await?, PAGE).await?;
     let mut all = Ok(());
     for entry in unfinished {
-        keep_first(&mut all, finish_signup(app, entry).await);
+        keep_first(&mut all, undo_signup(app, entry).await);
     }
     all
 }
 
-async fn finish_signup(app: &App, entry: identity::Entry) -> Result<(), ApiError> {
-    let founded = match app.access.view(&worker(), entry.home, Action::MaintenanceRun, Resource::Home).await {
-        Ok(mut tx) => app.identity.is_founded(&mut tx, entry.account).await?,
-        Err(Refused::NotFound | Refused::Store(StoreError::NoTenant)) => false,
-        Err(error) => return Err(error.into()),
-    };
+/// Undoes a sign-up that never became live: whoever began it was never shown the second factor, so nobody could sign in.
+/// The address is free again.
+async fn undo_signup(app: &App, entry: identity::Entry) -> Result<(), ApiError> {
     let mut tx = directory(app).await?;
-    if founded {
-        app.identity.finish_signup(&mut tx, entry.account).await?;
-    } else if app.identity.undo_signup(&mut tx, entry.account).await? {
+    if app.identity.undo_signup(&mut tx, entry.account).await? {
         app.access.drop_tenant(&worker(), entry.home).await?;
     }
     tx.commit(Record::about(entry.account)).await?;

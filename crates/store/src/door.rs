@@ -92,6 +92,11 @@ impl Store {
         crate::postgres::migrate(owner_url, login_url, &Self::migrations(rooms)).await
     }
 
+    /// Whether PostgreSQL can be reached at this address, by a role that the server may use.
+    pub async fn judge(login_url: &str) -> Result<(), OpenError> {
+        crate::postgres::judge(login_url).await
+    }
+
     fn migrations(rooms: &[&[Migration]]) -> Vec<Migration> {
         crate::record::MIGRATIONS.iter().chain(rooms.iter().copied().flatten()).copied().collect()
     }

@@ -52,7 +52,7 @@ pub use id::{IdError, parse_id};
 pub use record::{Entry, Record, RecordId, StoredRecord};
 pub use schema::{Migration, Scope};
 pub use sequencer::{LogKey, Progress, Sequencer};
-pub use sqlite::copy_database;
+pub use sqlite::{copy_database, read_copy, tenant_path};
 pub use tenant::TenantId;
 pub use transaction::{ReadTx, WriteTx};
 #[doc(hidden)]

@@ -62,6 +62,11 @@ impl Migration {
         out
     }
 
+    /// The rights of the server's login role on this migration's tables.
+    pub(crate) fn postgres_rights(&self, role: &str) -> String {
+        statements(self.sql).filter_map(Table::parse).map(|table| table.rights(role)).collect()
+    }
+
     /// The text for PostgreSQL; `role` is the server's login role, already quoted.
     pub(crate) fn postgres(&self, role: &str) -> String {
         let mut out = String::new();
@@ -130,6 +135,11 @@ impl<'a> Table<'a> {
         }
     }
 
+    fn rights(&self, role: &str) -> String {
+        let rights = if self.append_only { "SELECT, INSERT" } else { "SELECT, INSERT, UPDATE, DELETE" };
+        format!("GRANT {rights} ON {} TO {role};\n", self.name)
+    }
+
     fn postgres(&self, role: &str, out: &mut String) {
         let Table { name, .. } = self;
         let columns = postgres_types(&lead_keys(self.columns));
@@ -141,15 +151,13 @@ impl<'a> Table<'a> {
              CREATE POLICY tenant_rows ON {name} USING (tenant = {POSTGRES_TENANT}) WITH CHECK (tenant = {POSTGRES_TENANT});\n\
              REVOKE ALL ON {name} FROM PUBLIC;"
         );
+        out.push_str(&self.rights(role));
         if self.append_only {
             let _ = writeln!(
                 out,
-                "GRANT SELECT, INSERT ON {name} TO {role};\n\
-                 CREATE TRIGGER {name}_refuses_change BEFORE UPDATE OR DELETE ON {name} FOR EACH ROW EXECUTE FUNCTION refuse_change();\n\
+                "CREATE TRIGGER {name}_refuses_change BEFORE UPDATE OR DELETE ON {name} FOR EACH ROW EXECUTE FUNCTION refuse_change();\n\
                  CREATE TRIGGER {name}_refuses_truncate BEFORE TRUNCATE ON {name} FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();"
             );
-        } else {
-            let _ = writeln!(out, "GRANT SELECT, INSERT, UPDATE, DELETE ON {name} TO {role};");
         }
         if let Some(number) = self.numbered_by {
             let _ = writeln!(

@@ -139,6 +139,8 @@ async fn change_password(context: &mut Context, proof: &ProofArgs) -> Result<(),
     let old = prompt::password(proof.password_stdin, "The password as it is: ", output)?;
     let new = prompt::new_password(proof.password_stdin, "The new password: ", output)?;
     let account = context.account().await?;
+    // Even when the session is fresh: whoever finds the terminal open does not get the account.
+    account.prove_password(&old).await?;
     context.with_proof(&account, proof, Some(old), async || account.change_password(&new).await).await?;
     output.result(&json!({ "changed": true }), || {
         "The password is changed. Every other session has ended.".to_owned()

@@ -247,6 +247,7 @@ impl From<SyncError> for Failure {
             SyncError::Drive(error) => error.into(),
             SyncError::Put(error) => error.into(),
             SyncError::Get(error) => error.into(),
+            SyncError::RolledBack { .. } => Failure { message, ..Failure::verification("") },
             SyncError::Local(..) | SyncError::State(..) => Failure::failed("local_file", message),
             SyncError::Path(error) => error.into(),
         }

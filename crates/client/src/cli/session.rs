@@ -233,6 +233,7 @@ pub(super) async fn who_am_i(context: &mut Context) -> Result<(), Failure> {
         let usage = &account.usage;
         let mut rows = vec![
             vec!["Account".to_owned(), account.number.clone()],
+            vec!["Id".to_owned(), account.id.to_string()],
             vec!["Server".to_owned(), stored.server.clone()],
             vec!["Since".to_owned(), moment(account.created_at)],
             vec!["Fingerprint".to_owned(), fingerprint.clone()],

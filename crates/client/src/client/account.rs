@@ -166,6 +166,21 @@ impl Unlocked {
         Ok(stepped_up.token)
     }
 
+    /// Whether this is the account's password, as OPAQUE shows the client before anything else is sent. Counts as a
+    /// try to sign in.
+    ///
+    /// # Errors
+    /// [`AccountError`]: for a wrong password as when signing in.
+    pub async fn prove_password(&self, password: &str) -> Result<(), AccountError> {
+        let password = Password::new(password).map_err(SignInError::from)?;
+        let (login, opaque_request) =
+            keyring::password::Login::start(&password, &mut SystemRng).map_err(SignInError::from)?;
+        let start = StepUpStart { opaque_request: opaque_request.into() };
+        let started: SignInStarted = self.client.post("/api/v1/step-up/start", &start).await?;
+        prove(login, &started).await?;
+        Ok(())
+    }
+
     /// Changes the password. Every other session ends.
     ///
     /// # Errors

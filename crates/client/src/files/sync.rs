@@ -153,6 +153,7 @@ impl SyncState {
             .await
             .map_err(|_| PutError::Interrupted)?
             .map_err(|error| SyncError::Local(local.to_owned(), error))?;
+        self.refuse_rollback(remote)?;
         let mut run = Run {
             drive,
             local,
@@ -168,6 +169,21 @@ impl SyncState {
         let report = run.report;
         self.store(drive)?;
         done.map(|()| report)
+    }
+
+    /// Versions only grow: an older one than was seen here is an old copy that the server passes off as the newest.
+    fn refuse_rollback(&self, remote: &RemotePath) -> Result<(), SyncError> {
+        for (path, entry) in &self.index.files {
+            let Some(name) = path.within(remote) else { continue };
+            if let Some(same) = self.known.files.get(name).filter(|same| same.version > entry.version) {
+                return Err(SyncError::RolledBack {
+                    name: name.to_owned(),
+                    seen: same.version,
+                    shown: entry.version,
+                });
+            }
+        }
+        Ok(())
     }
 
     fn store(&mut self, drive: &Drive) -> Result<(), SyncError> {
@@ -389,6 +405,19 @@ fn conflict_name(name: &str, version: u64) -> String {
 /// Why two folders were not brought together.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
+    /// The server shows an older version of a file than it showed before.
+    #[error(
+        "the server shows version {shown} of {name}, and has shown version {seen} here before: it was rolled back, \
+         and nothing was changed; `bailiwick verify` and `bailiwick log` tell more"
+    )]
+    RolledBack {
+        /// The file.
+        name: String,
+        /// The version that was seen.
+        seen: u64,
+        /// The version that is shown now.
+        shown: u64,
+    },
     /// The server or the drive.
     #[error(transparent)]
     Drive(#[from] DriveError),

@@ -64,6 +64,10 @@ async fn apply_locked(client: &mut Client, role: &str, migrations: &[Migration])
         transaction.commit().await.map_err(StoreError::from)?;
         tracing::info!(migration = migration.name, "migrated");
     }
+    // Each time: the login role may be another one than when the tables were made, or the database a restored dump.
+    let mut rights = format!("GRANT SELECT ON migration TO {role};\n");
+    migrations.iter().for_each(|migration| rights.push_str(&migration.postgres_rights(role)));
+    client.batch_execute(&rights).await.map_err(StoreError::from)?;
     Ok(())
 }
 

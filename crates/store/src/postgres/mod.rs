@@ -39,6 +39,8 @@ impl Postgres {
     pub(crate) async fn open(address: &Address, migrations: &[Migration]) -> Result<Self, OpenError> {
         let config = parse(&address.url)?;
         if let Some(url) = &address.migration_url {
+            // Before it is given any rights.
+            judge(&address.url).await?;
             migrate(url, &address.url, migrations).await?;
         }
         let manager =
@@ -70,6 +72,11 @@ impl Postgres {
     pub(crate) fn close(&self) {
         self.pool.close();
     }
+}
+
+/// Whether the login role can be reached, and may be used.
+pub(crate) async fn judge(login_url: &str) -> Result<(), OpenError> {
+    role::check(&connect(&parse(login_url)?).await?).await
 }
 
 /// Applies the migrations and nothing else.

@@ -20,7 +20,7 @@ const CHECKS: [&str; 4] = [
 ];
 
 /// Fails when the role that `client` logged in as could read across tenants or rewrite history.
-pub(super) async fn check(client: &deadpool_postgres::Object) -> Result<(), OpenError> {
+pub(super) async fn check(client: &tokio_postgres::Client) -> Result<(), OpenError> {
     let role: String = client
         .query_one("SELECT CAST(current_user AS text)", &[])
         .await

@@ -168,3 +168,13 @@ pub fn copy_database(from: &Path, to: &Path) -> Result<(), StoreError> {
     std::fs::File::open(to)?.sync_all()?;
     Ok(())
 }
+
+/// Reads a copy of a database file, aside from any open store. Waits for the disk.
+pub fn read_copy<R: crate::FromRow>(
+    copy: &Path,
+    sql: &str,
+    params: &[crate::Param<'_>],
+) -> Result<Vec<R>, StoreError> {
+    let connection = Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    super::run(&connection, sql, params)?.0.into_iter().map(R::from_row).collect()
+}

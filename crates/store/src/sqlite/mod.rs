@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use file::File;
-pub use file::copy_database;
+pub use file::{copy_database, read_copy};
 pub(crate) use statement::run;
 pub(crate) use writer::{SqliteReader, SqliteWriter};
 
@@ -176,13 +176,9 @@ impl Sqlite {
         Ok(tenants)
     }
 
-    /// Where a tenant's rows are. Tenants are spread over 256 folders by the last byte of their id.
+    /// Where a tenant's rows are.
     pub(crate) fn path(&self, tenant: TenantId) -> PathBuf {
-        if tenant == TenantId::PLATFORM {
-            return self.folder.join("platform.db");
-        }
-        let [.., last] = tenant.as_bytes();
-        self.folder.join("tenants").join(format!("{last:02x}")).join(format!("{tenant}.db"))
+        self.folder.join(tenant_path(tenant))
     }
 
     /// Closes every file, checkpointing it.
@@ -198,6 +194,15 @@ impl Slot {
         Arc::strong_count(&self.file) == 1
             && self.file.get().is_some_and(|file| Arc::strong_count(file) == 1 && file.is_idle())
     }
+}
+
+/// Where a tenant's rows are, below a data folder. Tenants are spread over 256 folders by the last byte of their id.
+pub fn tenant_path(tenant: TenantId) -> PathBuf {
+    if tenant == TenantId::PLATFORM {
+        return "platform.db".into();
+    }
+    let [.., last] = tenant.as_bytes();
+    Path::new("tenants").join(format!("{last:02x}")).join(format!("{tenant}.db"))
 }
 
 /// Runs what waits for the disk on the blocking pool.
