@@ -25,6 +25,9 @@ mod timing;
 mod turns;
 mod wire;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
 use report::Report;
 
 type Theme = (&'static str, fn(&mut Report));
@@ -39,16 +42,19 @@ const THEMES: [Theme; 7] = [
     ("timing", timing::figures),
 ];
 
-fn main() {
+fn main() -> ExitCode {
     // Cargo adds `--bench`.
     let wanted: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let mut report = Report::default();
     println!("# Figures of {}; {:.1} processes want to run", harness::binary().display(), machine::load());
     for (name, figures) in THEMES {
         if wanted.is_empty() || wanted.iter().any(|word| name.starts_with(word.as_str())) {
-            figures(&mut report);
+            // One that cannot be measured leaves the others.
+            if catch_unwind(AssertUnwindSafe(|| figures(&mut report))).is_err() {
+                report.failed();
+            }
         }
     }
     println!("\n{:.1} processes want to run", machine::load());
-    report.close();
+    report.close()
 }

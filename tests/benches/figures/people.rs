@@ -8,6 +8,7 @@
 use std::sync::OnceLock;
 
 use data_encoding::BASE64URL_NOPAD;
+use keyring::password::server::{RegistrationRecord, ServerSetup};
 use keyring::{Email, EmailKey, MasterKey, MasterKeyPlace, MethodKind, MethodSecret, SystemRng};
 use opaque_ke::{
     CipherSuite, ClientLogin, ClientLoginFinishParameters, ClientRegistration,
@@ -18,6 +19,7 @@ use rand_core_06::OsRng;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::machine::cpu_of_this;
 use crate::wire::{Answer, Wire};
 
 /// Somebody with an account.
@@ -160,6 +162,28 @@ pub fn finish_request(wire: &Wire, started: &Answer) -> Proof {
         "device": { "name": "bench", "platform": "bench" },
     });
     Proof { finish: wire.request("POST", "/api/v1/signin/password/finish", None, "", Some(&body)) }
+}
+
+/// Seconds of processor time that the server's side of OPAQUE takes for one sign-in, without anything around it.
+pub fn opaque(count: u32) -> f64 {
+    let setup = ServerSetup::generate(&mut SystemRng);
+    let (index, password) = (random::<32>(), b"a password");
+    let blinded = ClientRegistration::<Suite>::start(&mut OsRng, password).expect("OPAQUE");
+    let response = setup.registration_response(&blinded.message.serialize(), &index).expect("OPAQUE");
+    let response = RegistrationResponse::deserialize(&response).expect("OPAQUE");
+    let registered =
+        blinded.state.finish(&mut OsRng, password, response, ClientRegistrationFinishParameters::default());
+    let upload = registered.expect("OPAQUE").message.serialize();
+    let record = RegistrationRecord::from_upload(&upload).expect("OPAQUE").to_bytes();
+    let blinded = ClientLogin::<Suite>::start(&mut OsRng, password).expect("OPAQUE").message.serialize();
+    let before = cpu_of_this();
+    for _ in 0..count {
+        let record = RegistrationRecord::from_bytes(&record).expect("OPAQUE");
+        let (state, _) = setup.login_start(Some(&record), &index, &blinded, &mut SystemRng).expect("OPAQUE");
+        // Refused after the same work as what is accepted.
+        assert!(state.finish(&[7; 64]).is_err());
+    }
+    (cpu_of_this() - before).as_secs_f64() / f64::from(count)
 }
 
 fn start(wire: &mut Wire, email: &Email, opaque_request: &[u8]) -> Answer {

@@ -4,6 +4,7 @@
 use std::env;
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::process::ExitCode;
 
 use serde_json::json;
 
@@ -13,6 +14,7 @@ pub struct Report {
     theme: &'static str,
     met: usize,
     missed: Vec<String>,
+    failed: Vec<&'static str>,
 }
 
 /// What a figure is to be.
@@ -95,12 +97,22 @@ impl Report {
         self.append(&figure, met);
     }
 
-    /// Prints the score.
-    pub fn close(self) {
+    /// This theme came to no end.
+    pub fn failed(&mut self) {
+        println!("FAILED: {}", self.theme);
+        self.failed.push(self.theme);
+    }
+
+    /// Prints the score. Goals that are missed are for people to judge; what could not be measured is a failure.
+    pub fn close(self) -> ExitCode {
         println!("\n{} goals met, {} missed", self.met, self.missed.len());
         for missed in &self.missed {
             println!("  missed: {missed}");
         }
+        for failed in &self.failed {
+            println!("  not measured: {failed}");
+        }
+        if self.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
     fn append(&self, figure: &Figure, met: Option<bool>) {

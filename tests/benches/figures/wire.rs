@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -11,6 +12,7 @@ pub struct Wire {
     stream: TcpStream,
     host: String,
     received: Vec<u8>,
+    used: Instant,
 }
 
 /// What the server answered.
@@ -43,9 +45,7 @@ impl Wire {
     /// Connects to a server at `http://host:port`.
     pub fn to(url: &str) -> Self {
         let host = url.strip_prefix("http://").expect("plain HTTP").to_owned();
-        let stream = TcpStream::connect(&host).expect("the server accepts");
-        stream.set_nodelay(true).expect("TCP_NODELAY");
-        Self { stream, host, received: Vec::new() }
+        Self { stream: connect(&host), host, received: Vec::new(), used: Instant::now() }
     }
 
     /// The bytes of a request, to be sent later.
@@ -71,6 +71,9 @@ impl Wire {
 
     /// Sends a request and reads the whole answer.
     pub fn exchange(&mut self, request: &[u8]) -> Answer {
+        if self.used.elapsed() > IDLE {
+            self.stream = connect(&self.host);
+        }
         self.stream.write_all(request).expect("the server reads");
         self.received.clear();
         let mut chunk = [0; 64 * 1024];
@@ -79,6 +82,7 @@ impl Wire {
             assert!(read > 0, "the server closed the connection");
             self.received.extend_from_slice(&chunk[..read]);
             if let Some(answer) = parse(&self.received) {
+                self.used = Instant::now();
                 return answer;
             }
         }
@@ -95,6 +99,12 @@ impl Wire {
         let request = self.request("POST", path, token, "", Some(body));
         self.exchange(&request)
     }
+}
+
+fn connect(host: &str) -> TcpStream {
+    let stream = TcpStream::connect(host).expect("the server accepts");
+    stream.set_nodelay(true).expect("TCP_NODELAY");
+    stream
 }
 
 /// The answer, once it is all there.
@@ -133,3 +143,6 @@ fn chunks(mut rest: &[u8]) -> Option<Vec<u8>> {
         }
     }
 }
+
+/// The server closes connections on which nothing comes for a while.
+const IDLE: Duration = Duration::from_secs(5);
