@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::items::{CONTENT, ITEMS, SPREAD};
 use crate::sqlite::{place, sequence};
-use crate::turns::tasks;
+use crate::turns::{Cost, tasks};
 
 /// A table of items, as somebody would have it who needs neither tenants nor records.
 pub struct Plain {
@@ -55,8 +55,8 @@ impl Plain {
         Self { writers: Arc::new(writers), items: Arc::new(items), content: Arc::new(content) }
     }
 
-    /// Seconds for an insert while so many write.
-    pub fn write(&self, runtime: &Runtime, workers: usize) -> f64 {
+    /// The cost of an insert while so many write.
+    pub fn write(&self, runtime: &Runtime, workers: usize) -> Cost {
         let (writers, content) = (Arc::clone(&self.writers), Arc::clone(&self.content));
         tasks(runtime, workers, move |worker, _| {
             let (writers, content) = (Arc::clone(&writers), Arc::clone(&content));
@@ -64,8 +64,8 @@ impl Plain {
         })
     }
 
-    /// Seconds for a read by key.
-    pub fn read(&self, runtime: &Runtime, workers: usize) -> f64 {
+    /// The cost of a read by key.
+    pub fn read(&self, runtime: &Runtime, workers: usize) -> Cost {
         let (readers, items) = (Arc::clone(&self.writers), Arc::clone(&self.items));
         tasks(runtime, workers, move |worker, number| {
             let (readers, items) = (Arc::clone(&readers), Arc::clone(&items));
@@ -164,8 +164,8 @@ impl Transaction {
         })
     }
 
-    /// Seconds for one.
-    pub fn write(&self, runtime: &Runtime) -> f64 {
+    /// The cost of one.
+    pub fn write(&self, runtime: &Runtime) -> Cost {
         let (client, statements) = (Arc::clone(&self.client), Arc::clone(&self.statements));
         let (content, tenant, with) = (Arc::clone(&self.content), self.tenant.clone(), self.with);
         tasks(runtime, 1, move |_, _| {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::items::{CONTENT, ITEMS, SPREAD};
 use crate::sqlite::place;
-use crate::turns::tasks;
+use crate::turns::{Cost, tasks, tasks_and};
 
 /// The migrations of every room, as the server applies them.
 const ROOMS: &[&[Migration]] =
@@ -93,19 +93,18 @@ impl Rooms {
         rooms
     }
 
-    /// Seconds for a new item: decision, transaction, record; into one home or into each worker's own.
-    pub fn write(&self, runtime: &Runtime, workers: usize, spread: bool) -> f64 {
+    /// The cost of a new item: decision, transaction, record; into one home or into each worker's own.
+    pub fn write(&self, runtime: &Runtime, workers: usize, spread: bool) -> Cost {
         let shared = Arc::clone(&self.shared);
-        let seconds = tasks(runtime, workers, move |worker, _| {
+        let write = move |worker, _| {
             let shared = Arc::clone(&shared);
             async move { shared.write(&shared.homes[if spread { worker } else { 0 }]).await }
-        });
-        runtime.block_on(self.settled());
-        seconds
+        };
+        tasks_and(runtime, workers, write, self.settled())
     }
 
-    /// Seconds for a read: decision and view.
-    pub fn read(&self, runtime: &Runtime, workers: usize, spread: bool) -> f64 {
+    /// The cost of a read: decision and view.
+    pub fn read(&self, runtime: &Runtime, workers: usize, spread: bool) -> Cost {
         let shared = Arc::clone(&self.shared);
         tasks(runtime, workers, move |worker, number| {
             let shared = Arc::clone(&shared);
@@ -241,8 +240,8 @@ impl Ajar {
         })
     }
 
-    /// Seconds for a new item.
-    pub fn write(&self, runtime: &Runtime) -> f64 {
+    /// The cost of a new item.
+    pub fn write(&self, runtime: &Runtime) -> Cost {
         let (shared, tenant, collection) = (Arc::clone(&self.shared), self.tenant, self.collection);
         tasks(runtime, 1, move |_, _| {
             let shared = Arc::clone(&shared);
@@ -259,8 +258,8 @@ impl Ajar {
         })
     }
 
-    /// Seconds for a read.
-    pub fn read(&self, runtime: &Runtime) -> f64 {
+    /// The cost of a read.
+    pub fn read(&self, runtime: &Runtime) -> Cost {
         let (shared, tenant, collection) = (Arc::clone(&self.shared), self.tenant, self.collection);
         let items = Arc::clone(&self.items);
         tasks(runtime, 1, move |worker, number| {

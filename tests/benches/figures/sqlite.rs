@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::items::{CONTENT, ITEMS, SPREAD};
 use crate::machine::Place;
-use crate::turns::threads;
+use crate::turns::{Cost, threads};
 
 /// Files with a table of items, as somebody would have them who needs neither tenants nor records.
 pub struct Plain {
@@ -38,16 +38,16 @@ impl Plain {
         Self { files: files.collect(), content, _folder: folder }
     }
 
-    /// Seconds for an insert while so many write, all into one file or each into its own.
-    pub fn write(&self, workers: usize, spread: bool) -> f64 {
+    /// The cost of an insert while so many write, all into one file or each into its own.
+    pub fn write(&self, workers: usize, spread: bool) -> Cost {
         threads(workers, |worker, _| {
             let file = &self.files[if spread { worker } else { 0 }];
             insert(&file.writer.lock().expect("a connection"), &Uuid::new_v4(), &self.content);
         })
     }
 
-    /// Seconds for a read by key.
-    pub fn read(&self, workers: usize, spread: bool) -> f64 {
+    /// The cost of a read by key.
+    pub fn read(&self, workers: usize, spread: bool) -> Cost {
         threads(workers, |worker, number| {
             let file = &self.files[if spread { worker } else { 0 }];
             let reader = file.readers[worker].lock().expect("a connection");
@@ -59,9 +59,9 @@ impl Plain {
         })
     }
 
-    /// Seconds for a transaction with all statements that the product's takes, without tenants; with the record's two or
+    /// The cost of a transaction with all statements that the product's takes, without tenants; with the record's two or
     /// without them.
-    pub fn transaction(&self, record: bool) -> f64 {
+    pub fn transaction(&self, record: bool) -> Cost {
         threads(1, |_, _| {
             let writer = self.files[0].writer.lock().expect("a connection");
             let execute = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
