@@ -3,14 +3,14 @@
 #![no_main]
 
 use keyring::{
-    AccountId, AccountNumber, BackupCode, Email, Grant, IdentityPublicKeys, IdentityRotation,
-    MethodPublicKey, MethodSecret, SealedMasterKey,
+    AccountId, AccountNumber, ApiKey, ApiKeyAuth, ApiKeyId, BackupCode, Email, Grant, IdentityPublicKeys,
+    IdentityRotation, MethodPublicKey, MethodSecret, RecoveryKey, SealedMasterKey,
 };
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let [form, bytes @ ..] = input else { return };
-    match form % 8 {
+    match form % 9 {
         0 => drop(Grant::from_bytes(bytes).map(|grant| assert_eq!(grant.to_bytes(), bytes))),
         1 => drop(IdentityPublicKeys::from_bytes(bytes).map(|keys| assert_eq!(keys.to_bytes(), bytes))),
         2 => drop(IdentityRotation::from_bytes(bytes).map(|rotation| assert_eq!(rotation.to_bytes(), bytes))),
@@ -20,7 +20,7 @@ fuzz_target!(|input: &[u8]| {
         _ => {}
     }
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    match form % 8 {
+    match form % 9 {
         6 => {
             if let Ok(code) = BackupCode::parse(text) {
                 let written = code.to_text();
@@ -40,6 +40,18 @@ fuzz_target!(|input: &[u8]| {
             if let Ok(email) = Email::parse(text) {
                 let again = Email::parse(email.as_str()).expect("normalised");
                 assert_eq!(again.as_str(), email.as_str(), "normalising is done once");
+            }
+        }
+        8 => {
+            if let Ok(key) = RecoveryKey::parse(text) {
+                assert!(RecoveryKey::parse(&key.to_text()).expect("what was written can be typed") == key);
+            }
+            if let Ok(key) = text.parse::<ApiKey>() {
+                assert_eq!(key.to_text().as_str(), text, "an API key has one form");
+                assert_eq!(text.parse::<ApiKeyAuth>().is_ok(), key.unlock().is_none());
+            }
+            if let Ok(id) = text.parse::<ApiKeyId>() {
+                assert!(id.as_str().parse::<ApiKeyId>() == Ok(id));
             }
         }
         _ => {}

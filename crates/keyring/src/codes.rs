@@ -177,7 +177,7 @@ impl FromStr for AccountNumber {
 #[error("an account number has seven of the characters 23456789CDFGHJKMNPQRTVWXY")]
 pub struct AccountNumberError;
 
-fn is_separator(c: char) -> bool {
+pub(crate) fn is_separator(c: char) -> bool {
     c.is_whitespace() || matches!(c, '-' | '_' | '\u{2010}'..='\u{2015}')
 }
 

@@ -9,8 +9,8 @@
 //!
 //! # Words
 //!
-//! - A **login method** is one way into an account: a password, a passkey, a recovery key, an API key. From its
-//!   [`MethodSecret`] come the [`Lookup`], which the server may see, and the [`MethodKeyPair`], which unlocks.
+//! - A **login method** is one way into an account: a password, a passkey, a recovery key, an API key. Its
+//!   [`Lookup`], which the server may see, finds the account; the [`MethodKeyPair`] from its [`MethodSecret`] unlocks.
 //! - The **master key** ([`MasterKey`]) is the key over everything of an account. It is sealed to the public key of
 //!   each login method.
 //! - **Sealed** bytes ([`Sealed`]) open only with their key and only in their place: purpose, owner, object, version.
@@ -20,8 +20,8 @@
 //! - A key's **version** counts its rotations, from 1.
 //!
 //! ```text
-//! password, passkey, …  ─▶ MethodSecret ─▶ Lookup             to the server
-//!                                      └─▶ MethodKeyPair ─▶ opens SealedMasterKey
+//! password, passkey, …  ─▶ MethodSecret ─▶ MethodKeyPair ─▶ opens SealedMasterKey
+//! recovery key, handle, … ─▶ Lookup      to the server ─▶ AddressSeal ─▶ opens EmailKey
 //! MasterKey ─▶ AccountKey ─▶ IdentityKeys ─▶ Grant, IdentityRotation, Fingerprint
 //!                        └─▶ CollectionKey ─▶ ItemKey ─▶ Sealed content, files
 //! ```
@@ -95,6 +95,9 @@
 //! # }
 //! ```
 
+pub mod address;
+pub mod api_key;
+mod base62;
 pub mod codes;
 pub mod collection;
 mod crockford;
@@ -107,12 +110,16 @@ pub mod identity;
 mod kdf;
 pub mod master;
 pub mod method;
+pub mod passkey;
 pub mod password;
 mod random;
+pub mod recovery;
 pub mod sealed;
 mod secret;
 pub mod split;
 
+pub use address::AddressSeal;
+pub use api_key::{ApiKey, ApiKeyAuth, ApiKeyId, ApiKeyUnlock};
 pub use codes::{AccountNumber, BackupCode};
 pub use collection::{CollectionKey, CollectionKeyPlace, ItemKey, ItemPlace};
 pub use email::{BlindIndex, Email, EmailHash, EmailKey, EmailSalt, Pepper};
@@ -121,9 +128,11 @@ pub use id::{AccountId, CollectionId, DeviceId, FileId, ItemId, MethodId, Owner,
 pub use identity::{AccountKey, Fingerprint, IdentityKeys, IdentityPublicKeys, IdentityRotation};
 pub use kdf::{KdfError, KdfParams};
 pub use master::{MasterKey, MasterKeyPlace, MethodTag, SealedMasterKey};
-pub use method::{Lookup, MethodKeyPair, MethodKind, MethodPublicKey, MethodSecret};
+pub use method::{Lookup, MethodKeyPair, MethodKind, MethodPublicKey, MethodSalt, MethodSecret};
+pub use passkey::UserHandle;
 pub use password::Password;
 pub use rand_core::CryptoRng;
 pub use random::SystemRng;
+pub use recovery::RecoveryKey;
 pub use sealed::{OpenError, Sealed};
 pub use split::{LocalHalf, ServerHalf, SplitKey};

@@ -10,10 +10,12 @@
 
 use std::fmt;
 
+use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 pub use crate::hybrid::KeyError;
 use crate::hybrid::{KeyPair, PublicKey, Seed};
+use crate::kdf::{KdfError, KdfParams};
 use crate::secret::{REDACTED, secret};
 
 /// The root secret of one login method: OPAQUE's export key, a passkey's PRF output, the hash of a recovery key.
@@ -38,6 +40,13 @@ impl MethodSecret {
     /// OPAQUE's export key, which is the output of a hash.
     pub(crate) fn of_password(export_key: &[u8; 64]) -> Self {
         Self(Zeroizing::new(export_key.to_vec()))
+    }
+
+    /// What Argon2id makes of a method's own secret.
+    pub(crate) fn slow(secret: &[u8], salt: &MethodSalt, params: KdfParams) -> Result<Self, KdfError> {
+        let mut root = Zeroizing::new(vec![0; 32]);
+        params.hash(secret, salt.as_bytes(), &mut root)?;
+        Ok(Self(root))
     }
 
     /// What the server may see, to recognise the method by.
@@ -66,6 +75,29 @@ pub enum MethodSecretError {
     /// Zeros only.
     #[error("a login method's secret is all zero")]
     AllZero,
+}
+
+/// The salt of a login method whose secret goes through Argon2id; it is not secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MethodSalt([u8; 16]);
+
+impl MethodSalt {
+    /// Draws a new salt.
+    pub fn generate(rng: &mut impl CryptoRng) -> Self {
+        let mut salt = [0; 16];
+        rng.fill_bytes(&mut salt);
+        Self(salt)
+    }
+
+    /// Takes a stored salt.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The salt.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
 }
 
 secret!(

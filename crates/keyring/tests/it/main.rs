@@ -20,3 +20,4 @@ mod replay;
 mod sealing;
 mod typed;
 mod vectors;
+mod written_keys;

@@ -49,6 +49,10 @@ fn vectors() -> Vec<(&'static str, Value)> {
         ("file", file()),
         ("codes", codes()),
         ("split-key", split_key()),
+        ("recovery-key", recovery_key()),
+        ("api-key", api_key()),
+        ("passkey", passkey()),
+        ("address", address()),
     ]
 }
 
@@ -268,6 +272,58 @@ fn split_key() -> Value {
         "local_half": hex(local.expose()), "server_half": hex(server.expose()),
         "account": hex(ALICE.as_bytes()), "device": hex(DEVICE.as_bytes()),
         "device_secret": hex(&[0x77; 32]), "randomness": "split-key", "sealed": hex(sealed.as_bytes()),
+    })
+}
+
+fn recovery_key() -> Value {
+    let key = RecoveryKey::generate(&mut Replay::of("recovery-key"));
+    let salt = MethodSalt::from_bytes([0x5a; 16]);
+    let secret = key.method_secret(&salt, KdfParams::FLOOR).unwrap();
+    assert_eq!(RecoveryKey::parse(&key.to_text()).unwrap(), key);
+    json!({
+        "construction": "Crockford's base 32 with a checksum by SHA-256; HKDF-SHA256; Argon2id (19 MiB, 2 passes, 1 lane)",
+        "randomness": "recovery-key", "key": hex(key.expose()), "text": *key.to_text(),
+        "lookup": hex(key.lookup().expose()), "salt": hex(salt.as_bytes()),
+        "public_key_sha256": hash(&secret.key_pair().public_key().to_bytes()),
+    })
+}
+
+fn api_key() -> Value {
+    let home = TenantId::from([0x40; 16]);
+    let key = ApiKey::generate(home, true, &mut Replay::of("api-key"));
+    let salt = MethodSalt::from_bytes([0x5a; 16]);
+    let unlock = key.unlock().unwrap();
+    let secret = unlock.method_secret(&salt, KdfParams::FLOOR).unwrap();
+    assert_eq!(key.to_text().parse::<ApiKey>().unwrap(), key);
+    json!({
+        "construction": "base 62 in blocks of 16 bytes; SHA-256; HKDF-SHA256; Argon2id (19 MiB, 2 passes, 1 lane)",
+        "home": hex(home.as_bytes()), "randomness": "api-key", "text": *key.to_text(), "bearer": *key.auth().to_text(),
+        "auth_hash": hex(&key.auth().auth_hash()), "public_id": key.auth().public_id().as_str(),
+        "lookup": hex(key.auth().lookup().expose()), "unlock": hex(unlock.expose()), "salt": hex(salt.as_bytes()),
+        "public_key_sha256": hash(&secret.key_pair().public_key().to_bytes()),
+    })
+}
+
+fn passkey() -> Value {
+    let handle = UserHandle::generate(&mut Replay::of("passkey"));
+    let secret = MethodSecret::of_passkey(&[0x9f; 32]).unwrap();
+    json!({
+        "construction": "HKDF-SHA256; X-Wing from the PRF extension's output",
+        "prf_input": hex(keyring::passkey::PRF_INPUT), "prf_output": hex(&[0x9f; 32]),
+        "randomness": "passkey", "user_handle": hex(handle.expose()), "lookup": hex(handle.lookup().expose()),
+        "public_key_sha256": hash(&secret.key_pair().public_key().to_bytes()),
+    })
+}
+
+fn address() -> Value {
+    let (lookup, key) = (Lookup::from_bytes([0x10; 32]), EmailKey::from_bytes([0xe3; 32]));
+    let sealed = AddressSeal::of(&lookup).seal(&key, &ALICE, &METHOD, &mut Replay::of("address"));
+    assert_eq!(AddressSeal::of(&lookup).open(&sealed, &ALICE, &METHOD).unwrap(), key);
+    json!({
+        "construction": "a sealed value under a key by HKDF-SHA256",
+        "lookup": hex(lookup.expose()), "email_key": hex(key.expose()),
+        "account": hex(ALICE.as_bytes()), "method": hex(METHOD.as_bytes()),
+        "randomness": "address", "sealed": hex(sealed.as_bytes()),
     })
 }
 
