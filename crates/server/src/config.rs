@@ -4,12 +4,13 @@
 //! Every setting has a default that works on a laptop. What would be unsafe in production is refused there, with a
 //! sentence that says what to set.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
-use serde::{Deserialize, Serialize};
+use identity::Network;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
 /// Everything that can be set. In the file as `name = value`; in the environment as `BAILIWICK_NAME`, with `_FILE` for a
@@ -43,8 +44,11 @@ pub struct Config {
     pub tls_certificate: PathBuf,
     /// The PEM file with its private key.
     pub tls_key: PathBuf,
-    /// Addresses of proxies that may say, in `X-Forwarded-For`, whom they speak for.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// Addresses or networks (`10.0.0.0/8`) of proxies that may say, in `forwarded_header`, whom they speak for.
+    #[serde(serialize_with = "write_networks", deserialize_with = "read_networks")]
+    pub trusted_proxies: Vec<Network>,
+    /// The header in which they say it: `x-forwarded-for`, or `forwarded` (RFC 7239). The other one is not read.
+    pub forwarded_header: ForwardedHeader,
     /// The name of this installation's logs, part of every checkpoint; made at the first start when empty.
     pub log_origin: String,
     /// SMTP server for mail, as a URL: `smtps://user:password@host`; an outbox folder when empty.
@@ -85,6 +89,17 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
 }
 
+/// The header in which proxies say whom they speak for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`, which most proxies write.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -112,6 +127,7 @@ impl Default for Config {
             tls_certificate: PathBuf::new(),
             tls_key: PathBuf::new(),
             trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::default(),
             log_origin: String::new(),
             smtp_url: String::new(),
             mail_from: "Bailiwick <bailiwick@localhost>".into(),
@@ -243,6 +259,14 @@ impl Config {
         {
             return refuse("public_url", "it must begin with https://".into());
         }
+        if let Some(all) = self.trusted_proxies.iter().find(|proxy| proxy.is_everybody()) {
+            return refuse(
+                "trusted_proxies",
+                format!(
+                    "{all} is everybody, who could then choose the address that they come from: name the proxies"
+                ),
+            );
+        }
         if self.public_url.ends_with('/') {
             return refuse("public_url", "it must not end with a slash".into());
         }
@@ -341,6 +365,26 @@ impl Config {
     }
 }
 
+fn write_networks<S: Serializer>(networks: &[Network], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(networks.iter().map(Network::to_string))
+}
+
+/// A list, or one text with commas as environment variables have it.
+fn read_networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Network>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Texts {
+        One(String),
+        Many(Vec<String>),
+    }
+    let texts = match Texts::deserialize(deserializer)? {
+        Texts::One(text) => text.split(',').map(|text| text.trim().to_owned()).collect(),
+        Texts::Many(texts) => texts,
+    };
+    let named = texts.iter().filter(|text| !text.is_empty());
+    named.map(|text| text.parse().map_err(|error| de::Error::custom(format!("{text}: {error}")))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -357,7 +401,7 @@ mod tests {
             production: true,
             public_url: "https://id.example".into(),
             smtp_url: "smtps://mail.example".into(),
-            trusted_proxies: vec![IpAddr::from([127, 0, 0, 1])],
+            trusted_proxies: vec!["127.0.0.1".parse().unwrap()],
             ..Config::default()
         }
     }
@@ -381,7 +425,22 @@ mod tests {
     fn plain_http_is_for_loopback_or_behind_a_named_proxy() {
         let open = Config { listen: SocketAddr::from(([0, 0, 0, 0], 80)), ..Config::default() };
         assert_eq!(refused(&open), "listen");
-        assert!(Config { trusted_proxies: vec![IpAddr::from([10, 0, 0, 1])], ..open }.check().is_ok());
+        assert!(Config { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..open }.check().is_ok());
+    }
+
+    #[test]
+    fn proxies_are_named_and_never_everybody() {
+        #[derive(Serialize)]
+        struct Flags {
+            trusted_proxies: &'static str,
+        }
+        let load = |trusted_proxies| Config::load(None, Flags { trusted_proxies });
+        let config = load("10.0.0.0/8, ::ffff:192.0.2.7").unwrap();
+        let proxies: Vec<_> = config.trusted_proxies.iter().map(Network::to_string).collect();
+        assert_eq!(proxies, ["10.0.0.0/8", "192.0.2.7"]);
+        assert!(config.check().is_ok());
+        assert_eq!(refused(&load("0.0.0.0/0").unwrap()), "trusted_proxies");
+        assert!(load("10.0.0.1/8").err().unwrap().to_string().contains("10.0.0.0/8"));
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub(crate) fn around(routes: Router<App>, app: &App) -> Router {
 async fn identify(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let id: Arc<str> = format!("req_{}", uuid::Uuid::now_v7().simple()).into();
-    let address = Address::of(&request, &app.config.trusted_proxies);
+    let address = Address::of(&request, &app.config.trusted_proxies, app.config.forwarded_header);
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
     request.extensions_mut().insert(address);
     let method = request.method().clone();
