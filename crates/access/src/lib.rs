@@ -73,6 +73,7 @@ mod action;
 mod caller;
 mod decision;
 mod enter;
+mod memo;
 mod platform_role;
 mod policies;
 mod resource;

@@ -12,9 +12,10 @@ use store::TenantId;
 use crate::action::Action;
 use crate::caller::Caller;
 use crate::decision::{Decision, Explanation, Reason, Refusal};
+use crate::memo::Memo;
 use crate::resource::Resource;
 use crate::scopes::Scopes;
-use crate::slice::{Types, Unanswerable};
+use crate::slice::{Slice, Types, Unanswerable};
 
 /// What exists and what can be done to it.
 pub(crate) const SCHEMA: &str = include_str!("../policies/schema.cedarschema");
@@ -39,6 +40,8 @@ pub struct Policies {
     types: Types,
     circumstances: [Context; 4],
     authorizer: Authorizer,
+    /// There when no policy names a single thing.
+    memo: Option<Memo>,
 }
 
 /// Why policies were not accepted.
@@ -95,7 +98,9 @@ impl Policies {
         }
         let types = Types::new()?;
         let (actions, unrecorded) = read_actions(&schema, &types)?;
+        let memo = names_no_single_thing(&set, &types).then(Memo::default);
         Ok(Policies {
+            memo,
             actions,
             unrecorded,
             types,
@@ -116,6 +121,8 @@ impl Policies {
     /// there is no such policy.
     pub fn without(mut self, id: &str) -> Option<Policies> {
         self.set.remove_static(PolicyId::new(id)).ok()?;
+        // What was remembered is what the whole set said.
+        self.memo = self.memo.map(|_| Memo::default());
         Some(self)
     }
 
@@ -139,12 +146,21 @@ impl Policies {
         now_ms: i64,
     ) -> Result<(), Refusal> {
         let fresh = caller.is_fresh(now_ms);
-        match self.ask(caller, tenant, action, resource, fresh) {
+        let Ok(slice) = Slice::new(caller, tenant, action, &resource, fresh) else {
+            return Err(Refusal::Forbidden);
+        };
+        match &self.memo {
+            Some(memo) => memo.answer(slice, |slice| self.decide_anew(slice)),
+            None => self.decide_anew(slice),
+        }
+    }
+
+    /// What the policies say, and how the caller is told.
+    fn decide_anew(&self, slice: Slice) -> Result<(), Refusal> {
+        match self.ask(&slice) {
             Ok(response) => match self.refusal(&response) {
                 None => Ok(()),
-                Some(Refusal::StepUpRequired) if !self.would_be_allowed(caller, tenant, action, resource) => {
-                    Err(Refusal::Forbidden)
-                }
+                Some(Refusal::StepUpRequired) if !self.would_be_allowed(slice) => Err(Refusal::Forbidden),
                 Some(refusal) => Err(refusal),
             },
             Err(_) => Err(Refusal::Forbidden),
@@ -164,7 +180,8 @@ impl Policies {
             Ok(()) => Decision::Allowed,
             Err(refusal) => Decision::Refused(refusal),
         };
-        let (reasons, fault) = match self.ask(caller, tenant, action, resource, caller.is_fresh(now_ms)) {
+        let slice = Slice::new(caller, tenant, action, &resource, caller.is_fresh(now_ms));
+        let (reasons, fault) = match slice.and_then(|slice| self.ask(&slice)) {
             Ok(response) => (
                 self.reasons(&response),
                 response.diagnostics().errors().next().map(|error| error.to_string()),
@@ -174,25 +191,13 @@ impl Policies {
         Explanation { decision, reasons, fault }
     }
 
-    /// What Cedar says. The slice holds the caller, the action and the resource, whose owner is
-    /// the tenant that is being entered, whatever the caller claims.
-    fn ask(
-        &self,
-        caller: &Caller,
-        tenant: TenantId,
-        action: Action,
-        resource: Resource,
-        fresh: bool,
-    ) -> Result<Response, Unanswerable> {
-        if !resource.belongs_in(tenant) {
-            return Err(Unanswerable::Misplaced);
-        }
-        let action_entity = self.actions.get(&action).ok_or(Unanswerable::Misplaced)?;
-        let principal = self.types.principal(caller.principal())?;
-        let object = self.types.resource(&resource, tenant)?;
-        let in_scope = caller.scopes().contains(action);
+    /// What Cedar says.
+    fn ask(&self, slice: &Slice) -> Result<Response, Unanswerable> {
+        let action_entity = self.actions.get(&slice.action).ok_or(Unanswerable::Misplaced)?;
+        let principal = self.types.entity(&slice.principal)?;
+        let object = self.types.entity(&slice.resource)?;
         let [strict, proven, scoped, proven_scoped] = &self.circumstances;
-        let context = match (fresh, in_scope) {
+        let context = match (slice.fresh, slice.in_scope) {
             (false, false) => strict,
             (true, false) => proven,
             (false, true) => scoped,
@@ -205,8 +210,8 @@ impl Policies {
             context.clone(),
             Some(&self.schema),
         )?;
-        let slice = Entities::from_entities([principal, action_entity.clone(), object], None)?;
-        Ok(self.authorizer.is_authorized(&request, &self.set, &slice))
+        let entities = Entities::from_entities([principal, action_entity.clone(), object], None)?;
+        Ok(self.authorizer.is_authorized(&request, &self.set, &entities))
     }
 
     /// How the caller is answered; `None` for yes.
@@ -239,15 +244,8 @@ impl Policies {
     }
 
     /// Whether a fresh proof is all that is missing: nobody is asked for one in vain.
-    fn would_be_allowed(
-        &self,
-        caller: &Caller,
-        tenant: TenantId,
-        action: Action,
-        resource: Resource,
-    ) -> bool {
-        self.ask(caller, tenant, action, resource, true)
-            .is_ok_and(|response| self.refusal(&response).is_none())
+    fn would_be_allowed(&self, slice: Slice) -> bool {
+        self.ask(&slice.with_fresh_proof()).is_ok_and(|response| self.refusal(&response).is_none())
     }
 
     fn reasons(&self, response: &Response) -> Vec<Reason> {
@@ -311,6 +309,13 @@ fn read_actions(schema: &Schema, types: &Types) -> Result<(HashMap<Action, Entit
     Ok((actions, unrecorded))
 }
 
+/// Whether the policies answer alike whoever in particular asks for whatever in particular: all that they name are actions,
+/// roles and the platform.
+fn names_no_single_thing(set: &PolicySet, types: &Types) -> bool {
+    set.templates().next().is_none()
+        && set.policies().flat_map(cedar_policy::Policy::entity_literals).all(|named| types.is_word(&named))
+}
+
 fn circumstances(fresh: bool, in_scope: bool) -> Result<Context, PolicyError> {
     Context::from_pairs([
         ("fresh".to_owned(), RestrictedExpression::new_bool(fresh)),
@@ -326,6 +331,7 @@ mod tests {
     use super::*;
     use crate::caller::Principal;
     use crate::platform_role::PlatformRole;
+    use crate::slice::{Fact, Name};
     use crate::{PlatformRoles, SignedIn};
 
     fn policies() -> Policies {
@@ -402,19 +408,41 @@ mod tests {
             Resource::DirectoryEntry { account: id },
         ];
         for principal in &principals {
-            let entity = policies.types.principal(principal).unwrap();
+            let entity = policies.types.entity(&Fact::of_principal(principal)).unwrap();
             Entities::from_entities([entity], Some(&policies.schema)).unwrap();
         }
         for resource in &resources {
-            let entity = policies.types.resource(resource, TenantId::random()).unwrap();
+            let entity = policies.types.entity(&Fact::of_resource(resource, TenantId::random())).unwrap();
             Entities::from_entities([entity], Some(&policies.schema)).unwrap();
         }
     }
 
     #[test]
+    fn the_delivered_policies_are_remembered_and_what_is_remembered_is_bounded() {
+        let policies = policies();
+        let memo = policies.memo.as_ref().unwrap();
+        for n in 0..100 {
+            let id = uuid::Uuid::from_u128(n);
+            let account = SignedIn {
+                account: id,
+                home: TenantId::random(),
+                session: id,
+                fresh_until: None,
+                suspended: false,
+                platform_roles: PlatformRoles::NONE,
+            };
+            let item = Resource::Item { collection: id, id };
+            let caller = Caller::account(account, "req_1");
+            assert_eq!(policies.decide(&caller, account.home, Action::ItemWrite, item, 0), Ok(()));
+        }
+        assert_eq!(memo.len(), 1);
+    }
+
+    #[test]
     fn the_platform_cannot_be_mistaken_for_a_tenant() {
         let types = policies().types;
-        assert_eq!(types.tenant(TenantId::PLATFORM).id().unescaped(), "platform");
-        assert!(types.tenant(TenantId::random()).id().unescaped().starts_with("ten_"));
+        let text = |tenant| types.uid(&Name::tenant(tenant)).unwrap().id().unescaped().to_owned();
+        assert_eq!(text(TenantId::PLATFORM), "platform");
+        assert!(text(TenantId::random()).starts_with("ten_"));
     }
 }

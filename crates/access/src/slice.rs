@@ -8,7 +8,8 @@ use cedar_policy::{
 use store::TenantId;
 use uuid::Uuid;
 
-use crate::caller::Principal;
+use crate::action::Action;
+use crate::caller::{Caller, Principal};
 use crate::policies::PolicyError;
 use crate::resource::Resource;
 
@@ -39,22 +40,238 @@ impl From<EntitiesError> for Unanswerable {
     }
 }
 
-/// The names of the schema's types.
+/// A question as the policies see it: who asks, what for, about what, and two circumstances. What Cedar is given is made
+/// of this and of nothing else, and so is the key under which its answer is remembered.
+pub(crate) struct Slice {
+    pub(crate) principal: Fact,
+    pub(crate) action: Action,
+    pub(crate) resource: Fact,
+    /// Whether the caller proved again, moments ago, who they are.
+    pub(crate) fresh: bool,
+    /// Whether the action is within what the caller's token may be used for.
+    pub(crate) in_scope: bool,
+}
+
+/// What is known of one thing.
+pub(crate) struct Fact {
+    pub(crate) name: Name,
+    tenant: Name,
+    attributes: Vec<(&'static str, Value)>,
+    parents: Vec<Name>,
+}
+
+/// One of the schema's types, and which of its things.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Name {
+    of: Type,
+    which: Which,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// A word that stands in the code, and that policies may name.
+    Word(&'static str),
+    /// One of many: no policy that is delivered names it.
+    Id(Uuid),
+}
+
+#[derive(Clone, Copy)]
+enum Value {
+    Flag(bool),
+    Name(Name),
+}
+
+macro_rules! types {
+    ($($name:ident),+ $(,)?) => {
+        /// The schema's types.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub(crate) enum Type { $($name),+ }
+
+        impl Type {
+            const ALL: &'static [Type] = &[$(Type::$name),+];
+
+            fn name(self) -> &'static str {
+                match self { $(Type::$name => stringify!($name)),+ }
+            }
+        }
+    };
+}
+
+types! {
+    Tenant, PlatformRole, Visitor, Account, Worker, Home, Session, Collection, Item, File, Log, Platform, DirectoryEntry,
+}
+
+impl Slice {
+    /// The question whether the caller may do this. The resource's owner is the tenant that is being entered, whatever the
+    /// caller claims.
+    pub(crate) fn new(
+        caller: &Caller,
+        tenant: TenantId,
+        action: Action,
+        resource: &Resource,
+        fresh: bool,
+    ) -> Result<Slice, Unanswerable> {
+        if !resource.belongs_in(tenant) {
+            return Err(Unanswerable::Misplaced);
+        }
+        Ok(Slice {
+            principal: Fact::of_principal(caller.principal()),
+            action,
+            resource: Fact::of_resource(resource, tenant),
+            fresh,
+            in_scope: caller.scopes().contains(action),
+        })
+    }
+
+    /// The same question of somebody who has just proved who they are.
+    pub(crate) fn with_fresh_proof(self) -> Slice {
+        Slice { fresh: true, ..self }
+    }
+
+    /// This question but for the names of single things: each id is replaced by its type and by which id of that type it
+    /// is, in the order in which they come.
+    ///
+    /// Two slices with the same key are the same up to a renaming of ids. Cedar can do with an entity's id nothing
+    /// but compare it, so policies that name no single thing answer both alike. Everything else is in the key as it is.
+    pub(crate) fn key(&self) -> Vec<u8> {
+        let mut key = Key { bytes: Vec::with_capacity(96), seen: Vec::with_capacity(8) };
+        key.bytes.extend([self.action as u8, u8::from(self.fresh), u8::from(self.in_scope)]);
+        key.fact(&self.principal);
+        key.fact(&self.resource);
+        key.bytes
+    }
+}
+
+/// A key that is being written.
+struct Key {
+    bytes: Vec<u8>,
+    /// The ids so far; where one stands is its number.
+    seen: Vec<Name>,
+}
+
+impl Key {
+    fn fact(&mut self, fact: &Fact) {
+        let Fact { name, tenant, attributes, parents } = fact;
+        self.name(name);
+        self.name(tenant);
+        self.count(attributes.len());
+        for (attribute, value) in attributes {
+            self.word(attribute);
+            match value {
+                Value::Flag(flag) => self.bytes.extend([0, u8::from(*flag)]),
+                Value::Name(name) => {
+                    self.bytes.push(1);
+                    self.name(name);
+                }
+            }
+        }
+        self.count(parents.len());
+        parents.iter().for_each(|parent| self.name(parent));
+    }
+
+    fn name(&mut self, name: &Name) {
+        self.bytes.push(name.of as u8);
+        match name.which {
+            Which::Word(word) => {
+                self.bytes.push(0);
+                self.word(word);
+            }
+            Which::Id(_) => {
+                let number = self.seen.iter().position(|seen| seen == name).unwrap_or_else(|| {
+                    self.seen.push(*name);
+                    self.seen.len() - 1
+                });
+                self.bytes.push(1);
+                self.count(number);
+            }
+        }
+    }
+
+    fn word(&mut self, word: &str) {
+        self.count(word.len());
+        self.bytes.extend_from_slice(word.as_bytes());
+    }
+
+    /// Seven bits to the byte, the last without the eighth.
+    fn count(&mut self, mut count: usize) {
+        while count >= 0x80 {
+            self.bytes.push(count as u8 | 0x80);
+            count >>= 7;
+        }
+        self.bytes.push(count as u8);
+    }
+}
+
+impl Fact {
+    fn new(name: Name, tenant: Name) -> Fact {
+        Fact { name, tenant, attributes: Vec::new(), parents: Vec::new() }
+    }
+
+    pub(crate) fn of_principal(principal: &Principal) -> Fact {
+        let platform = Name::tenant(TenantId::PLATFORM);
+        match principal {
+            Principal::Visitor => Fact::new(Name::word(Type::Visitor, "visitor"), platform),
+            Principal::System(worker) => Fact::new(Name::word(Type::Worker, worker), platform),
+            Principal::Account(account) => Fact {
+                attributes: vec![("suspended", Value::Flag(account.suspended))],
+                parents: account
+                    .platform_roles
+                    .iter()
+                    .map(|role| Name::word(Type::PlatformRole, role.name()))
+                    .collect(),
+                ..Fact::new(Name::id(Type::Account, account.account), Name::tenant(account.home))
+            },
+        }
+    }
+
+    pub(crate) fn of_resource(resource: &Resource, tenant: TenantId) -> Fact {
+        let fact = |of, id: Uuid| Fact::new(Name::id(of, id), Name::tenant(tenant));
+        let within = |of, id, collection| Fact {
+            parents: vec![Name::id(Type::Collection, collection)],
+            ..fact(of, id)
+        };
+        match *resource {
+            Resource::Home => fact(Type::Home, *tenant.uuid()),
+            Resource::Log => fact(Type::Log, *tenant.uuid()),
+            Resource::Platform => Fact::new(Name::word(Type::Platform, PLATFORM), Name::tenant(tenant)),
+            Resource::Session(id) => fact(Type::Session, id),
+            Resource::Collection(id) => fact(Type::Collection, id),
+            Resource::Item { collection, id } => within(Type::Item, id, collection),
+            Resource::File { collection, id } => within(Type::File, id, collection),
+            Resource::DirectoryEntry { account } => Fact {
+                attributes: vec![("account", Value::Name(Name::id(Type::Account, account)))],
+                ..fact(Type::DirectoryEntry, account)
+            },
+        }
+    }
+}
+
+impl Name {
+    pub(crate) fn tenant(tenant: TenantId) -> Name {
+        if tenant == TenantId::PLATFORM {
+            Name::word(Type::Tenant, PLATFORM)
+        } else {
+            Name::id(Type::Tenant, *tenant.uuid())
+        }
+    }
+
+    fn word(of: Type, word: &'static str) -> Name {
+        Name { of, which: Which::Word(word) }
+    }
+
+    fn id(of: Type, id: Uuid) -> Name {
+        Name { of, which: Which::Id(id) }
+    }
+}
+
+/// The platform, as a tenant and as a thing.
+const PLATFORM: &str = "platform";
+
+/// The names of the schema's types, as Cedar has them.
 pub(crate) struct Types {
     action: EntityTypeName,
-    tenant: EntityTypeName,
-    platform_role: EntityTypeName,
-    visitor: EntityTypeName,
-    account: EntityTypeName,
-    worker: EntityTypeName,
-    home: EntityTypeName,
-    session: EntityTypeName,
-    collection: EntityTypeName,
-    item: EntityTypeName,
-    file: EntityTypeName,
-    log: EntityTypeName,
-    platform: EntityTypeName,
-    directory_entry: EntityTypeName,
+    all: Vec<EntityTypeName>,
 }
 
 impl Types {
@@ -62,89 +279,57 @@ impl Types {
         let name = |name: &str| {
             name.parse::<EntityTypeName>().map_err(|error| PolicyError::Schema(error.to_string()))
         };
-        Ok(Types {
-            action: name("Action")?,
-            tenant: name("Tenant")?,
-            platform_role: name("PlatformRole")?,
-            visitor: name("Visitor")?,
-            account: name("Account")?,
-            worker: name("Worker")?,
-            home: name("Home")?,
-            session: name("Session")?,
-            collection: name("Collection")?,
-            item: name("Item")?,
-            file: name("File")?,
-            log: name("Log")?,
-            platform: name("Platform")?,
-            directory_entry: name("DirectoryEntry")?,
-        })
+        let all = Type::ALL.iter().map(|of| name(of.name())).collect::<Result<_, _>>()?;
+        Ok(Types { action: name("Action")?, all })
     }
 
     pub(crate) fn action(&self, name: &str) -> EntityUid {
         uid(&self.action, name)
     }
 
-    pub(crate) fn tenant(&self, tenant: TenantId) -> EntityUid {
-        if tenant == TenantId::PLATFORM {
-            uid(&self.tenant, "platform")
-        } else {
-            uid(&self.tenant, tenant.to_string())
-        }
+    /// Whether a policy that names this stays free of single things: it is an action, a role, or the platform.
+    pub(crate) fn is_word(&self, named: &EntityUid) -> bool {
+        let of = named.type_name();
+        *of == self.action
+            || Some(of) == self.of(Type::PlatformRole)
+            || self.uid(&Name::tenant(TenantId::PLATFORM)).is_ok_and(|platform| platform == *named)
     }
 
-    pub(crate) fn principal(&self, principal: &Principal) -> Result<Entity, Unanswerable> {
-        match principal {
-            Principal::Visitor => self.entity(uid(&self.visitor, "visitor"), TenantId::PLATFORM, [], []),
-            Principal::System(worker) => self.entity(uid(&self.worker, *worker), TenantId::PLATFORM, [], []),
-            Principal::Account(account) => self.entity(
-                self.account(account.account),
-                account.home,
-                [("suspended", RestrictedExpression::new_bool(account.suspended))],
-                account.platform_roles.iter().map(|role| uid(&self.platform_role, role.name())),
-            ),
-        }
+    /// The thing as Cedar has it.
+    pub(crate) fn entity(&self, fact: &Fact) -> Result<Entity, Unanswerable> {
+        let Fact { name, tenant, attributes, parents } = fact;
+        let value = |value: &Value| {
+            Ok::<_, Unanswerable>(match value {
+                Value::Flag(flag) => RestrictedExpression::new_bool(*flag),
+                Value::Name(name) => RestrictedExpression::new_entity_uid(self.uid(name)?),
+            })
+        };
+        let attributes = std::iter::once(&("tenant", Value::Name(*tenant)))
+            .chain(attributes)
+            .map(|(name, given)| Ok(((*name).to_owned(), value(given)?)))
+            .collect::<Result<_, Unanswerable>>()?;
+        let parents = parents.iter().map(|parent| self.uid(parent)).collect::<Result<_, _>>()?;
+        Ok(Entity::new(self.uid(name)?, attributes, parents)?)
     }
 
-    pub(crate) fn resource(&self, resource: &Resource, tenant: TenantId) -> Result<Entity, Unanswerable> {
-        let collection = |id: &Uuid| uid(&self.collection, format!("col_{}", id.simple()));
-        match resource {
-            Resource::Home => self.entity(uid(&self.home, tenant.to_string()), tenant, [], []),
-            Resource::Log => self.entity(uid(&self.log, tenant.to_string()), tenant, [], []),
-            Resource::Platform => self.entity(uid(&self.platform, "platform"), tenant, [], []),
-            Resource::Session(id) => {
-                self.entity(uid(&self.session, format!("ses_{}", id.simple())), tenant, [], [])
+    pub(crate) fn uid(&self, name: &Name) -> Result<EntityUid, Unanswerable> {
+        let of = self.of(name.of).ok_or(Unanswerable::Misplaced)?;
+        Ok(match (name.which, name.of) {
+            (Which::Word(word), _) => uid(of, word),
+            (Which::Id(id), Type::Tenant | Type::Home | Type::Log) => {
+                uid(of, TenantId::from_uuid(id).to_string())
             }
-            Resource::Collection(id) => self.entity(collection(id), tenant, [], []),
-            Resource::Item { collection: parent, id } => {
-                self.entity(uid(&self.item, format!("itm_{}", id.simple())), tenant, [], [collection(parent)])
-            }
-            Resource::File { collection: parent, id } => {
-                self.entity(uid(&self.file, format!("fil_{}", id.simple())), tenant, [], [collection(parent)])
-            }
-            Resource::DirectoryEntry { account } => self.entity(
-                uid(&self.directory_entry, account.simple().to_string()),
-                tenant,
-                [("account", RestrictedExpression::new_entity_uid(self.account(*account)))],
-                [],
-            ),
-        }
+            (Which::Id(id), Type::Account) => uid(of, format!("acc_{}", id.simple())),
+            (Which::Id(id), Type::Session) => uid(of, format!("ses_{}", id.simple())),
+            (Which::Id(id), Type::Collection) => uid(of, format!("col_{}", id.simple())),
+            (Which::Id(id), Type::Item) => uid(of, format!("itm_{}", id.simple())),
+            (Which::Id(id), Type::File) => uid(of, format!("fil_{}", id.simple())),
+            (Which::Id(id), _) => uid(of, id.simple().to_string()),
+        })
     }
 
-    fn account(&self, account: Uuid) -> EntityUid {
-        uid(&self.account, format!("acc_{}", account.simple()))
-    }
-
-    fn entity<const N: usize>(
-        &self,
-        uid: EntityUid,
-        tenant: TenantId,
-        attributes: [(&str, RestrictedExpression); N],
-        parents: impl IntoIterator<Item = EntityUid>,
-    ) -> Result<Entity, Unanswerable> {
-        let tenant = ("tenant", RestrictedExpression::new_entity_uid(self.tenant(tenant)));
-        let attributes =
-            attributes.into_iter().chain([tenant]).map(|(name, value)| (name.to_owned(), value)).collect();
-        Ok(Entity::new(uid, attributes, parents.into_iter().collect())?)
+    fn of(&self, of: Type) -> Option<&EntityTypeName> {
+        self.all.get(of as usize)
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod decisions;
 mod entering;
+mod memo;
 mod platform_roles;
 mod policies;
 mod world;
