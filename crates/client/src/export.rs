@@ -36,8 +36,8 @@ use crate::client::signin::Unlocked;
 use crate::client::{Client, RequestError};
 use crate::files::disk::{self, NewFile};
 use crate::files::{DriveError, Entry, GetError, Progress, RemotePath};
+use crate::pins::Pins;
 use crate::place;
-use crate::profile::Pins;
 use crate::verify::{Age, Check, LogIdentity, Verified, VerifyError, add_leaves};
 
 /// What an export says of itself.

@@ -21,7 +21,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use keyring::{Email, EmailSalt, LocalHalf, MasterKey, Sealed, ServerHalf, SplitKey, SystemRng};
-use protocol::service::Service;
 use protocol::{AccountId, DeviceId, Secret, SessionId, TenantId};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -29,6 +28,7 @@ use zeroize::Zeroizing;
 use crate::client::signin::Unlocked;
 use crate::client::{Client, RequestError};
 use crate::files::disk;
+use crate::pins::Pins;
 use crate::place;
 
 /// The folder of a device's profile.
@@ -273,41 +273,6 @@ impl Profile {
     }
 }
 
-/// What is known of a server from before: the key of its logs, and the newest checkpoints that were verified.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pins {
-    /// The name of the platform's log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub log_origin: Option<String>,
-    /// The key of its logs, as a vkey (C2SP signed-note).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub log_public_key: Option<String>,
-    /// The newest verified checkpoint of each log, as the signed note that it is.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub checkpoints: BTreeMap<String, String>,
-}
-
-impl Pins {
-    /// Takes the server's log key on its first use, and refuses another one ever after.
-    ///
-    /// # Errors
-    /// [`ProfileError::LogKeyChanged`].
-    pub fn check(&mut self, service: &Service) -> Result<(), ProfileError> {
-        let known = (self.log_origin.as_ref(), self.log_public_key.as_ref());
-        match known {
-            (Some(origin), Some(key)) if *origin == service.log_origin && *key == service.log_public_key => {
-                Ok(())
-            }
-            (None, None) => {
-                self.log_origin = Some(service.log_origin.clone());
-                self.log_public_key = Some(service.log_public_key.clone());
-                Ok(())
-            }
-            _ => Err(ProfileError::LogKeyChanged),
-        }
-    }
-}
-
 /// Why a profile cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
@@ -327,6 +292,28 @@ pub enum ProfileError {
          `bailiwick verify --trust-new-key`"
     )]
     LogKeyChanged,
+    /// The server gives out an older master key than it did before.
+    #[error(
+        "the server gives out version {shown} of this account's master key, and version {seen} was seen here before: it \
+         was rolled back to a key that had been replaced, and what is sealed with it may be read by whoever has the old \
+         one. Nothing was kept: ask the operator. Only if a backup was restored on purpose, accept it with \
+         `bailiwick login --accept-older-key`"
+    )]
+    KeyRolledBack {
+        /// The newest version that was seen here.
+        seen: u32,
+        /// The version that is shown now.
+        shown: u32,
+    },
+    /// The server shows other identity keys than before, for the same version of the master key.
+    #[error(
+        "the server shows other identity keys for version {version} of this account's master key than were seen here \
+         before: somebody put another key in its place. Do not go on, and tell the operator"
+    )]
+    IdentityChanged {
+        /// The version.
+        version: u32,
+    },
     /// There is no home folder.
     #[error("there is no home folder to keep the profile in: set BAILIWICK_CONFIG_DIR")]
     NoHome,

@@ -22,7 +22,7 @@ use serde::Serialize;
 use crate::client::log::Log;
 use crate::client::{Client, RequestError};
 use crate::files::Progress;
-use crate::profile::Pins;
+use crate::pins::Pins;
 
 /// The name and the key of a tenant's log.
 #[derive(Clone, Debug)]

@@ -3,6 +3,7 @@
 
 use clap::{Args, Subcommand};
 use data_encoding::BASE64URL_NOPAD;
+use protocol::Code;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -40,6 +41,10 @@ enum PasswordCommand {
 pub struct CodesArgs {
     #[command(subcommand)]
     command: Option<CodesCommand>,
+
+    /// Replace the codes without asking once more
+    #[arg(long, global = true)]
+    yes: bool,
 
     #[command(flatten)]
     proof: ProofArgs,
@@ -154,6 +159,9 @@ async fn rotate_key(context: &mut Context, proof: &ProofArgs) -> Result<(), Fail
         context.with_proof(&account, proof, None, async || account.rotate_master_key().await).await?;
     let half = account.client.server_half().await?;
     context.profile.keep(&rotated, &half)?;
+    let mut pins = context.profile.pins(account.client.server())?;
+    pins.check_account(rotated.account, rotated.master_key_version, &rotated.identity())?;
+    context.profile.keep_pins(account.client.server(), &pins)?;
     let version = rotated.master_key_version;
     context.output.result(&json!({ "master_key_version": version }), || {
         format!("The master key is new (version {version}). Every other session has ended.")
@@ -167,6 +175,16 @@ pub(super) async fn codes(context: &mut Context, arguments: CodesArgs) -> Result
         None => arguments.proof,
     };
     let account = context.account().await?;
+    // A program that calls this means it: there is nothing else that it does.
+    if !arguments.yes && prompt::must_ask(context.output, "").is_ok() {
+        let question = "The backup codes that you have will not be good any more. Make ten new ones?";
+        if !prompt::confirm(context.output, question, "--yes")? {
+            return Err(Failure::failed(
+                "not_confirmed",
+                "nothing was changed: the codes that you have stay good",
+            ));
+        }
+    }
     let codes =
         context.with_proof(&account, &proof, None, async || account.replace_backup_codes().await).await?;
     let codes: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
@@ -184,10 +202,24 @@ pub(super) async fn totp(context: &mut Context, arguments: TotpArgs) -> Result<(
             let started =
                 context.with_proof(&account, proof, None, async || account.start_totp().await).await?;
             output.result(&json!({}), || totp_text(started.totp_uri.expose(), started.totp_secret.expose()));
-            let code = prompt::digits(&prompt::ask("A code that the app shows now: ")?);
-            context
-                .with_proof(&account, proof, None, async || account.finish_totp(&started, code.clone()).await)
-                .await?;
+            loop {
+                let typed =
+                    prompt::ask("A code that the app shows now (Enter to leave everything as it was): ")?;
+                if typed.trim().is_empty() {
+                    return Err(Failure::failed(
+                        "not_confirmed",
+                        "nothing was changed: the app as it was stays good",
+                    ));
+                }
+                let code = prompt::digits(&typed);
+                let finish = async || account.finish_totp(&started, code.clone()).await;
+                match context.with_proof(&account, proof, None, finish).await {
+                    Err(failure) if failure.is(Code::InvalidCode) => {
+                        output.note("That is not the code of this secret. Is this computer's clock right?");
+                    }
+                    done => break done?,
+                }
+            }
         }
         Some(TotpCommand::Start { proof }) => {
             let proof = merged(proof, arguments.proof);

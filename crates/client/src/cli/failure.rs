@@ -53,6 +53,17 @@ impl Failure {
         }
     }
 
+    /// The same under a code of its own.
+    pub(crate) fn with_code(mut self, code: &str) -> Self {
+        code.clone_into(&mut self.code);
+        self
+    }
+
+    /// Whether the server gave this code.
+    pub(crate) fn is(&self, code: Code) -> bool {
+        self.code == code.as_str()
+    }
+
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
@@ -103,9 +114,17 @@ pub fn usage_failed(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
     }
-    let text = error.render().to_string();
-    let first = text.lines().next().unwrap_or_default();
-    Failure::usage(first.strip_prefix("error: ").unwrap_or(first)).report(true)
+    Failure::usage(usage_text(&error.render().to_string())).report(true)
+}
+
+/// What clap says before its hints, in one line: the arguments that are missing stand in lines of their own.
+fn usage_text(rendered: &str) -> String {
+    let said = rendered.split("\n\n").next().unwrap_or_default();
+    let said = said.strip_prefix("error: ").unwrap_or(said);
+    let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default().to_owned();
+    let rest: Vec<&str> = lines.collect();
+    if rest.is_empty() { first } else { format!("{first} {}", rest.join(", ")) }
 }
 
 impl From<RequestError> for Failure {
@@ -192,6 +211,12 @@ impl From<ProfileError> for Failure {
             }
             ProfileError::LogKeyChanged => {
                 Failure { status: VERIFICATION, ..Failure::failed("log_key_changed", message) }
+            }
+            ProfileError::KeyRolledBack { .. } => {
+                Failure { status: VERIFICATION, ..Failure::failed("master_key_rolled_back", message) }
+            }
+            ProfileError::IdentityChanged { .. } => {
+                Failure { status: VERIFICATION, ..Failure::failed("identity_changed", message) }
             }
             ProfileError::NoHome => Failure::usage(message),
             ProfileError::Version(_) => Failure::failed("profile_version", message),
@@ -303,5 +328,22 @@ impl From<ExportError> for Failure {
             }
             ExportError::DoesNotOpen(_) => Failure::failed("does_not_open", message),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_usage_names_the_arguments_in_one_line() {
+        let missing =
+            "error: the following required arguments were not provided:\n  <LOCAL>\n  <REMOTE>\n\nUsage: x\n";
+        assert_eq!(
+            usage_text(missing),
+            "the following required arguments were not provided: <LOCAL>, <REMOTE>"
+        );
+        let unknown = "error: unexpected argument '--nonsense' found\n\n  tip: to pass …\n\nUsage: x\n";
+        assert_eq!(usage_text(unknown), "unexpected argument '--nonsense' found");
     }
 }

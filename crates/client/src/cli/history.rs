@@ -16,7 +16,7 @@ use super::prompt;
 use crate::client::Client;
 use crate::export::{Export, ExportKey, export as export_account};
 use crate::output::{Output, Unit, harmless, moment, write_line};
-use crate::profile::Pins;
+use crate::pins::Pins;
 use crate::verify::{CheckpointDocument, Document, Verified, identities};
 
 /// Arguments of `log`.

@@ -40,15 +40,20 @@ impl ProofArgs {
             return Ok(proof);
         }
         must_ask(output, "--otp or --backup-code")?;
-        let typed = ask("Code of the authenticator app, or a backup code: ")?;
-        let is_totp = typed.chars().filter(|c| !c.is_whitespace()).all(|c| c.is_ascii_digit());
-        let significant = typed.chars().filter(char::is_ascii_alphanumeric).count();
-        Ok(if is_totp && significant == 6 {
-            Proof::Totp(digits(&typed))
-        } else {
-            Proof::BackupCode(Secret::from((*typed).clone()))
-        })
+        ask_proof()
     }
+}
+
+/// A second factor, asked for: six digits are the app's, anything else is a backup code.
+pub(crate) fn ask_proof() -> Result<Proof, Failure> {
+    let typed = ask("Code of the authenticator app, or a backup code: ")?;
+    let is_totp = typed.chars().filter(|c| !c.is_whitespace()).all(|c| c.is_ascii_digit());
+    let significant = typed.chars().filter(char::is_ascii_alphanumeric).count();
+    Ok(if is_totp && significant == 6 {
+        Proof::Totp(digits(&typed))
+    } else {
+        Proof::BackupCode(Secret::from((*typed).clone()))
+    })
 }
 
 /// Six digits as typed, without the space that some put in the middle.
@@ -91,6 +96,13 @@ pub(crate) fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
     let mut stderr = io::stderr();
     let _ = stderr.write_all(prompt.as_bytes()).and_then(|()| stderr.flush());
     line_of_stdin()
+}
+
+/// Whether a person says yes. `instead` is what a program has to give.
+pub(crate) fn confirm(output: Output, question: &str, instead: &str) -> Result<bool, Failure> {
+    must_ask(output, instead)?;
+    let answer = ask(&format!("{question} [y/N] "))?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Refuses to ask a program.

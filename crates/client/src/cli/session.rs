@@ -2,6 +2,7 @@
 //! Signing up, in and out; sessions and devices.
 
 use clap::{Args, Subcommand};
+use keyring::Email;
 use protocol::{Code, DeviceId, SessionId};
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
@@ -11,8 +12,9 @@ use super::context::Context;
 use super::failure::Failure;
 use super::prompt::{self, ProofArgs};
 use crate::client::Client;
-use crate::client::signin::{NewAccount, SignIn, SignUp, Unlocked, this_device};
+use crate::client::signin::{NewAccount, SignIn, SignInError, SignUp, SignedIn, Unlocked, this_device};
 use crate::output::{Output, harmless, moment, table};
+use crate::profile::ProfileError;
 
 /// Arguments of `signup`.
 #[derive(Args, Debug)]
@@ -20,6 +22,10 @@ pub struct SignUpArgs {
     /// The email address
     #[arg(long)]
     email: Option<String>,
+
+    /// Sign out of the account that this device is signed in to, without asking
+    #[arg(long)]
+    force: bool,
 
     /// Read the password from standard input: one line. Where the server mails a code, the next line is that code: it is
     /// waited for
@@ -33,6 +39,14 @@ pub struct LoginArgs {
     /// The email address
     #[arg(long)]
     email: Option<String>,
+
+    /// Sign out of another account that this device is signed in to, without asking
+    #[arg(long)]
+    force: bool,
+
+    /// Accept an older master key than was seen here before, because the operator restored a backup
+    #[arg(long)]
+    accept_older_key: bool,
 
     #[command(flatten)]
     proof: ProofArgs,
@@ -75,8 +89,9 @@ enum DevicesCommand {
 pub(super) async fn sign_up(context: &mut Context, arguments: SignUpArgs) -> Result<(), Failure> {
     let output = context.output;
     let client = context.visitor()?;
-    context.service(&client).await?;
     let email = email(arguments.email, output)?;
+    context.service(&client).await?;
+    may_leave(context, None, arguments.force).await?;
     let password =
         prompt::new_password(arguments.password_stdin, "A password for the new account: ", output)?;
     let sign_up = SignUp::start(&client, &email, &password).await?;
@@ -90,8 +105,7 @@ pub(super) async fn sign_up(context: &mut Context, arguments: SignUpArgs) -> Res
     };
     output.note("Making the keys of the account …");
     let new = sign_up.finish(code, this_device(context.profile.device_token()?)).await?;
-    leave(context).await?;
-    keep(context, &new.account, &new.session)?;
+    enter(context, &new.account, &new.session, false).await?;
     show_new_account(context, &new)
 }
 
@@ -141,14 +155,11 @@ fn check_totp(output: Output, uri: &str) -> Result<(), Failure> {
 pub(super) async fn log_in(context: &mut Context, arguments: LoginArgs) -> Result<(), Failure> {
     let output = context.output;
     let client = context.visitor()?;
-    context.service(&client).await?;
     let email = email(arguments.email, output)?;
-    let password = prompt::password(arguments.proof.password_stdin, "Password: ", output)?;
-    let sign_in = SignIn::start(&client, &email, &password).await?;
-    let proof = arguments.proof.proof_or_ask(output)?;
-    let signed_in = sign_in.finish(proof, this_device(context.profile.device_token()?)).await?;
-    leave(context).await?;
-    keep(context, &signed_in.account, &signed_in.session)?;
+    context.service(&client).await?;
+    may_leave(context, Some(&email), arguments.force).await?;
+    let signed_in = prove(context, &client, email, &arguments.proof).await?;
+    enter(context, &signed_in.account, &signed_in.session, arguments.accept_older_key).await?;
     let account = &signed_in.account;
     let document = json!({
         "account_id": account.number,
@@ -161,6 +172,122 @@ pub(super) async fn log_in(context: &mut Context, arguments: LoginArgs) -> Resul
         "expires_at": signed_in.session.expires_at,
     });
     output.result(&document, || format!("Signed in to account {} on {}.", account.number, client.server()));
+    if signed_in.backup_codes_left < FEW_CODES {
+        let left = signed_in.backup_codes_left;
+        output.warn(&format!("{left} backup codes are left: `bailiwick codes` makes new ones"));
+    }
+    Ok(())
+}
+
+/// Proves password and second factor. A person who mistyped is asked again, and only for what may be wrong.
+async fn prove(
+    context: &Context,
+    client: &Client,
+    mut email: String,
+    arguments: &ProofArgs,
+) -> Result<SignedIn, Failure> {
+    let output = context.output;
+    let can_ask = !arguments.password_stdin && prompt::must_ask(output, "").is_ok();
+    let mut tries = TRIES;
+    let (password, mut sign_in) = loop {
+        tries -= 1;
+        let password = prompt::password(arguments.password_stdin, "Password: ", output)?;
+        match SignIn::start(client, &email, &password).await {
+            Err(SignInError::WrongPassword) if can_ask && tries > 0 => {
+                output.note("The email address or the password is wrong.");
+                let typed = prompt::ask(&format!("Email address [{}]: ", harmless(&email)))?;
+                if !typed.trim().is_empty() {
+                    email = checked(typed.trim())?;
+                }
+            }
+            started => break (password, started?),
+        }
+    };
+    let mut proof = arguments.proof_or_ask(output)?;
+    tries = TRIES;
+    loop {
+        tries -= 1;
+        match sign_in.finish(proof, this_device(context.profile.device_token()?)).await {
+            Err(SignInError::Request(error))
+                if error.is(Code::InvalidCredentials) && can_ask && tries > 0 =>
+            {
+                output.note(
+                    "That code was not accepted. A code of the app is good for about a minute, and once; a backup code once.",
+                );
+                proof = prompt::ask_proof()?;
+                // What was begun is used up; the password is known to be right.
+                sign_in = SignIn::start(client, &email, &password).await?;
+            }
+            Err(SignInError::BackupCode(why)) if can_ask && tries > 0 => {
+                output.note(&format!("That is not a code: {why}."));
+                proof = prompt::ask_proof()?;
+                sign_in = SignIn::start(client, &email, &password).await?;
+            }
+            finished => return Ok(finished?),
+        }
+    }
+}
+
+/// Asks before this device gives up a live session of another account. To sign in to the same account anew, or after the
+/// session has ended, needs no asking.
+pub(super) async fn may_leave(context: &Context, email: Option<&str>, force: bool) -> Result<(), Failure> {
+    let Some(stored) = context.profile.stored()?.filter(|_| !force) else { return Ok(()) };
+    if let Ok((client, _)) = context.client() {
+        match context.profile.unlock(&client).await {
+            Ok(unlocked) => {
+                let is_same = |email: &str| Email::parse(email).is_ok_and(|email| email == unlocked.email);
+                if email.is_some_and(is_same) {
+                    return Ok(());
+                }
+            }
+            Err(ProfileError::Request(error))
+                if matches!(error.code(), Some(Code::SessionEnded | Code::NotSignedIn)) =>
+            {
+                return Ok(());
+            }
+            Err(_) => {}
+        }
+    }
+    let there = format!(
+        "this device is signed in to account {} on {}",
+        harmless(&stored.number),
+        harmless(&stored.server)
+    );
+    if prompt::must_ask(context.output, "").is_err() {
+        let text = format!("{there}: --force signs it out first, another --config-dir keeps both");
+        return Err(Failure::usage(text).with_code("already_signed_in"));
+    }
+    let question = format!("T{} now. Sign it out and go on?", there.get(1..).unwrap_or_default());
+    if prompt::confirm(context.output, &question, "--force")? {
+        return Ok(());
+    }
+    Err(Failure::failed("not_confirmed", "nothing was changed"))
+}
+
+/// Makes a new session the one of this device, in place of the one that it had. Keys that are older than those seen before
+/// are refused, and the session is ended again.
+pub(super) async fn enter(
+    context: &Context,
+    account: &Unlocked,
+    session: &protocol::signin::Session,
+    accept_older_key: bool,
+) -> Result<(), Failure> {
+    let server = account.client.server();
+    let mut pins = context.profile.pins(server)?;
+    if accept_older_key {
+        pins.forget_account(account.account);
+    }
+    let before = pins.accounts.get(&account.account).map(|known| known.master_key_version);
+    if let Err(error) = pins.check_account(account.account, account.master_key_version, &account.identity()) {
+        let _ = account.client.sign_out().await;
+        return Err(error.into());
+    }
+    leave(context).await?;
+    context.profile.keep_pins(server, &pins)?;
+    keep(context, account, session)?;
+    if before.is_some_and(|before| before < account.master_key_version) {
+        context.output.note("The master key was replaced since this device signed in last.");
+    }
     Ok(())
 }
 
@@ -327,14 +454,23 @@ pub(super) async fn devices(context: &mut Context, arguments: DevicesArgs) -> Re
     Ok(())
 }
 
+/// The address that was given or is asked for, whose form is looked at before anything else is asked.
 fn email(given: Option<String>, output: Output) -> Result<String, Failure> {
-    match given {
-        Some(email) => Ok(email),
-        None => {
-            prompt::must_ask(output, "--email")?;
-            Ok(prompt::ask("Email address: ")?.trim().to_owned())
+    if let Some(email) = given {
+        return checked(&email);
+    }
+    prompt::must_ask(output, "--email")?;
+    loop {
+        match checked(prompt::ask("Email address: ")?.trim()) {
+            Err(failure) => output.note(failure.message()),
+            email => return email,
         }
     }
+}
+
+fn checked(email: &str) -> Result<String, Failure> {
+    Email::parse(email).map_err(|error| Failure::usage(error.to_string()))?;
+    Ok(email.to_owned())
 }
 
 /// What a person needs to set an authenticator app up.
@@ -364,3 +500,8 @@ pub(super) fn codes_text(codes: &[&str]) -> String {
     }
     text
 }
+
+/// So often a person is asked for what was wrong.
+const TRIES: u32 = 4;
+/// With fewer backup codes than these, a person is told.
+const FEW_CODES: u32 = 3;

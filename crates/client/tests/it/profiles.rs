@@ -103,6 +103,29 @@ fn another_log_key_than_before_is_refused() {
 }
 
 #[test]
+fn an_older_master_key_than_before_is_refused_and_so_are_other_keys_of_the_same_version() {
+    let account = AccountId::random();
+    let master = MasterKey::generate(&mut SystemRng);
+    let keys = |master: &MasterKey, version| master.account_key().identity_keys(version).public();
+    let mut pins = Pins::default();
+    pins.check_account(account, 3, &keys(&master, 3)).unwrap();
+    pins.check_account(account, 3, &keys(&master, 3)).unwrap();
+    let next = MasterKey::generate(&mut SystemRng);
+    pins.check_account(account, 4, &keys(&next, 4)).unwrap();
+
+    let refused = pins.check_account(account, 3, &keys(&master, 3));
+    assert!(matches!(refused, Err(ProfileError::KeyRolledBack { seen: 4, shown: 3 })), "{refused:?}");
+    let stranger = MasterKey::generate(&mut SystemRng);
+    let refused = pins.check_account(account, 4, &keys(&stranger, 4));
+    assert!(matches!(refused, Err(ProfileError::IdentityChanged { version: 4 })), "{refused:?}");
+    // What was refused is not what is known from then on, and it survives being written down.
+    let mut again: Pins = serde_json::from_value(serde_json::to_value(&pins).unwrap()).unwrap();
+    again.check_account(account, 4, &keys(&next, 4)).unwrap();
+    // Other accounts are others.
+    again.check_account(AccountId::random(), 1, &keys(&stranger, 1)).unwrap();
+}
+
+#[test]
 fn a_profile_of_a_newer_release_is_not_guessed_at() {
     let folder = tempfile::tempdir().unwrap();
     let profile = Profile::at(folder.path());

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a device remembers of a server, so that it notices when something is rolled back or replaced.
+
+use std::collections::BTreeMap;
+
+use data_encoding::BASE64URL_NOPAD;
+use keyring::IdentityPublicKeys;
+use protocol::AccountId;
+use protocol::service::Service;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::profile::ProfileError;
+
+/// What is known of a server from before: the key of its logs, the newest checkpoints that were verified, and which
+/// keys the accounts had that signed in here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pins {
+    /// The name of the platform's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_origin: Option<String>,
+    /// The key of its logs, as a vkey (C2SP signed-note).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_public_key: Option<String>,
+    /// The newest verified checkpoint of each log, as the signed note that it is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub checkpoints: BTreeMap<String, String>,
+    /// The keys of accounts that signed in here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub accounts: BTreeMap<AccountId, AccountPins>,
+}
+
+/// What is known of an account's keys from before. Nothing secret: hashes of public keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountPins {
+    /// The highest version of its master key that was seen.
+    pub master_key_version: u32,
+    /// SHA-256 of its public identity keys by the version of the master key, base64url: the newest 256.
+    pub identities: BTreeMap<u32, String>,
+}
+
+impl Pins {
+    /// Takes the server's log key on its first use, and refuses another one ever after.
+    ///
+    /// # Errors
+    /// [`ProfileError::LogKeyChanged`].
+    pub fn check(&mut self, service: &Service) -> Result<(), ProfileError> {
+        let known = (self.log_origin.as_ref(), self.log_public_key.as_ref());
+        match known {
+            (Some(origin), Some(key)) if *origin == service.log_origin && *key == service.log_public_key => {
+                Ok(())
+            }
+            (None, None) => {
+                self.log_origin = Some(service.log_origin.clone());
+                self.log_public_key = Some(service.log_public_key.clone());
+                Ok(())
+            }
+            _ => Err(ProfileError::LogKeyChanged),
+        }
+    }
+
+    /// Takes the keys with which an account is shown, and refuses what is older than was seen before, or other keys for
+    /// the same version.
+    ///
+    /// # Errors
+    /// [`ProfileError::KeyRolledBack`], [`ProfileError::IdentityChanged`].
+    pub fn check_account(
+        &mut self,
+        account: AccountId,
+        master_key_version: u32,
+        identity: &IdentityPublicKeys,
+    ) -> Result<(), ProfileError> {
+        let digest = BASE64URL_NOPAD.encode(&Sha256::digest(identity.to_bytes()));
+        let known = self.accounts.entry(account).or_default();
+        if master_key_version < known.master_key_version {
+            let (seen, shown) = (known.master_key_version, master_key_version);
+            return Err(ProfileError::KeyRolledBack { seen, shown });
+        }
+        if known.identities.get(&master_key_version).is_some_and(|seen| *seen != digest) {
+            return Err(ProfileError::IdentityChanged { version: master_key_version });
+        }
+        known.master_key_version = master_key_version;
+        known.identities.insert(master_key_version, digest);
+        while known.identities.len() > MAX_IDENTITIES {
+            known.identities.pop_first();
+        }
+        Ok(())
+    }
+
+    /// Forgets what is known of an account's keys: the next ones are taken as they come.
+    pub fn forget_account(&mut self, account: AccountId) {
+        self.accounts.remove(&account);
+    }
+}
+
+/// One rotation a day fills this in the better part of a year.
+const MAX_IDENTITIES: usize = 256;
