@@ -2,7 +2,7 @@
 //! What a decision costs. The goal is less than 40 µs in a release build; a refusal that offers a
 //! fresh proof is two decisions, since nobody is asked for one in vain.
 
-use access::{Action, Caller, PlatformRole, Policies, Resource, SignedIn};
+use access::{Action, Caller, PlatformRole, Policies, Resource, SignedIn, Via};
 use divan::{Bencher, black_box};
 use store::TenantId;
 use uuid::Uuid;
@@ -18,7 +18,7 @@ fn owner() -> SignedIn {
     SignedIn {
         account: ID,
         home: TenantId::from_uuid(ID),
-        session: ID,
+        via: Via::Session(ID),
         fresh_until: Some(NOW + 60_000),
         suspended: false,
         platform_roles: [PlatformRole::Auditor].into_iter().collect(),

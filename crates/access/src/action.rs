@@ -57,6 +57,17 @@ actions! {
     /// Replace the master key.
     MasterKeyRotate = "master_key.rotate",
 
+    /// Make an API key.
+    ApiKeyCreate = "api_key.create",
+    /// See the API keys and where they were used from; for a key itself, what it is.
+    ApiKeyRead = "api_key.read",
+    /// Decide from which addresses an API key may be used.
+    ApiKeyApprove = "api_key.approve",
+    /// Refuse an API key that was shown from an address nobody approved.
+    ApiKeyRefuse = "api_key.refuse",
+    /// Report an API key that was found where it should not be.
+    ApiKeyReport = "api_key.report",
+
     /// Make a collection.
     CollectionCreate = "collection.create",
     /// See which collections there are.

@@ -27,21 +27,30 @@ pub struct Caller {
     address_label: Option<String>,
 }
 
-/// An account that has shown a live session or token, as the server found it there.
+/// An account that has shown a live session, token or API key, as the server found it there.
 #[derive(Clone, Copy, Debug)]
 pub struct SignedIn {
     /// The account.
     pub account: Uuid,
     /// Its home.
     pub home: TenantId,
-    /// The session that it came through, also when it showed a token made from the session.
-    pub session: Uuid,
+    /// What it came through.
+    pub via: Via,
     /// Until when (milliseconds since the Unix epoch) its last proof of identity counts as fresh.
     pub fresh_until: Option<i64>,
     /// Whether the account is suspended.
     pub suspended: bool,
     /// The platform roles that it holds.
     pub platform_roles: PlatformRoles,
+}
+
+/// What an account acts through, as its records name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// A session, also when what was shown is a token made from it.
+    Session(Uuid),
+    /// An API key, by the id of the login method that it is.
+    ApiKey(Uuid),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -93,10 +102,13 @@ impl Caller {
         }
     }
 
-    /// Through what, in records: the session's id (`ses_…`), or nothing.
+    /// Through what, in records: the id of the session (`ses_…`) or of the API key (`mth_…`), or nothing.
     pub fn via(&self) -> String {
         match self.principal {
-            Principal::Account(account) => format!("ses_{}", account.session.simple()),
+            Principal::Account(account) => match account.via {
+                Via::Session(session) => format!("ses_{}", session.simple()),
+                Via::ApiKey(method) => format!("mth_{}", method.simple()),
+            },
             Principal::Visitor | Principal::System(_) => String::new(),
         }
     }

@@ -332,7 +332,7 @@ mod tests {
     use crate::caller::Principal;
     use crate::platform_role::PlatformRole;
     use crate::slice::{Fact, Name};
-    use crate::{PlatformRoles, SignedIn};
+    use crate::{PlatformRoles, SignedIn, Via};
 
     fn policies() -> Policies {
         Policies::built_in().unwrap()
@@ -385,7 +385,7 @@ mod tests {
         let account = SignedIn {
             account: id,
             home: TenantId::random(),
-            session: id,
+            via: Via::Session(id),
             fresh_until: None,
             suspended: true,
             platform_roles: PlatformRole::ALL.into_iter().collect(),
@@ -426,7 +426,7 @@ mod tests {
             let account = SignedIn {
                 account: id,
                 home: TenantId::random(),
-                session: id,
+                via: Via::Session(id),
                 fresh_until: None,
                 suspended: false,
                 platform_roles: PlatformRoles::NONE,

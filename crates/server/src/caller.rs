@@ -93,7 +93,7 @@ impl FromRequestParts<App> for Signed {
         let account = SignedIn {
             account: *session.account().uuid(),
             home: session.home(),
-            session: *session.id().uuid(),
+            via: access::Via::Session(*session.id().uuid()),
             // Both factors were proved for the session. Whoever shows a token of it may be somebody else.
             fresh_until: ends_at.is_none().then(|| session.fresh_until()),
             suspended: false,

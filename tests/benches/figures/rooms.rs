@@ -169,7 +169,7 @@ impl Home {
         let owner = SignedIn {
             account: Uuid::new_v4(),
             home: tenant,
-            session: Uuid::new_v4(),
+            via: access::Via::Session(Uuid::new_v4()),
             fresh_until: None,
             suspended: false,
             platform_roles: PlatformRoles::NONE,

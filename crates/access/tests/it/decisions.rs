@@ -18,13 +18,14 @@ account.create session.create session.authenticate
                                         platform   | Y ! ! x ! ! ! ! ! !
 session.step_up session.unlock session.list session.end device.list token.issue account.read
 collection.create collection.list collection.read collection.write collection.delete
-item.write item.delete file.read file.write file.delete changes.follow usage.read log.read
+item.write item.delete file.read file.write file.delete changes.follow usage.read log.read api_key.read
                                         own        | ! Y Y x ! Y Y Y Y !
                                         other      | ! ? ? x ? ? ? ? ? !
 item.read
                                         own        | ! Y Y x Y Y Y Y Y !
                                         other      | ! ? ? x ? ? ? ? ? !
 account.delete password.change backup_codes.replace totp.replace master_key.rotate export.create
+api_key.create api_key.approve
                                         own        | ! ^ Y x ! Y ^ Y Y !
                                         other      | ! ? ? x ? ? ? ? ? !
 session.step_up account.read
@@ -33,7 +34,10 @@ session.step_up account.read
 account.delete password.change
                                         own-entry  | ! ^ Y x ! Y ^ Y Y !
                                         its-entry  | ! ? ? x ? ? ? ? ? !
-root_key.rotate maintenance.run
+api_key.report
+                                        own        | Y - - x ! - - - - !
+                                        other      | Y ? ? x ? ? ? ? ? !
+root_key.rotate maintenance.run api_key.refuse
                                         own        | ! - - x ! - - - - Y
                                         other      | ! ? ? x ? ? ? ? ? Y
 log.read

@@ -2,7 +2,7 @@
 //! Properties of the policies for callers that no table lists, and of reading them.
 
 use access::{
-    Action, Caller, Decision, PlatformRole, Policies, PolicyError, Refusal, Resource, Scopes, SignedIn,
+    Action, Caller, Decision, PlatformRole, Policies, PolicyError, Refusal, Resource, Scopes, SignedIn, Via,
 };
 use proptest::prelude::*;
 use store::TenantId;
@@ -29,7 +29,17 @@ fn accounts() -> impl Strategy<Value = (SignedIn, Scopes)> {
     (uuids(), tenants(), uuids(), fresh, any::<bool>(), roles, scopes).prop_map(
         |(account, home, session, fresh_until, suspended, roles, scopes)| {
             let platform_roles = roles.into_iter().collect();
-            (SignedIn { account, home, session, fresh_until, suspended, platform_roles }, scopes)
+            (
+                SignedIn {
+                    account,
+                    home,
+                    via: Via::Session(session),
+                    fresh_until,
+                    suspended,
+                    platform_roles,
+                },
+                scopes,
+            )
         },
     )
 }
@@ -129,7 +139,7 @@ fn every_policy_has_a_name_of_its_own_and_a_sentence() {
         assert!(sentence.ends_with('.') && sentence.len() > 20, "{id}: {sentence}");
         count += 1;
     }
-    assert_eq!(count, 19);
+    assert_eq!(count, 20);
     let twice = "@id(\"a\") @says(\"A.\") permit (principal, action, resource);".repeat(2);
     for text in [
         "permit (principal, action, resource);",
@@ -200,6 +210,7 @@ fn only_reads_leave_no_record_and_reading_a_file_is_not_one_of_them() {
             "session.list",
             "device.list",
             "account.read",
+            "api_key.read",
             "collection.list",
             "collection.read",
             "item.read",
@@ -219,6 +230,8 @@ fn a_caller_prints_who_it_is_and_not_where_from() {
     assert!(printed.contains("acc_00000000000000000000000000000acc"), "{printed}");
     assert!(!printed.contains("203.0.113"), "{printed}");
     assert_eq!(caller.via(), "ses_000000000000000000000000000005e5");
+    let by_key = account(SignedIn { via: Via::ApiKey(Uuid::from_u128(0x3e7)), ..signed_in() });
+    assert_eq!(by_key.via(), "mth_000000000000000000000000000003e7");
     assert_eq!(Caller::system("sweep", "req_1").actor(), "system:sweep");
     assert_eq!(Caller::visitor("req_1").actor(), "visitor");
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The people and places that the claims are about.
 
-use access::{Action, Caller, PlatformRole, PlatformRoles, Resource, Scopes, SignedIn};
+use access::{Action, Caller, PlatformRole, PlatformRoles, Resource, Scopes, SignedIn, Via};
 use store::TenantId;
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ pub(crate) fn signed_in() -> SignedIn {
     SignedIn {
         account: ACCOUNT,
         home: home(),
-        session: Uuid::from_u128(0x5e5),
+        via: Via::Session(Uuid::from_u128(0x5e5)),
         fresh_until: Some(NOW + 60_000),
         suspended: false,
         platform_roles: PlatformRoles::NONE,
