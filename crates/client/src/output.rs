@@ -3,7 +3,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{BinaryBytes, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 /// Where results and progress go.
@@ -51,7 +51,7 @@ impl Output {
             return ProgressBar::hidden();
         }
         let template = match unit {
-            Unit::Bytes => "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+            Unit::Bytes => "{bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}",
             Unit::Records => "{bar:30} {pos}/{len} records",
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -86,6 +86,16 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
 /// A moment in Unix milliseconds, as RFC 3339 in UTC, to the second.
 pub(crate) fn moment(ms: i64) -> String {
     jiff::Timestamp::from_second(ms.div_euclid(1000)).map_or_else(|_| ms.to_string(), |at| at.to_string())
+}
+
+/// A number of bytes for people: `1.50 MiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    BinaryBytes(bytes).to_string()
+}
+
+/// A number of things: `1 file`, `2 files`.
+pub(crate) fn count(number: u64, one: &str) -> String {
+    if number == 1 { format!("{number} {one}") } else { format!("{number} {one}s") }
 }
 
 /// Text from elsewhere, harmless to a terminal.

@@ -9,6 +9,7 @@
 //! device          the token by which the server knows this device again
 //! pins.json       servers' log keys and checkpoints, as they were seen last
 //! uploads/, sync/ how far broken-off uploads are; what a synchronised folder was like, sealed
+//! names.sealed  the names of the files, sealed
 //! ```
 //!
 //! The other half of the split key is on the server, and is given only to this device's live session. Once that
@@ -189,7 +190,7 @@ impl Profile {
     /// # Errors
     /// [`ProfileError`].
     pub fn forget(&self) -> Result<(), ProfileError> {
-        for name in [KEYS, LOCAL_HALF, SESSION, PROFILE] {
+        for name in [KEYS, LOCAL_HALF, SESSION, NAMES, PROFILE] {
             match fs::remove_file(self.folder.join(name)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(ProfileError::Io(self.folder.join(name), error));
@@ -234,6 +235,11 @@ impl Profile {
         all.insert(server.to_owned(), pins.clone());
         let json = serde_json::to_vec_pretty(&all).map_err(|_| self.damaged(PINS))?;
         self.write(PINS, &json)
+    }
+
+    /// Where the names of the drive's files are remembered, sealed.
+    pub fn names(&self) -> PathBuf {
+        self.folder.join(NAMES)
     }
 
     /// Where broken-off uploads are remembered.
@@ -355,5 +361,6 @@ const LOCAL_HALF: &str = "local-half";
 const KEYS: &str = "keys.sealed";
 const DEVICE: &str = "device";
 const PINS: &str = "pins.json";
+const NAMES: &str = "names.sealed";
 const UPLOADS: &str = "uploads";
 const SYNC: &str = "sync";

@@ -24,6 +24,7 @@ pub(crate) struct Failure {
     code: String,
     message: String,
     problem: Option<Box<Problem>>,
+    details: Vec<Value>,
 }
 
 const FAILED: u8 = 1;
@@ -35,7 +36,13 @@ const NOT_REACHABLE: u8 = 6;
 
 impl Failure {
     pub(crate) fn failed(code: &str, message: impl Into<String>) -> Self {
-        Failure { status: FAILED, code: code.to_owned(), message: message.into(), problem: None }
+        Failure {
+            status: FAILED,
+            code: code.to_owned(),
+            message: message.into(),
+            problem: None,
+            details: Vec::new(),
+        }
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
@@ -74,14 +81,25 @@ impl Failure {
         self
     }
 
-    /// Names the file that it is about, and how many others failed.
-    pub(crate) fn about(mut self, path: &str, count: usize) -> Self {
+    /// Names the file that it is about.
+    pub(crate) fn about(mut self, path: &str) -> Self {
         if !self.message.contains(path) {
             self.message = format!("{path}: {}", self.message);
         }
-        if count > 1 {
-            self.message = format!("{} (and {} more failed)", self.message, count - 1);
+        self
+    }
+
+    /// One of several files that failed, as JSON.
+    pub(crate) fn detail(&self, path: &str) -> Value {
+        json!({ "path": path, "code": self.code, "message": self.message })
+    }
+
+    /// Says that others failed as well; `details` are all of them.
+    pub(crate) fn among(mut self, details: Vec<Value>) -> Self {
+        if details.len() > 1 {
+            self.message = format!("{} (and {} more failed)", self.message, details.len() - 1);
         }
+        self.details = details;
         self
     }
 
@@ -97,6 +115,9 @@ impl Failure {
                 fields.remove("current");
                 fields.insert("code".to_owned(), json!(self.code));
                 fields.insert("message".to_owned(), json!(self.message));
+                if !self.details.is_empty() {
+                    fields.insert("failed".to_owned(), self.details.into());
+                }
             }
             write_line(&mut stderr, &document.to_string());
         } else {
@@ -144,7 +165,8 @@ impl From<RequestError> for Failure {
                     }
                     _ => message,
                 };
-                Failure { status, code: problem.code.as_str().to_owned(), message, problem: Some(problem) }
+                let failure = Failure::failed(problem.code.as_str(), message);
+                Failure { status, problem: Some(problem), ..failure }
             }
             RequestError::Unreachable { .. } => {
                 Failure { status: NOT_REACHABLE, ..Failure::failed("unreachable", message) }
@@ -246,6 +268,7 @@ impl From<PutError> for Failure {
             PutError::Changed(_) => Failure::failed("changed_while_read", message),
             PutError::Seal(_) => Failure::failed("cannot_seal", message),
             PutError::NoName => Failure::usage(message),
+            PutError::Taken(_) => Failure::failed("name_taken", message),
             PutError::Interrupted => Failure::failed("interrupted", message),
         }
     }
@@ -272,7 +295,10 @@ impl From<SyncError> for Failure {
             SyncError::Drive(error) => error.into(),
             SyncError::Put(error) => error.into(),
             SyncError::Get(error) => error.into(),
-            SyncError::RolledBack { .. } => Failure { message, ..Failure::verification("") },
+            SyncError::RolledBack { .. } | SyncError::ListRolledBack { .. } => {
+                Failure::verification(message).with_code("rolled_back")
+            }
+            SyncError::Vanished(_) => Failure::verification(message).with_code("list_incomplete"),
             SyncError::Local(..) | SyncError::State(..) => Failure::failed("local_file", message),
             SyncError::Path(error) => error.into(),
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Keeping files: put, get, list, remove, synchronise.
+//! Putting files and getting them back.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,12 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::failure::Failure;
+use super::prompt;
 use crate::files::{
-    Drive, Entry, GetError, Got, Index, LocalFile, Overwrite, Put, PutError, RemotePath, Resume, SyncOptions,
-    SyncState, Tree,
+    Drive, Entry, GetError, Got, Index, LocalFile, Names, Overwrite, Put, PutError, RemotePath, Resume, Tree,
+    check_free, is_folder,
 };
-use crate::output::{Output, Unit, harmless, moment, table};
+use crate::output::{Output, Unit, count, harmless, size};
 
 /// Arguments of `put`.
 #[derive(Args, Debug)]
@@ -29,60 +30,15 @@ pub struct PutArgs {
 /// Arguments of `get`.
 #[derive(Args, Debug)]
 pub struct GetArgs {
-    /// The file or folder; / for everything
+    /// The file or folder; with a slash at its end, the folder; / for everything
     remote: String,
 
-    /// Where to put it; - for standard output
+    /// Where to put it: a name, a folder if it ends with a slash, or - for standard output
     local: PathBuf,
 
     /// Replace local files that differ
     #[arg(long)]
     force: bool,
-}
-
-/// Arguments of `ls`.
-#[derive(Args, Debug)]
-pub struct LsArgs {
-    /// The file or folder
-    #[arg(default_value = "")]
-    remote: RemotePath,
-
-    /// Show sizes and times
-    #[arg(short)]
-    long: bool,
-}
-
-/// Arguments of `rm`.
-#[derive(Args, Debug)]
-pub struct RmArgs {
-    /// The file; with -r, or a folder
-    remote: RemotePath,
-
-    /// Remove a folder with all that is in it
-    #[arg(short)]
-    recursive: bool,
-}
-
-/// Arguments of `sync`.
-#[derive(Args, Debug)]
-pub struct SyncArgs {
-    /// The local folder
-    local: PathBuf,
-
-    /// The remote folder
-    remote: RemotePath,
-
-    /// Bring the remote files here, instead of the local ones there
-    #[arg(long)]
-    pull: bool,
-
-    /// Remove what was synchronised before and is gone on the side that is copied from
-    #[arg(long)]
-    delete: bool,
-
-    /// Go on as changes happen
-    #[arg(long, requires = "pull")]
-    watch: bool,
 }
 
 pub(super) async fn put(context: &mut Context, arguments: PutArgs) -> Result<(), Failure> {
@@ -95,10 +51,12 @@ pub(super) async fn put(context: &mut Context, arguments: PutArgs) -> Result<(),
         }
         let mut drive = context.drive().await?;
         drive.ensure().await?;
+        let names = Names::current(&drive, &context.profile.names()).await?;
+        names.check_free(&remote).map_err(PutError::from)?;
         let spool = context.profile.folder();
         let (_, bytes) = drive.put_stream(io::stdin(), &remote, spool, &|_| {}).await?;
         let document = json!({ "files": 1, "stored": 1, "unchanged": 0, "bytes": bytes, "skipped": [] });
-        output.result(&document, || format!("Stored {remote}, {bytes} bytes."));
+        output.result(&document, || format!("Stored {}, {}.", harmless(remote.as_str()), size(bytes)));
         return Ok(());
     }
     let local = arguments.local;
@@ -120,7 +78,7 @@ pub(super) async fn put(context: &mut Context, arguments: PutArgs) -> Result<(),
         };
         // The whole target is the name: there is no folder to join it to.
         file.name = target;
-        (Tree { files: vec![file], skipped: Vec::new() }, RemotePath::ROOT)
+        (Tree::of(file), RemotePath::ROOT)
     };
     put_tree(context, tree, &remote, metadata.is_dir()).await
 }
@@ -135,6 +93,23 @@ async fn put_tree(
     let mut drive = context.drive().await?;
     drive.ensure().await?;
     let known = if is_folder { Some(drive.index().await?) } else { None };
+    match &known {
+        // Once, rather than for every file of the folder.
+        Some(index) if index.files.contains_key(remote) => {
+            let text = format!("{} is a file: a folder cannot have its name", harmless(remote.as_str()));
+            return Err(Failure::failed("name_taken", text));
+        }
+        Some(index) if !remote.is_root() => {
+            check_free(&index.files, &remote.join("a")?).map_err(PutError::from)?;
+        }
+        Some(_) => {}
+        None => {
+            let names = Names::current(&drive, &context.profile.names()).await?;
+            for file in &tree.files {
+                names.check_free(&file.name).map_err(PutError::from)?;
+            }
+        }
+    }
     let resume = Resume::within(context.profile.uploads());
     let total = tree.files.iter().map(|file| file.size).sum();
     let bar = output.bar(total, Unit::Bytes);
@@ -163,6 +138,9 @@ async fn put_tree(
             Err(error) => failed.push((path, Failure::from(error))),
         }
     }
+    for (path, why) in &tree.unreadable {
+        failed.push((path.clone(), Failure::failed("local_file", why.as_str())));
+    }
     for (path, why) in &tree.skipped {
         output.note(&format!("left out {}: {why}", harmless(&path.to_string_lossy())));
     }
@@ -171,12 +149,11 @@ async fn put_tree(
         .iter()
         .map(|(path, why)| json!({ "path": path.to_string_lossy(), "reason": why }))
         .collect();
-    finish(output, failed, || {
-        let document = json!({
-            "files": tree.files.len(), "stored": stored, "unchanged": unchanged, "bytes": total, "skipped": skipped,
-        });
-        output.result(&document, || format!("Stored {stored}, unchanged {unchanged}, {total} bytes in all."));
-    })
+    let document = json!({
+        "files": tree.files.len(), "stored": stored, "unchanged": unchanged, "bytes": total, "skipped": skipped,
+    });
+    let said = format!("Stored {}, unchanged {unchanged}, {} in all.", count(stored, "file"), size(total));
+    finish(output, failed, &said, &document)
 }
 
 pub(super) async fn get(context: &mut Context, arguments: GetArgs) -> Result<(), Failure> {
@@ -184,12 +161,12 @@ pub(super) async fn get(context: &mut Context, arguments: GetArgs) -> Result<(),
     let drive = context.drive().await?;
     let overwrite = if arguments.force { Overwrite::Yes } else { Overwrite::No };
     if !remote.is_root()
+        && !arguments.remote.ends_with('/')
         && let Some(entry) = drive.find_file(&remote).await?
     {
         return get_one(context, &drive, &entry, &arguments.local, overwrite).await;
     }
     let index = drive.index().await?;
-    report_damaged(context.output, &index);
     let entries: Vec<(&str, &Entry)> = index
         .files
         .iter()
@@ -198,7 +175,13 @@ pub(super) async fn get(context: &mut Context, arguments: GetArgs) -> Result<(),
     if entries.is_empty() && !remote.is_root() {
         return Err(no_such(&remote));
     }
-    get_tree(context, &drive, &entries, &arguments.local, overwrite, index.damaged.len()).await
+    if arguments.local == Path::new("-") {
+        let name = if remote.is_root() { "/" } else { remote.as_str() };
+        let text = format!("{} is a folder: standard output takes one file", harmless(name));
+        return Err(Failure::usage(text));
+    }
+    report_damaged(context.output, &index);
+    get_tree(context, &drive, &index, &entries, &arguments.local, overwrite).await
 }
 
 async fn get_one(
@@ -219,8 +202,22 @@ async fn get_one(
         bar.finish_and_clear();
         return Ok(());
     }
+    if local.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        std::fs::create_dir_all(local).map_err(|error| unreadable(local, &error))?;
+    }
     let target = if local.is_dir() { local.join(entry.path.name()) } else { local.to_owned() };
-    let got = drive.get_file(entry, &target, overwrite, &progress).await?;
+    let got = match drive.get_file(entry, &target, overwrite, &progress).await {
+        Err(GetError::Exists(target)) if prompt::must_ask(output, "").is_ok() => {
+            bar.finish_and_clear();
+            let question =
+                format!("{} is there and differs. Replace it?", harmless(&target.to_string_lossy()));
+            if !prompt::confirm(output, &question, "--force")? {
+                return Err(Failure::failed("not_confirmed", "nothing was changed"));
+            }
+            drive.get_file(entry, &target, Overwrite::Yes, &progress).await?
+        }
+        got => got?,
+    };
     bar.finish_and_clear();
     let (written, unchanged) = if got == Got::Written { (1, 0) } else { (0, 1) };
     let document = json!({
@@ -228,8 +225,10 @@ async fn get_one(
         "path": target.to_string_lossy(),
     });
     output.result(&document, || match got {
-        Got::Written => format!("Got {}, {} bytes.", target.display(), entry.content.size),
-        Got::Unchanged => format!("{} is the same already.", target.display()),
+        Got::Written => {
+            format!("Got {}, {}.", harmless(&target.to_string_lossy()), size(entry.content.size))
+        }
+        Got::Unchanged => format!("{} is the same already.", harmless(&target.to_string_lossy())),
     });
     Ok(())
 }
@@ -237,10 +236,10 @@ async fn get_one(
 async fn get_tree(
     context: &Context,
     drive: &Drive,
+    index: &Index,
     entries: &[(&str, &Entry)],
     local: &Path,
     overwrite: Overwrite,
-    damaged: usize,
 ) -> Result<(), Failure> {
     let output = context.output;
     std::fs::create_dir_all(local).map_err(|error| unreadable(local, &error))?;
@@ -250,7 +249,12 @@ async fn get_tree(
     let results: Vec<(PathBuf, Result<Got, GetError>)> = stream::iter(entries.iter().copied())
         .map(|(name, entry)| {
             let progress = &progress;
-            async move { (local.join(name), drive.get_within(entry, local, name, overwrite, progress).await) }
+            async move {
+                // Releases before this one kept a file and a folder of one name. No disk can: the file stands beside.
+                let beside = is_folder(&index.files, &entry.path).then(|| format!("{name} (file)"));
+                let name = beside.as_deref().unwrap_or(name);
+                (local.join(name), drive.get_within(entry, local, name, overwrite, progress).await)
+            }
         })
         .buffer_unordered(FILES_IN_FLIGHT)
         .collect()
@@ -264,169 +268,54 @@ async fn get_tree(
             Err(error) => failed.push((path, Failure::from(error))),
         }
     }
-    if damaged > 0 {
-        let text = format!("{damaged} items do not open as files");
+    for (_, entry) in entries.iter().filter(|(_, entry)| is_folder(&index.files, &entry.path)) {
+        let path = harmless(entry.path.as_str());
+        output.note(&format!("{path} is a file and a folder: the file is written as {path} (file)"));
+    }
+    if !index.damaged.is_empty() {
+        let text = format!("{} not open as files", verb(index.damaged.len(), "item does", "items do"));
         failed.push((PathBuf::from(local), Failure::failed("does_not_open", text)));
     }
-    finish(output, failed, || {
-        let document = json!({
-            "files": entries.len(), "written": written, "unchanged": unchanged, "bytes": total,
-            "path": local.to_string_lossy(),
-        });
-        output.result(&document, || format!("Wrote {written}, unchanged {unchanged}, {total} bytes in all."));
-    })
-}
-
-pub(super) async fn list(context: &mut Context, arguments: LsArgs) -> Result<(), Failure> {
-    let drive = context.drive().await?;
-    let index = drive.index().await?;
-    report_damaged(context.output, &index);
-    let remote = arguments.remote;
-    let entries: Vec<&Entry> = index
-        .files
-        .values()
-        .filter(|entry| entry.path == remote || entry.path.within(&remote).is_some())
-        .collect();
-    if entries.is_empty() && !remote.is_root() {
-        return Err(no_such(&remote));
-    }
-    let documents: Vec<Value> = entries.iter().map(|entry| document_of(entry)).collect();
-    let damaged: Vec<Value> =
-        index.damaged.iter().map(|(item, why)| json!({ "item": item, "reason": why.to_string() })).collect();
-    let mut document = json!({ "files": documents });
-    if let (false, Some(fields)) = (damaged.is_empty(), document.as_object_mut()) {
-        fields.insert("damaged".to_owned(), damaged.into());
-    }
-    context.output.result(&document, || {
-        if !arguments.long {
-            return entries.iter().map(|entry| harmless(entry.path.as_str()) + "\n").collect();
-        }
-        let rows: Vec<Vec<String>> = entries
-            .iter()
-            .map(|entry| {
-                vec![
-                    entry.content.size.to_string(),
-                    moment(entry.content.modified_ms.unwrap_or(entry.stored_at)),
-                    harmless(entry.path.as_str()),
-                ]
-            })
-            .collect();
-        table(&rows)
+    let document = json!({
+        "files": entries.len(), "written": written, "unchanged": unchanged, "bytes": total,
+        "path": local.to_string_lossy(),
     });
-    Ok(())
+    let said = format!("Wrote {}, unchanged {unchanged}, {} in all.", count(written, "file"), size(total));
+    finish(output, failed, &said, &document)
 }
 
-fn document_of(entry: &Entry) -> Value {
-    json!({
-        "name": entry.path.as_str(),
-        "size": entry.content.size,
-        "modified_ms": entry.content.modified_ms,
-        "stored_ms": entry.stored_at,
-        "mode": entry.content.mode,
-        "sha256": data_encoding::HEXLOWER.encode(entry.content.sha256.as_slice()),
-        "version": entry.version,
-        "item": entry.item,
-    })
+fn verb(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
-pub(super) async fn remove(context: &mut Context, arguments: RmArgs) -> Result<(), Failure> {
-    let output = context.output;
-    let remote = arguments.remote;
-    let drive = context.drive().await?;
-    if !arguments.recursive {
-        if remote.is_root() {
-            return Err(Failure::usage("to remove everything, give -r"));
-        }
-        let Some(entry) = drive.find_file(&remote).await? else {
-            let is_folder = drive.index().await?.files.keys().any(|path| path.within(&remote).is_some());
-            return Err(if is_folder {
-                Failure::usage(format!("{remote} is a folder: give -r"))
-            } else {
-                no_such(&remote)
-            });
-        };
-        drive.remove(&entry).await?;
-        output.result(&json!({ "removed": 1 }), || format!("Removed {remote}."));
-        return Ok(());
-    }
-    let index = drive.index().await?;
-    let entries: Vec<&Entry> = index
-        .files
-        .values()
-        .filter(|entry| entry.path == remote || entry.path.within(&remote).is_some())
-        .collect();
-    if entries.is_empty() && !remote.is_root() {
-        return Err(no_such(&remote));
-    }
-    let results: Vec<_> = stream::iter(&entries)
-        .map(|entry| {
-            let drive = &drive;
-            async move { (PathBuf::from(entry.path.as_str()), drive.remove(entry).await) }
-        })
-        .buffer_unordered(FILES_IN_FLIGHT)
-        .collect()
-        .await;
-    let removed = results.iter().filter(|(_, result)| result.is_ok()).count();
-    let failed =
-        results.into_iter().filter_map(|(path, result)| Some((path, Failure::from(result.err()?)))).collect();
-    finish(output, failed, || {
-        output.result(&json!({ "removed": removed }), || format!("Removed {removed} files."));
-    })
-}
-
-pub(super) async fn sync(context: &mut Context, arguments: SyncArgs) -> Result<(), Failure> {
-    let output = context.output;
-    let mut drive = context.drive().await?;
-    drive.ensure().await?;
-    let options = SyncOptions { pull: arguments.pull, delete: arguments.delete };
-    let mut state = SyncState::load(&drive, &context.profile.sync(), &arguments.local, &arguments.remote)?;
-    loop {
-        let bar = output.bar(0, Unit::Bytes);
-        let progress = |bytes: u64| {
-            bar.inc_length(bytes);
-            bar.inc(bytes);
-        };
-        let resume = Resume::within(context.profile.uploads());
-        let report =
-            state.run(&drive, &arguments.local, &arguments.remote, options, &resume, &progress).await?;
-        bar.finish_and_clear();
-        let sequence = report.sequence;
-        output.result(&report, || report.to_text());
-        if !arguments.watch {
-            return Ok(());
-        }
-        let Some(collection) = drive.collection() else { return Ok(()) };
-        let mut events = drive.account().client.events(collection, sequence);
-        while events.next().await?.sequence <= sequence {}
-    }
-}
-
-/// Says what failed, file by file, and ends as the first failure does. Says the result only if nothing failed.
-fn finish(output: Output, failed: Vec<(PathBuf, Failure)>, result: impl FnOnce()) -> Result<(), Failure> {
-    let count = failed.len();
+/// Says what was done and what failed, file by file, and ends as the first failure does.
+pub(super) fn finish(
+    output: Output,
+    failed: Vec<(PathBuf, Failure)>,
+    said: &str,
+    document: &Value,
+) -> Result<(), Failure> {
+    let details = failed.iter().map(|(path, failure)| failure.detail(&path.to_string_lossy())).collect();
     let mut failed = failed.into_iter();
-    match failed.next() {
-        None => {
-            result();
-            Ok(())
-        }
-        Some((path, first)) => {
-            let first = first.about(&path.to_string_lossy(), count);
-            for (path, failure) in failed.take(MAX_SAID) {
-                output.note(&format!("{}: {}", harmless(&path.to_string_lossy()), failure.message()));
-            }
-            Err(first)
-        }
+    let Some((path, first)) = failed.next() else {
+        output.result(document, || said.to_owned());
+        return Ok(());
+    };
+    output.note(said);
+    let first = first.about(&path.to_string_lossy()).among(details);
+    for (path, failure) in failed.take(MAX_SAID) {
+        output.note(&harmless(failure.about(&path.to_string_lossy()).message()));
     }
+    Err(first)
 }
 
-fn report_damaged(output: Output, index: &Index) {
+pub(super) fn report_damaged(output: Output, index: &Index) {
     for (item, why) in index.damaged.iter().take(MAX_SAID) {
         output.warn(&format!("{item} was changed or damaged: {why}"));
     }
 }
 
-fn no_such(remote: &RemotePath) -> Failure {
+pub(super) fn no_such(remote: &RemotePath) -> Failure {
     Failure::failed("not_found", format!("there is no {}", harmless(remote.as_str())))
 }
 
@@ -434,5 +323,5 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
     Failure::failed("local_file", format!("{}: {error}", harmless(&path.to_string_lossy())))
 }
 
-const FILES_IN_FLIGHT: usize = 6;
+pub(super) const FILES_IN_FLIGHT: usize = 6;
 const MAX_SAID: usize = 20;

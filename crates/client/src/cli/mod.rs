@@ -11,8 +11,10 @@ mod context;
 mod failure;
 mod files;
 mod history;
+mod list;
 mod prompt;
 mod session;
+mod sync;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -74,11 +76,11 @@ pub enum Command {
     /// Get a file or a folder back
     Get(files::GetArgs),
     /// List files
-    Ls(files::LsArgs),
+    Ls(list::LsArgs),
     /// Remove a file or a folder
-    Rm(files::RmArgs),
+    Rm(list::RmArgs),
     /// Bring a folder and its remote copy together
-    Sync(files::SyncArgs),
+    Sync(sync::SyncArgs),
     /// Show the history of the account
     Log(history::LogArgs),
     /// Check that nobody rewrote the history
@@ -143,9 +145,9 @@ async fn dispatch(command: Command, globals: Globals) -> Result<(), Failure> {
         Command::Totp(arguments) => account::totp(&mut context, arguments).await,
         Command::Put(arguments) => files::put(&mut context, arguments).await,
         Command::Get(arguments) => files::get(&mut context, arguments).await,
-        Command::Ls(arguments) => files::list(&mut context, arguments).await,
-        Command::Rm(arguments) => files::remove(&mut context, arguments).await,
-        Command::Sync(arguments) => files::sync(&mut context, arguments).await,
+        Command::Ls(arguments) => list::list(&mut context, arguments).await,
+        Command::Rm(arguments) => list::remove(&mut context, arguments).await,
+        Command::Sync(arguments) => sync::sync(&mut context, arguments).await,
         Command::Log(arguments) => history::log(&mut context, arguments).await,
         Command::Verify(arguments) => history::verify(&mut context, arguments).await,
         Command::Export(arguments) => history::export(&mut context, arguments).await,

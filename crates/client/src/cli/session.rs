@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::prompt::{self, ProofArgs};
 use crate::client::Client;
 use crate::client::signin::{NewAccount, SignIn, SignInError, SignUp, SignedIn, Unlocked, this_device};
-use crate::output::{Output, harmless, moment, table};
+use crate::output::{Output, harmless, moment, size, table};
 use crate::profile::ProfileError;
 
 /// Arguments of `signup`.
@@ -368,8 +368,11 @@ pub(super) async fn who_am_i(context: &mut Context) -> Result<(), Failure> {
             vec![
                 "Stored".to_owned(),
                 format!(
-                    "{} of {} bytes, {} of {} items",
-                    usage.bytes, usage.bytes_limit, usage.items, usage.items_limit
+                    "{} of {}, {} of {} items",
+                    size(usage.bytes),
+                    size(usage.bytes_limit),
+                    usage.items,
+                    usage.items_limit
                 ),
             ],
         ];

@@ -6,12 +6,13 @@
 //! changed; up to 64 KiB it holds the bytes too, in one request. Longer files are sealed by chunks
 //! ([`keyring::file`]) and sent in parts, a few at a time; an upload that broke off goes on where it was.
 //!
-//! Folders are parts of names: an empty one is not kept. What the server can see of a file is its sealed
+//! Folders are parts of names: an empty one is not kept, and a file and a folder cannot have one name ([`NameTaken`]). What the server can see of a file is its sealed
 //! size, and when it changes.
 
 mod content;
 pub(crate) mod disk;
 mod download;
+mod names;
 mod path;
 mod sync;
 mod tree;
@@ -31,8 +32,10 @@ use crate::place;
 pub use content::{Content, MAX_INLINE, StoredFile};
 pub use download::{GetError, Got, Overwrite, Sink};
 pub(crate) use download::{open_span, opener, spans, target_within};
-pub use path::{PathError, RemotePath};
-pub use sync::{SyncError, SyncOptions, SyncReport, SyncState};
+pub use names::Names;
+pub use path::{NameTaken, PathError, RemotePath};
+pub(crate) use path::{check_free, is_folder};
+pub use sync::{LeftOut, SyncConflict, SyncError, SyncOptions, SyncReport, SyncState};
 pub use tree::{LocalFile, Tree};
 pub use upload::{Put, PutError, Resume};
 
@@ -223,6 +226,11 @@ impl Drive {
 
     fn opened(&self) -> Result<&OpenCollection, DriveError> {
         self.collection.as_ref().ok_or(DriveError::NoCollection)
+    }
+
+    /// The item that a file of this name is.
+    fn item_of(&self, path: &RemotePath) -> Result<ItemId, DriveError> {
+        Ok(place::item_id(self.opened()?.key.item_id_for_name(path.as_str())))
     }
 
     /// Seals what this device keeps about the drive, names among it.

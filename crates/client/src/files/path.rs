@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The names of files in a drive.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -51,6 +52,14 @@ impl RemotePath {
         self.0.strip_prefix(&folder.0)?.strip_prefix('/')
     }
 
+    /// The folders that it lies in, from the outermost.
+    pub fn folders(&self) -> impl Iterator<Item = RemotePath> + '_ {
+        self.0
+            .match_indices('/')
+            .filter_map(|(at, _)| self.0.get(..at))
+            .map(|part| RemotePath(part.to_owned()))
+    }
+
     /// The last part.
     pub fn name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or_default()
@@ -79,6 +88,45 @@ impl FromStr for RemotePath {
     fn from_str(typed: &str) -> Result<Self, PathError> {
         Self::parse(typed)
     }
+}
+
+/// What stands in the way of a file of this name: on no disk can a file and a folder have the same one.
+///
+/// # Errors
+/// [`NameTaken`].
+pub(crate) fn check_free<T>(files: &BTreeMap<RemotePath, T>, path: &RemotePath) -> Result<(), NameTaken> {
+    if files.contains_key(path) {
+        return Ok(());
+    }
+    if let Some(file) = path.folders().find(|folder| files.contains_key(folder)) {
+        return Err(NameTaken::ByFile { path: path.clone(), file });
+    }
+    if is_folder(files, path) { Err(NameTaken::ByFolder { path: path.clone() }) } else { Ok(()) }
+}
+
+/// Whether there are files in `path`.
+pub(crate) fn is_folder<T>(files: &BTreeMap<RemotePath, T>, path: &RemotePath) -> bool {
+    let first = RemotePath(format!("{}/", path.0));
+    files.range(first..).next().is_some_and(|(next, _)| next.within(path).is_some())
+}
+
+/// Why a name cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameTaken {
+    /// It would lie in a file.
+    #[error("{path} cannot be kept: {file} is a file, not a folder")]
+    ByFile {
+        /// The name.
+        path: RemotePath,
+        /// What would have to be a folder.
+        file: RemotePath,
+    },
+    /// There is a folder of that name.
+    #[error("{path} cannot be kept as a file: there is a folder of that name")]
+    ByFolder {
+        /// The name.
+        path: RemotePath,
+    },
 }
 
 /// The rule that a path breaks.
@@ -169,6 +217,20 @@ mod tests {
         assert_eq!(RemotePath::parse("a/bc").unwrap().within(&folder), None);
         assert_eq!(folder.within(&folder), None);
         assert_eq!(folder.within(&RemotePath::ROOT), Some("a/b"));
+    }
+
+    #[test]
+    fn a_file_and_a_folder_cannot_have_one_name() {
+        let path = |text| RemotePath::parse(text).unwrap();
+        let files: BTreeMap<_, _> = ["a", "b/c", "b-c", "d"].map(|text| (path(text), ())).into();
+        for free in ["a", "b/c", "b/d", "b-", "c", "e/f/g"] {
+            assert_eq!(check_free(&files, &path(free)), Ok(()), "{free}");
+        }
+        for (taken, file) in [("a/b", "a"), ("a/b/c", "a"), ("b/c/d/e", "b/c")] {
+            let expected = NameTaken::ByFile { path: path(taken), file: path(file) };
+            assert_eq!(check_free(&files, &path(taken)), Err(expected), "{taken}");
+        }
+        assert_eq!(check_free(&files, &path("b")), Err(NameTaken::ByFolder { path: path("b") }));
     }
 
     #[test]

@@ -6,9 +6,12 @@
 //! **both** did, the other side's content is kept first, as a local file `name (conflict, version N).ext`. Nothing is
 //! lost without a trace, and what is removed was synchronised before.
 //!
+//! A server cannot make files go by leaving them out: what is removed here has a tombstone there, newer than the version
+//! that was synchronised; a list that is merely shorter, or older than one that was seen, is refused.
+//!
 //! The state is sealed under the collection's key: the profile's folder alone tells no names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -20,8 +23,9 @@ use super::download::target_within;
 use super::upload::hash_of;
 use super::{
     Drive, DriveError, Entry, GetError, Got, Index, LocalFile, Overwrite, PathError, Progress, Put, PutError,
-    RemotePath, Resume, Tree, disk,
+    RemotePath, Resume, Tree, disk, is_folder,
 };
+use crate::output::harmless;
 
 /// In which direction, and whether what is gone is removed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,8 +47,21 @@ pub struct SyncReport {
     pub removed: Vec<String>,
     /// Files that both sides had changed, and where the other side's content was kept.
     pub conflicts: Vec<SyncConflict>,
+    /// What is left out, and why: links, devices, empty folders, names that cannot be used here.
+    pub skipped: Vec<LeftOut>,
+    /// What could not be read, and why: whether there are files in it nobody knows.
+    pub unreadable: Vec<LeftOut>,
     /// The remote side's state that was seen.
     pub sequence: u64,
+}
+
+/// Something that was not synchronised.
+#[derive(Clone, Debug, Serialize)]
+pub struct LeftOut {
+    /// What.
+    pub path: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// A file that both sides had changed.
@@ -63,8 +80,12 @@ impl SyncReport {
         for conflict in &self.conflicts {
             text.push_str(&format!(
                 "Both sides changed {}: the other is in {}.\n",
-                conflict.path, conflict.kept_as
+                harmless(&conflict.path),
+                harmless(&conflict.kept_as)
             ));
+        }
+        for left_out in &self.skipped {
+            text.push_str(&format!("Left out {}: {}.\n", harmless(&left_out.path), left_out.reason));
         }
         text.push_str(&format!(
             "Copied {}, unchanged {}, removed {}, conflicts {}.",
@@ -88,6 +109,9 @@ pub struct SyncState {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Known {
     v: u32,
+    /// The remote side's state that was seen.
+    #[serde(default)]
+    sequence: u64,
     /// Files, when both sides were last the same.
     files: BTreeMap<String, Same>,
 }
@@ -128,6 +152,11 @@ impl SyncState {
         Ok(SyncState { file, known, index: Index::default() })
     }
 
+    /// Forgets what was remembered: the next run compares everything anew, and removes nothing.
+    pub fn start_over(&mut self) {
+        self.known = Known::default();
+    }
+
     /// Synchronises once.
     ///
     /// # Errors
@@ -153,34 +182,54 @@ impl SyncState {
             .await
             .map_err(|_| PutError::Interrupted)?
             .map_err(|error| SyncError::Local(local.to_owned(), error))?;
-        self.refuse_rollback(remote)?;
+        self.refuse_rollback(drive, remote, options.pull)?;
+        self.known.sequence = self.index.sequence;
+        let left_out =
+            |(path, reason): (PathBuf, String)| LeftOut { path: path.to_string_lossy().into_owned(), reason };
+        let report = SyncReport {
+            sequence: self.index.sequence,
+            skipped: tree.skipped.iter().cloned().map(left_out).collect(),
+            unreadable: tree.unreadable.iter().cloned().map(left_out).collect(),
+            ..SyncReport::default()
+        };
         let mut run = Run {
             drive,
             local,
             remote,
-            files: tree.files.into_iter().map(|file| (file.name.as_str().to_owned(), file)).collect(),
-            report: SyncReport { sequence: self.index.sequence, ..SyncReport::default() },
+            files: tree.files.iter().map(|file| (file.name.as_str().to_owned(), file.clone())).collect(),
+            tree: &tree,
+            report,
         };
         let done = if options.pull {
             run.pull(&mut self.known, &self.index, options.delete, progress).await
         } else {
-            run.push(&mut self.known, &self.index, options.delete, resume, progress).await
+            run.push(&mut self.known, &mut self.index, options.delete, resume, progress).await
         };
         let report = run.report;
         self.store(drive)?;
         done.map(|()| report)
     }
 
-    /// Versions only grow: an older one than was seen here is an old copy that the server passes off as the newest.
-    fn refuse_rollback(&self, remote: &RemotePath) -> Result<(), SyncError> {
-        for (path, entry) in &self.index.files {
-            let Some(name) = path.within(remote) else { continue };
-            if let Some(same) = self.known.files.get(name).filter(|same| same.version > entry.version) {
-                return Err(SyncError::RolledBack {
-                    name: name.to_owned(),
-                    seen: same.version,
-                    shown: entry.version,
-                });
+    /// Versions and sequences only grow: an older one than was seen here is an old copy that the server passes off as the
+    /// newest. And what is not there any more was removed by somebody: `pull` believes that of a tombstone alone, which
+    /// is newer than what it saw.
+    fn refuse_rollback(&self, drive: &Drive, remote: &RemotePath, pull: bool) -> Result<(), SyncError> {
+        let (seen, shown) = (self.known.sequence, self.index.sequence);
+        if shown < seen {
+            return Err(SyncError::ListRolledBack { seen, shown });
+        }
+        for (name, same) in &self.known.files {
+            let path = remote.join(name)?;
+            let shown = match self.index.files.get(&path) {
+                Some(entry) => entry.version,
+                None => match self.index.removed.get(&drive.item_of(&path)?) {
+                    Some(tombstone) => tombstone.saturating_sub(1),
+                    None if pull => return Err(SyncError::Vanished(name.clone())),
+                    None => continue,
+                },
+            };
+            if shown < same.version {
+                return Err(SyncError::RolledBack { name: name.clone(), seen: same.version, shown });
             }
         }
         Ok(())
@@ -203,6 +252,7 @@ struct Run<'a> {
     local: &'a Path,
     remote: &'a RemotePath,
     files: BTreeMap<String, LocalFile>,
+    tree: &'a Tree,
     report: SyncReport,
 }
 
@@ -210,11 +260,14 @@ impl Run<'_> {
     async fn push(
         &mut self,
         known: &mut Known,
-        index: &Index,
+        index: &mut Index,
         delete: bool,
         resume: &Resume,
         progress: Progress<'_>,
     ) -> Result<(), SyncError> {
+        // First, so that a folder can take the name of a file that is gone.
+        self.remove_there(known, index, delete).await?;
+        let index = &*index;
         // What others changed since is fetched beside the local file before that replaces it.
         let mut also = Vec::new();
         for (name, file) in &self.files {
@@ -269,22 +322,36 @@ impl Run<'_> {
         if let Some(error) = failed {
             return Err(error);
         }
-        let gone: Vec<String> =
-            known.files.keys().filter(|name| !self.files.contains_key(*name)).cloned().collect();
+        Ok(())
+    }
+
+    /// Removes there what is gone here, unless somebody changed it since.
+    async fn remove_there(
+        &mut self,
+        known: &mut Known,
+        index: &mut Index,
+        delete: bool,
+    ) -> Result<(), SyncError> {
+        let names = known.files.keys().filter(|name| !self.files.contains_key(*name));
+        let gone: Vec<String> = names.cloned().collect();
         for name in gone {
-            let entry = index.files.get(&self.remote.join(&name)?);
-            let is_same = entry
-                .filter(|entry| known.files.get(&name).is_some_and(|same| same.version == entry.version));
-            match (entry, is_same) {
-                (None, _) => {
+            let path = self.remote.join(&name)?;
+            if RemotePath::parse(&name).is_ok_and(|name| self.tree.may_hide(&name)) {
+                continue;
+            }
+            let seen = known.files.get(&name).map(|same| same.version);
+            match index.files.get(&path) {
+                None => {
                     known.files.remove(&name);
                 }
-                (_, Some(entry)) if delete => {
+                Some(entry) if delete && seen == Some(entry.version) => {
                     self.drive.remove(entry).await?;
+                    index.removed.insert(entry.item, entry.version.saturating_add(1));
+                    index.files.remove(&path);
                     known.files.remove(&name);
                     self.report.removed.push(name);
                 }
-                _ => {}
+                Some(_) => {}
             }
         }
         Ok(())
@@ -297,11 +364,24 @@ impl Run<'_> {
         delete: bool,
         progress: Progress<'_>,
     ) -> Result<(), SyncError> {
-        let entries: Vec<(&str, &Entry)> = index
+        let mut entries: Vec<(&str, &Entry)> = index
             .files
             .iter()
             .filter_map(|(path, entry)| path.within(self.remote).map(|name| (name, entry)))
             .collect();
+        if delete {
+            // First, so that a folder can take the name of a file that is gone.
+            self.remove_here(known, &entries)?;
+        }
+        // Releases before this one kept a file and a folder of one name. No disk can.
+        entries.retain(|(name, entry)| {
+            let is_both = is_folder(&index.files, &entry.path);
+            if is_both {
+                let reason = "it is a folder as well: get it by its own name".to_owned();
+                self.report.skipped.push(LeftOut { path: (*name).to_owned(), reason });
+            }
+            !is_both
+        });
         for (name, entry) in &entries {
             if let Some(file) = self.files.get(*name) {
                 if has_content(file, entry).await? {
@@ -326,29 +406,40 @@ impl Run<'_> {
                 Got::Unchanged => self.report.unchanged += 1,
             }
         }
-        if delete {
-            let gone: Vec<String> = known
-                .files
-                .keys()
-                .filter(|name| !entries.iter().any(|(there, _)| there == *name))
-                .cloned()
-                .collect();
-            for name in gone {
-                match self.files.get(&name) {
-                    Some(file) if is_unchanged(file, known.files.get(&name)) => {
-                        std::fs::remove_file(&file.path)
-                            .map_err(|error| SyncError::Local(file.path.clone(), error))?;
-                        known.files.remove(&name);
-                        self.report.removed.push(name);
-                    }
-                    Some(_) => {}
-                    None => {
-                        known.files.remove(&name);
-                    }
+        Ok(())
+    }
+
+    /// Removes here what was removed there, unless it was changed here since.
+    fn remove_here(&mut self, known: &mut Known, entries: &[(&str, &Entry)]) -> Result<(), SyncError> {
+        let there: BTreeSet<&str> = entries.iter().map(|(name, _)| *name).collect();
+        let names = known.files.keys().filter(|name| !there.contains(name.as_str()));
+        let gone: Vec<String> = names.cloned().collect();
+        for name in gone {
+            match self.files.get(&name) {
+                Some(file) if is_unchanged(file, known.files.get(&name)) => {
+                    std::fs::remove_file(&file.path)
+                        .map_err(|error| SyncError::Local(file.path.clone(), error))?;
+                    remove_empty_folders(self.local, &file.path);
+                    self.files.remove(&name);
+                    known.files.remove(&name);
+                    self.report.removed.push(name);
+                }
+                Some(_) => {}
+                None => {
+                    known.files.remove(&name);
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// Removes the folders that a removed file was the last in, up to `root`.
+fn remove_empty_folders(root: &Path, file: &Path) {
+    for folder in file.ancestors().skip(1).take_while(|folder| *folder != root && folder.starts_with(root)) {
+        if std::fs::remove_dir(folder).is_err() {
+            return;
+        }
     }
 }
 
@@ -408,7 +499,8 @@ pub enum SyncError {
     /// The server shows an older version of a file than it showed before.
     #[error(
         "the server shows version {shown} of {name}, and has shown version {seen} here before: it was rolled back, \
-         and nothing was changed; `bailiwick verify` and `bailiwick log` tell more"
+         and nothing was changed; `bailiwick verify` and `bailiwick log` tell more. If that is as it should be, \
+         --start-over compares everything anew"
     )]
     RolledBack {
         /// The file.
@@ -418,6 +510,25 @@ pub enum SyncError {
         /// The version that is shown now.
         shown: u64,
     },
+    /// The server shows an older state of the files than it showed before.
+    #[error(
+        "the server shows the files as they were at change {shown}, and has shown change {seen} here before: they were \
+         rolled back, and nothing was changed; `bailiwick verify` and `bailiwick log` tell more. If that is as it should \
+         be, --start-over compares everything anew"
+    )]
+    ListRolledBack {
+        /// The state that was seen.
+        seen: u64,
+        /// The state that is shown now.
+        shown: u64,
+    },
+    /// The server leaves a file out that was synchronised, and does not say that it was removed.
+    #[error(
+        "the server does not show {0} any more, and nobody removed it: its list is not complete, and nothing was \
+         changed; `bailiwick log` tells more. If that is as it should be, --start-over compares everything anew, and \
+         keeps what is here"
+    )]
+    Vanished(String),
     /// The server or the drive.
     #[error(transparent)]
     Drive(#[from] DriveError),

@@ -28,8 +28,12 @@ pub struct LocalFile {
 pub struct Tree {
     /// The files, by name.
     pub files: Vec<LocalFile>,
-    /// What is left out, and why: links, devices, names that are not text.
+    /// What is left out, and why: links, devices, empty folders, names that are not text.
     pub skipped: Vec<(PathBuf, String)>,
+    /// What cannot be read, and why. There may be files in it.
+    pub unreadable: Vec<(PathBuf, String)>,
+    /// The names of what was left out or cannot be read: nobody can say that it is gone.
+    unseen: Vec<RemotePath>,
 }
 
 impl LocalFile {
@@ -59,47 +63,101 @@ impl LocalFile {
 }
 
 impl Tree {
+    /// One file.
+    pub fn of(file: LocalFile) -> Self {
+        Tree { files: vec![file], ..Tree::default() }
+    }
+
     /// Walks the folder `root`, which may be a link to one. Links within are left out: they may lead anywhere, and
-    /// around in circles.
+    /// around in circles. A folder within that cannot be read is noted, and the others are walked all the same.
     ///
     /// # Errors
-    /// When a folder cannot be read.
+    /// When `root` cannot be read.
     pub fn walk(root: &Path) -> io::Result<Self> {
         let mut tree = Tree::default();
         let mut folders = vec![(root.to_owned(), RemotePath::ROOT)];
         while let Some((folder, name)) = folders.pop() {
-            for entry in fs::read_dir(&folder)? {
-                let entry = entry?;
-                let path = entry.path();
-                let named = entry.file_name().to_str().map(|part| name.join(part));
-                let name = match named {
-                    Some(Ok(name)) => name,
-                    Some(Err(error)) => {
-                        tree.skipped.push((path, error.to_string()));
-                        continue;
-                    }
-                    None => {
-                        tree.skipped.push((path, "its name is not UTF-8".to_owned()));
-                        continue;
-                    }
-                };
-                if name.name().starts_with(".bailiwick-") && name.name().ends_with(".tmp") {
+            let entries = match fs::read_dir(&folder) {
+                Err(error) if name.is_root() => return Err(error),
+                Err(error) => {
+                    tree.cannot_read(folder, name, &error);
                     continue;
                 }
-                let metadata = fs::symlink_metadata(&path)?;
-                if metadata.is_dir() {
-                    folders.push((path, name));
-                } else if metadata.is_file() {
-                    tree.files.push(LocalFile::of(path, name, &metadata));
-                } else if metadata.is_symlink() {
-                    tree.skipped.push((path, "it is a link".to_owned()));
-                } else {
-                    tree.skipped.push((path, "it is neither a file nor a folder".to_owned()));
+                Ok(entries) => entries,
+            };
+            let mut is_empty = true;
+            for entry in entries {
+                match entry {
+                    Ok(entry) => is_empty &= !tree.add(&entry, &name, &mut folders),
+                    Err(error) => {
+                        tree.cannot_read(folder.clone(), name.clone(), &error);
+                        is_empty = false;
+                        break;
+                    }
                 }
+            }
+            if is_empty && !name.is_root() {
+                tree.skipped.push((folder, "it is an empty folder".to_owned()));
             }
         }
         tree.files.sort_by(|a, b| a.name.cmp(&b.name));
         tree.skipped.sort();
+        tree.unreadable.sort();
         Ok(tree)
+    }
+
+    /// Whether `name` may be there although it is not among the files.
+    pub fn may_hide(&self, name: &RemotePath) -> bool {
+        self.unseen.iter().any(|unseen| unseen == name || name.within(unseen).is_some())
+    }
+
+    /// Takes what is in a folder; whether it counts as something.
+    fn add(
+        &mut self,
+        entry: &fs::DirEntry,
+        name: &RemotePath,
+        folders: &mut Vec<(PathBuf, RemotePath)>,
+    ) -> bool {
+        let path = entry.path();
+        let name = match entry.file_name().to_str().map(|part| name.join(part)) {
+            Some(Ok(name)) => name,
+            Some(Err(error)) => {
+                self.skipped.push((path, error.to_string()));
+                return true;
+            }
+            None => {
+                self.skipped.push((path, "its name is not UTF-8".to_owned()));
+                return true;
+            }
+        };
+        if name.name().starts_with(".bailiwick-") && name.name().ends_with(".tmp") {
+            return false;
+        }
+        let why = match fs::symlink_metadata(&path) {
+            // It went while the folder was read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
+            Err(error) => {
+                self.cannot_read(path, name, &error);
+                return true;
+            }
+            Ok(metadata) if metadata.is_dir() => {
+                folders.push((path, name));
+                return true;
+            }
+            Ok(metadata) if metadata.is_file() => {
+                self.files.push(LocalFile::of(path, name, &metadata));
+                return true;
+            }
+            Ok(metadata) if metadata.is_symlink() => "it is a link",
+            Ok(_) => "it is neither a file nor a folder",
+        };
+        self.skipped.push((path, why.to_owned()));
+        self.unseen.push(name);
+        true
+    }
+
+    fn cannot_read(&mut self, path: PathBuf, name: RemotePath, error: &io::Error) {
+        self.unreadable.push((path, error.to_string()));
+        self.unseen.push(name);
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::content::{Content, MAX_INLINE, StoredFile};
-use super::path::RemotePath;
+use super::path::{NameTaken, RemotePath, check_free};
 use super::tree::LocalFile;
 use super::{Drive, DriveError, Entry, Index, Progress, disk};
 use crate::client::RequestError;
@@ -54,7 +54,8 @@ impl Resume {
 }
 
 impl Drive {
-    /// Puts a file. What the drive has of that name is replaced.
+    /// Puts a file. What the drive has of that name is replaced. `known` is what the drive is known to have: with it, a name
+    /// that a folder has is refused; without, see [`Names::check_free`](super::Names::check_free).
     ///
     /// # Errors
     /// [`PutError`].
@@ -66,6 +67,9 @@ impl Drive {
         resume: Option<&Resume>,
         progress: Progress<'_>,
     ) -> Result<Put, PutError> {
+        if let Some(index) = known {
+            check_free(&index.files, path)?;
+        }
         let (expected, entry) = self.state_of(path, known).await?;
         if let Some(entry) = &entry {
             if entry.looks_like(local.size, local.modified_ms, local.mode) {
@@ -161,7 +165,7 @@ impl Drive {
         let expected = match (&entry, known) {
             (Some(entry), _) => Expected::Version(entry.version),
             (None, Some(index)) => {
-                let id = place::item_id(self.opened()?.key.item_id_for_name(path.as_str()));
+                let id = self.item_of(path)?;
                 index.removed.get(&id).map_or(Expected::Absent, |version| Expected::Version(*version))
             }
             (None, None) => Expected::Absent,
@@ -482,6 +486,9 @@ pub enum PutError {
     /// The remote path is the drive itself.
     #[error("the remote path names no file")]
     NoName,
+    /// A file and a folder would have one name.
+    #[error(transparent)]
+    Taken(#[from] NameTaken),
     /// The work was stopped.
     #[error("the upload was interrupted")]
     Interrupted,

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The names of a drive's files, as this device saw them last: so that one question tells whether a name is free, and the
+//! history can be shown with names, without fetching every item again.
+//!
+//! Sealed under the collection's key, as the names are on the server.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use protocol::ItemId;
+use serde::{Deserialize, Serialize};
+
+use super::path::{NameTaken, RemotePath, check_free};
+use super::{Drive, DriveError, PAGE, disk};
+
+/// The names of a drive's files, those of removed ones among them.
+#[derive(Debug)]
+pub struct Names {
+    file: PathBuf,
+    kept: Kept,
+    files: BTreeMap<RemotePath, ItemId>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Kept {
+    v: u32,
+    sequence: u64,
+    items: BTreeMap<ItemId, Name>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Name {
+    path: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    removed: bool,
+}
+
+impl Names {
+    /// The names that were kept in `file`, brought up to what the server has now. What cannot be read is made anew.
+    ///
+    /// # Errors
+    /// [`DriveError`].
+    pub async fn current(drive: &Drive, file: &Path) -> Result<Self, DriveError> {
+        let kept = std::fs::read(file)
+            .ok()
+            .and_then(|sealed| drive.open_local(sealed))
+            .and_then(|kept| serde_json::from_slice::<Kept>(&kept).ok())
+            .filter(|kept| kept.v == VERSION)
+            .unwrap_or_default();
+        let mut names = Names { file: file.to_owned(), kept, files: BTreeMap::new() };
+        names.refresh(drive).await?;
+        let live = names.kept.items.iter().filter(|(_, name)| !name.removed);
+        names.files =
+            live.filter_map(|(item, name)| Some((RemotePath::stored(&name.path).ok()?, *item))).collect();
+        Ok(names)
+    }
+
+    /// What stands in the way of a file of this name, if anything does.
+    ///
+    /// # Errors
+    /// [`NameTaken`].
+    pub fn check_free(&self, path: &RemotePath) -> Result<(), NameTaken> {
+        check_free(&self.files, path)
+    }
+
+    /// What an item is called, or was when it was removed.
+    pub fn of(&self, item: ItemId) -> Option<&str> {
+        self.kept.items.get(&item).map(|name| name.path.as_str())
+    }
+
+    async fn refresh(&mut self, drive: &Drive) -> Result<(), DriveError> {
+        let Some(open) = &drive.collection else { return Ok(()) };
+        let before = self.kept.sequence;
+        loop {
+            let page = drive.account.client.changes(open.id, self.kept.sequence, PAGE).await?;
+            for item in page.items {
+                if item.deleted {
+                    if let Some(name) = self.kept.items.get_mut(&item.id) {
+                        name.removed = true;
+                    }
+                } else if let Ok(entry) = drive.open_item(open, &item) {
+                    let name = Name { path: entry.path.as_str().to_owned(), removed: false };
+                    self.kept.items.insert(item.id, name);
+                }
+            }
+            let went_on = page.next > self.kept.sequence;
+            self.kept.sequence = self.kept.sequence.max(page.next);
+            if !page.more || !went_on {
+                break;
+            }
+        }
+        if self.kept.items.len() > MAX_NAMES {
+            self.kept.items.retain(|_, name| !name.removed);
+        }
+        if self.kept.sequence > before {
+            self.store(drive);
+        }
+        Ok(())
+    }
+
+    /// Keeps the names. Where that cannot be, they are fetched again next time.
+    fn store(&mut self, drive: &Drive) {
+        self.kept.v = VERSION;
+        let Ok(json) = serde_json::to_vec(&self.kept) else { return };
+        if let Ok(sealed) = drive.seal_local(&json) {
+            let _ = disk::write_private(&self.file, &sealed);
+        }
+    }
+}
+
+const VERSION: u32 = 1;
+/// With more names than these, those of removed files are forgotten.
+const MAX_NAMES: usize = 100_000;
