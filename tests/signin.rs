@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Signing in: what opens the door, what does not, and what does only once.
 
-use harness::{Factor, World, on_both_engines, unique};
+use harness::{Factor, Request, World, on_both_engines, unique};
+use keyring::{Email, Password, SystemRng};
+use serde_json::json;
 
 on_both_engines!(
     a_wrong_password_is_refused,
@@ -14,7 +16,30 @@ on_both_engines!(
     an_address_has_one_account_however_it_is_written,
     an_account_survives_a_restart,
     a_new_device_is_told_by_mail,
+    who_guesses_without_end_keeps_only_strangers_waiting,
 );
+
+fn who_guesses_without_end_keeps_only_strangers_waiting(world: World) {
+    let laptop = world.machine();
+    let ada = laptop.sign_up();
+    let password = Password::new("a guess").unwrap();
+    let (_, opaque_request) = keyring::password::Login::start(&password, &mut SystemRng).unwrap();
+    let email = Email::parse(&ada.email).unwrap();
+    let text = |bytes: &[u8]| data_encoding::BASE64URL_NOPAD.encode(bytes);
+    let guess =
+        json!({ "email_hash": text(email.hash().as_bytes()), "opaque_request": text(&opaque_request) });
+    let guess = Request::new("POST", "/api/v1/signin/password/start").json(&guess);
+    let mut tries = 0;
+    while guess.send(&world.url()).status == 200 {
+        tries += 1;
+        assert!(tries < 20, "a stranger is slowed down");
+    }
+    assert_eq!(world.machine().sign_in(&ada).refused(1).code, "too_many_requests", "from the same network");
+    laptop.run(["logout", "--json"]).done();
+    laptop.sign_in(&ada).done();
+    // A live session that proves itself again does not wait for the thief either.
+    laptop.regenerate_codes(&ada);
+}
 
 fn a_wrong_password_is_refused(world: World) {
     let ada = world.machine().sign_up();

@@ -33,7 +33,7 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let client = Client::new("https://bailiwick.example", &Options::default())?;
 //! let device = client::this_device(None);
-//! let login = client::SignIn::start(&client, "ada@example.com", "correct horse battery staple").await?;
+//! let login = client::SignIn::start(&client, "ada@example.com", "correct horse battery staple", None).await?;
 //! let account = login.finish(client::Proof::Totp(Secret::from("123456".to_owned())), device).await?.account;
 //! let drive = Drive::open(&account).await?;
 //! for file in drive.list().await? {

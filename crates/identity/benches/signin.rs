@@ -9,8 +9,8 @@ use divan::Bencher;
 use identity::{DeviceInfo, Identity, Place, Settings, SignupFinish, SignupStart};
 use keyring::password::{Login, Registration};
 use keyring::{
-    BackupCode, Email, EmailHash, EmailKey, EmailSalt, KdfParams, MasterKey, MasterKeyPlace, MethodKind,
-    Password, SystemRng,
+    BackupCode, Email, EmailHash, EmailKey, KdfParams, MasterKey, MasterKeyPlace, MethodKind, Password,
+    SystemRng,
 };
 use store::testing::TestStore;
 use store::{Entry, Record, TenantId};
@@ -31,7 +31,7 @@ fn start(bencher: Bencher, address: &str) {
 
 async fn first_step(store: &TestStore, identity: &Identity, email: &EmailHash, request: &[u8]) -> String {
     let mut view = store.door.read(TenantId::PLATFORM).await.unwrap();
-    identity.signin_start(&mut view, email, request).await.unwrap().state
+    identity.signin_start(&mut view, email, None, request).await.unwrap().state
 }
 
 async fn server_with_ada() -> (TestStore, Identity) {
@@ -50,7 +50,6 @@ async fn server_with_ada() -> (TestStore, Identity) {
     let (registration, opaque_request) = Registration::start(&password, &mut rng).unwrap();
     let start = SignupStart {
         email_hash: email.hash(),
-        email_salt: EmailSalt::generate(&mut rng),
         email_key: email_key.clone(),
         sealed_email: email_key.seal(&email, &identity::NO_ACCOUNT, &mut rng),
         opaque_request,

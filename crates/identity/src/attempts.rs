@@ -3,9 +3,13 @@
 //!
 //! A try is *charged* before it is made, and *returned* when it succeeds; so a thousand guesses sent at once count
 //! as a thousand, not as none. Each try is charged to what it is aimed at (an account's blind index, whether there is
-//! such an account or not), to the network it comes from (an IPv4 address, an IPv6 /64), and to the server as a whole. The
-//! first few cost nothing; from then on each one that failed doubles the wait, up to a bound. What was charged is
-//! forgiven at a steady pace.
+//! such an account or not), to the network it comes from (an IPv4 address, an IPv6 /64), to both together, to the wider
+//! network around (an IPv4 /24, an IPv6 /48), and to the server as a whole. The first few cost nothing; from then on
+//! each one that failed doubles the wait, up to a bound. What was charged is forgiven at a steady pace.
+//!
+//! Nobody is kept out by strangers. Who shows the token of a device that the account knows, or a live session of it, is
+//! counted by that alone ([`start_known`](Attempts::start_known)). Of strangers the network that tries waits long, the
+//! account as a whole only for minutes; and one wide network comes to its own limit before it has used up everybody's.
 //!
 //! With OPAQUE the *first* message is the guess already (the answer tells a client that knows the right password), so it
 //! is the [`start`](Attempts::start) of an exchange that has to wait. Its [`finish`](Attempts::finish) guesses at the second
@@ -53,7 +57,19 @@ impl Attempts {
         account: &[u8; 32],
         from: IpAddr,
     ) -> Result<Charge, TooManyTries> {
-        let charge = Charge::new(kind, account, from);
+        self.begin(now_ms, Charge::of_stranger(kind, account, from))
+    }
+
+    /// The same for somebody who is no stranger to the account: `known` is the device whose token was shown
+    /// ([`crate::Identity::known_device`]), or the live session that proves itself again.
+    ///
+    /// # Errors
+    /// [`TooManyTries`] when this device or session itself has had too many.
+    pub fn start_known(&self, now_ms: i64, kind: Try, known: &[u8; 16]) -> Result<Charge, TooManyTries> {
+        self.begin(now_ms, Charge::of_known(kind, known))
+    }
+
+    fn begin(&self, now_ms: i64, charge: Charge) -> Result<Charge, TooManyTries> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = self.longest_wait(&counts, now_ms, &charge);
         if wait > 0 {
@@ -75,7 +91,30 @@ impl Attempts {
         exchange: &[u8; 16],
         from: IpAddr,
     ) -> Result<Charge, TooManyTries> {
-        let charge = Charge::new(kind, account, from);
+        self.end(now_ms, kind, exchange, Charge::of_stranger(kind, account, from))
+    }
+
+    /// The same for an exchange that [`start_known`](Self::start_known) began.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish).
+    pub fn finish_known(
+        &self,
+        now_ms: i64,
+        kind: Try,
+        known: &[u8; 16],
+        exchange: &[u8; 16],
+    ) -> Result<Charge, TooManyTries> {
+        self.end(now_ms, kind, exchange, Charge::of_known(kind, known))
+    }
+
+    fn end(
+        &self,
+        now_ms: i64,
+        kind: Try,
+        exchange: &[u8; 16],
+        charge: Charge,
+    ) -> Result<Charge, TooManyTries> {
         let key = Key::Exchange(kind, *exchange);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.get(&key).is_some_and(|count| count.left(now_ms, &EXCHANGE) >= EXCHANGE.free) {
@@ -94,8 +133,8 @@ impl Attempts {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         for key in finish.keys {
             let given_back = match key {
-                Key::Account(..) => u32::MAX,
-                Key::Network(Try::SignIn, _) | Key::Everyone(Try::SignIn) => 2,
+                Key::Account(..) | Key::AccountFrom(..) | Key::Known(..) => u32::MAX,
+                Key::Network(Try::SignIn, _) | Key::Wide(Try::SignIn, _) | Key::Everyone(Try::SignIn) => 2,
                 _ => 1,
             };
             if let Some(count) = counts.get_mut(&key) {
@@ -143,10 +182,16 @@ impl Attempts {
 /// How many tries are free, and how the others are slowed down.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Aimed at one account.
+    /// Aimed at one account, from wherever.
     pub account: Limit,
+    /// Aimed at one account from one network.
+    pub account_from: Limit,
+    /// By one device or session that the account knows.
+    pub known: Limit,
     /// From one network.
     pub network: Limit,
+    /// From one wide network.
+    pub wide: Limit,
     /// At this server altogether.
     pub everyone: Limit,
     /// How many accounts and networks are remembered.
@@ -156,8 +201,11 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            account: Limit { free: 8, forgiven_every_ms: 10 * MINUTE, longest_wait_ms: 15 * MINUTE },
+            account: Limit { free: 24, forgiven_every_ms: 5 * MINUTE, longest_wait_ms: 5 * MINUTE },
+            account_from: Limit { free: 8, forgiven_every_ms: 10 * MINUTE, longest_wait_ms: 15 * MINUTE },
+            known: Limit { free: 8, forgiven_every_ms: 10 * MINUTE, longest_wait_ms: 15 * MINUTE },
             network: Limit { free: 40, forgiven_every_ms: MINUTE / 2, longest_wait_ms: 15 * MINUTE },
+            wide: Limit { free: 200, forgiven_every_ms: MINUTE / 10, longest_wait_ms: MINUTE },
             everyone: Limit { free: 2_000, forgiven_every_ms: 20, longest_wait_ms: 1_000 },
             capacity: 100_000,
         }
@@ -168,7 +216,10 @@ impl Limits {
     fn of(&self, key: &Key) -> &Limit {
         match key {
             Key::Account(..) => &self.account,
+            Key::AccountFrom(..) => &self.account_from,
+            Key::Known(..) => &self.known,
             Key::Network(..) => &self.network,
+            Key::Wide(..) => &self.wide,
             Key::Everyone(..) => &self.everyone,
             Key::Exchange(..) => &EXCHANGE,
         }
@@ -190,12 +241,24 @@ pub struct Limit {
 #[must_use = "a try whose outcome nobody tells counts as failed"]
 #[derive(Clone, Debug)]
 pub struct Charge {
-    keys: [Key; 3],
+    keys: Vec<Key>,
 }
 
 impl Charge {
-    fn new(kind: Try, account: &[u8; 32], from: IpAddr) -> Self {
-        Self { keys: [Key::Account(kind, *account), Key::Network(kind, network(from)), Key::Everyone(kind)] }
+    fn of_stranger(kind: Try, account: &[u8; 32], from: IpAddr) -> Self {
+        let network = network(from);
+        let keys = vec![
+            Key::Account(kind, *account),
+            Key::AccountFrom(kind, *account, network),
+            Key::Network(kind, network),
+            Key::Wide(kind, wide(from)),
+            Key::Everyone(kind),
+        ];
+        Self { keys }
+    }
+
+    fn of_known(kind: Try, known: &[u8; 16]) -> Self {
+        Self { keys: vec![Key::Known(kind, *known)] }
     }
 }
 
@@ -217,7 +280,10 @@ impl TooManyTries {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Key {
     Account(Try, [u8; 32]),
+    AccountFrom(Try, [u8; 32], u64),
+    Known(Try, [u8; 16]),
     Network(Try, u64),
+    Wide(Try, u64),
     Everyone(Try),
     Exchange(Try, [u8; 16]),
 }
@@ -226,7 +292,10 @@ impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Key::Account(..) => "Account",
+            Key::AccountFrom(..) => "AccountFrom",
+            Key::Known(..) => "Known",
             Key::Network(..) => "Network",
+            Key::Wide(..) => "Wide",
             Key::Everyone(..) => "Everyone",
             Key::Exchange(..) => "Exchange",
         })
@@ -288,6 +357,12 @@ fn network(from: IpAddr) -> u64 {
     }
 }
 
+/// The network around: a /24 of IPv4, a /48 of IPv6, which is what one site is given.
+fn wide(from: IpAddr) -> u64 {
+    let bits = if from.to_canonical().is_ipv4() { 8 } else { 16 };
+    network(from) >> bits << bits
+}
+
 const MINUTE: i64 = 60_000;
 const FIRST_WAIT: i64 = 1_000;
 const SAMPLE: usize = 32;
@@ -309,7 +384,10 @@ mod tests {
     fn small() -> Limits {
         Limits {
             account: Limit { free: 3, forgiven_every_ms: 60_000, longest_wait_ms: 8_000 },
+            account_from: Limit { free: 3, forgiven_every_ms: 60_000, longest_wait_ms: 8_000 },
+            known: Limit { free: 3, forgiven_every_ms: 60_000, longest_wait_ms: 8_000 },
             network: Limit { free: 10, forgiven_every_ms: 60_000, longest_wait_ms: 8_000 },
+            wide: Limit { free: 20, forgiven_every_ms: 60_000, longest_wait_ms: 8_000 },
             everyone: Limit { free: 1_000, forgiven_every_ms: 1, longest_wait_ms: 1_000 },
             capacity: 100,
         }
@@ -350,6 +428,66 @@ mod tests {
         while fail(&attempts, 0, "ada").is_ok() {}
         assert!(fail(&attempts, 0, "bea").is_ok());
         assert!(attempts.start(0, Try::SignUp, &account("ada"), HERE).is_ok());
+    }
+
+    #[test]
+    fn who_polls_an_address_keeps_waiting_alone_and_its_owner_signs_in() {
+        let attempts = Attempts::new(Limits::default());
+        let (mut now, device, own_network) =
+            (0, [7; 16], IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1)));
+        for _ in 0..3_600 {
+            let _ = fail(&attempts, now, "ada");
+            now += 1_000;
+        }
+        assert!(fail(&attempts, now, "ada").is_err());
+        let known = attempts.start_known(now, Try::SignIn, &device).unwrap();
+        attempts.succeeded(now, known);
+        assert!(
+            attempts.start(now, Try::SignIn, &account("ada"), own_network).is_ok(),
+            "and on a new device, from another network"
+        );
+    }
+
+    #[test]
+    fn many_networks_slow_strangers_down_but_not_the_devices_that_an_account_knows() {
+        let attempts = Attempts::new(Limits::default());
+        let from = |n: u32| IpAddr::V4(std::net::Ipv4Addr::from_bits(n << 8));
+        let charged =
+            (1..1_000).filter(|n| attempts.start(0, Try::SignIn, &account("ada"), from(*n)).is_ok()).count();
+        assert_eq!(charged, 25);
+        let wait = attempts.start(0, Try::SignIn, &account("ada"), from(1_001)).unwrap_err();
+        assert!(wait.retry_after_ms <= Limits::default().account.longest_wait_ms);
+        assert!(attempts.start_known(0, Try::SignIn, &[7; 16]).is_ok());
+    }
+
+    #[test]
+    fn a_device_and_a_session_guess_no_more_than_strangers() {
+        let attempts = Attempts::new(small());
+        let tries = (0..50).filter(|_| attempts.start_known(0, Try::SignIn, &[7; 16]).is_ok()).count();
+        assert_eq!(tries, 4);
+        assert!(attempts.start_known(0, Try::SignIn, &[8; 16]).is_ok(), "each for itself");
+    }
+
+    #[test]
+    fn one_wide_network_does_not_use_up_what_is_everybodys() {
+        for (attacker, other) in [("203.0.113.", "198.51.100.7"), ("2001:db8:1:", "2001:db8:2::1")] {
+            let attempts = Attempts::new(Limits::default());
+            let mut charged = 0;
+            for host in 0..256 {
+                let from = if attacker.contains(':') {
+                    format!("{attacker}{host:x}::1")
+                } else {
+                    format!("{attacker}{host}")
+                };
+                for n in 0..40 {
+                    let who = account(&format!("user{host}-{n}"));
+                    charged +=
+                        usize::from(attempts.start(0, Try::SignIn, &who, from.parse().unwrap()).is_ok());
+                }
+            }
+            assert_eq!(charged, 201);
+            assert!(attempts.start(0, Try::SignIn, &account("zoe"), other.parse().unwrap()).is_ok());
+        }
     }
 
     #[test]
@@ -450,6 +588,7 @@ mod tests {
         let attempts = Attempts::new(Limits {
             capacity: 60,
             network: Limit { free: u32::MAX, ..small().network },
+            wide: Limit { free: u32::MAX, ..small().wide },
             ..small()
         });
         for _ in 0..4 {

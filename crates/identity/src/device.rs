@@ -3,7 +3,8 @@
 //!
 //! A device proves that it is the one known by its [`DeviceToken`], which it got at its first sign-in and
 //! keeps. The id in lists is no proof; so whoever reads the list cannot pass as a known device, and a sign-in of theirs is
-//! told to the owner.
+//! told to the owner. The token is derived, so that the start of a sign-in, which looks into no home, can tell a known device
+//! from a stranger.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,10 +15,10 @@ use store::{ReadTx, WriteTx, params};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use crate::DeviceId;
 use crate::failure::Failure;
 use crate::service::{Identity, in_home, same, sha256};
 use crate::session::AuthenticatedSession;
-use crate::{DeviceId, random};
 
 /// How a device names itself. Shown to its owner, trusted for nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,8 +90,9 @@ pub struct DeviceToken {
 }
 
 impl DeviceToken {
-    pub(crate) fn generate(id: DeviceId) -> Self {
-        Self { id, secret: Zeroizing::new(random::bytes()) }
+    /// The token of this device for the account of this address: its secret is a keyed hash under the pepper.
+    fn derive(identity: &Identity, email_index: &[u8; 32], id: DeviceId) -> Self {
+        Self { id, secret: Zeroizing::new(identity.keyed("device-token", &[email_index, id.as_bytes()])) }
     }
 
     pub(crate) fn hash(&self) -> [u8; 32] {
@@ -164,7 +166,9 @@ pub(crate) struct SeenDevice {
 }
 
 pub(crate) async fn see(
+    identity: &Identity,
     tx: &mut WriteTx,
+    email_index: &[u8; 32],
     token: Option<&DeviceToken>,
     info: &DeviceInfo,
     place: &Place,
@@ -186,7 +190,7 @@ pub(crate) async fn see(
             return Ok(SeenDevice { id: token.id, token: None });
         }
     }
-    let token = DeviceToken::generate(DeviceId::random());
+    let token = DeviceToken::derive(identity, email_index, DeviceId::random());
     tx.execute(
         "INSERT INTO device (id, secret_hash, name, platform, place, first_seen_at, last_seen_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -197,6 +201,13 @@ pub(crate) async fn see(
 }
 
 impl Identity {
+    /// The device that this token is of, when it was given out to the account of this address: whose tries are to be
+    /// counted apart from strangers'. It is not looked up, so it may have been ended since; it lets nobody in.
+    pub fn known_device(&self, email_index: &[u8; 32], token: &DeviceToken) -> Option<DeviceId> {
+        let derived = DeviceToken::derive(self, email_index, token.id);
+        same(token.secret.as_slice(), derived.secret.as_slice()).then_some(token.id)
+    }
+
     /// The devices that the session's account is known on, the last seen first.
     ///
     /// # Errors
@@ -263,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_device_token_reads_back_and_does_not_print() {
-        let token = DeviceToken::generate(DeviceId::random());
+        let token = DeviceToken { id: DeviceId::random(), secret: Zeroizing::new([7; 32]) };
         let read: DeviceToken = token.expose().parse().unwrap();
         assert_eq!((read.id, read.hash()), (token.id, token.hash()));
         assert!(!format!("{token:?}").contains(&token.expose()[30..]));

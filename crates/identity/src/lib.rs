@@ -32,7 +32,7 @@
 //!
 //! let index = identity.blind_index(&email);
 //! let _counts_until_it_succeeds = attempts.start(view.now(), Try::SignIn, index.as_bytes(), from)?;
-//! let started = identity.signin_start(&mut view, &email, &request).await?;
+//! let started = identity.signin_start(&mut view, &email, None, &request).await?;
 //! // … to the client and back, then: signin_state, attempts.finish, signin_verify, and in the home signin_finish.
 //! # let _ = started;
 //! # Ok(())

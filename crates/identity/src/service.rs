@@ -4,7 +4,9 @@
 use custody::{Custody, KeyError, OPAQUE_SETUP, StateSealer, TenantKeys};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use keyring::password::server::{RegistrationRecord, ServerSetup};
-use keyring::{BlindIndex, Email, EmailHash, EmailKey, KdfParams, Lookup, Pepper, Sealed, SystemRng};
+use keyring::{
+    BlindIndex, Email, EmailHash, EmailKey, EmailSalt, KdfParams, Lookup, Pepper, Sealed, SystemRng,
+};
 use sha2::{Digest as _, Sha256};
 use store::{ReadTx, TenantId, WriteTx};
 
@@ -52,6 +54,11 @@ impl Identity {
     /// Under what the directory finds an address, and what its tries are charged to.
     pub fn blind_index(&self, email: &EmailHash) -> BlindIndex {
         self.pepper.blind_index(email)
+    }
+
+    /// The salt of the address's key: the same whether there is an account or not, before and after.
+    pub fn email_salt(&self, email: &EmailHash) -> EmailSalt {
+        self.pepper.email_salt(email)
     }
 
     /// The parameters to answer an unknown address with: always the same for the same address, and one of those

@@ -32,7 +32,7 @@ use crate::service::{Identity, in_directory, in_home, same};
 use crate::session::{AuthenticatedSession, NewSession};
 use crate::session_token::SessionToken;
 use crate::state::{ExchangeId, Packer, SIGN_IN, STEP_UP, Unpacker};
-use crate::{AccountId, MethodId, backup_codes, random};
+use crate::{AccountId, DeviceId, MethodId, backup_codes, random};
 
 /// What a client gets to prove a password with.
 #[derive(Debug)]
@@ -45,12 +45,12 @@ pub struct SigninStarted {
     pub email_salt: EmailSalt,
     /// How to hash the password.
     pub kdf: KdfParams,
-    /// What the start is charged to; not part of the answer.
-    pub email_index: [u8; 32],
 }
 
 /// An opened state: whom somebody wants to sign in as.
 pub struct SigninState {
+    /// The device or the session that began it, when it is no stranger to the account; else zeros.
+    known: [u8; 16],
     exchange: ExchangeId,
     email_index: [u8; 32],
     is_known: bool,
@@ -64,6 +64,12 @@ impl SigninState {
     /// What the try is charged to ([`crate::Attempts::finish`] with [`crate::Try::SignIn`]).
     pub fn email_index(&self) -> &[u8; 32] {
         &self.email_index
+    }
+
+    /// The device or session that the account knows, when one began it: then the try is charged to that alone
+    /// ([`crate::Attempts::finish_known`]).
+    pub fn known(&self) -> Option<&[u8; 16]> {
+        (self.known != [0; 16]).then_some(&self.known)
     }
 
     /// Names the exchange whose finish this is.
@@ -158,7 +164,8 @@ pub enum SigninError {
 fails!(SigninError);
 
 impl Identity {
-    /// Answers whoever wants to sign in. In a view of the directory.
+    /// Answers whoever wants to sign in. In a view of the directory. `known` is the device that
+    /// [`known_device`](Self::known_device) recognised.
     ///
     /// # Errors
     /// [`SigninError::Field`] when the request is none; never anything about the account.
@@ -166,11 +173,13 @@ impl Identity {
         &self,
         tx: &mut ReadTx,
         email: &EmailHash,
+        known: Option<DeviceId>,
         opaque_request: &[u8],
     ) -> Result<SigninStarted, SigninError> {
         in_directory(tx)?;
         let index = *self.blind_index(email).as_bytes();
-        let unknown = (self.pepper.salt_of_unknown(email), self.kdf_of_unknown(email));
+        let unknown = (self.email_salt(email), self.kdf_of_unknown(email));
+        let known = known.map_or([0; 16], |device| *device.as_bytes());
         let row: Option<LoginRow> = tx
             .query_opt(
                 "SELECT email_index, account, home, method, opaque_record, kdf_memory, kdf_passes, kdf_lanes, email_salt
@@ -178,7 +187,7 @@ impl Identity {
                 params![&index],
             )
             .await?;
-        self.challenge(tx.now(), index, row, unknown, opaque_request, SIGN_IN, &[])
+        self.challenge(tx.now(), index, row, unknown, opaque_request, SIGN_IN, &known)
     }
 
     /// Opens the state of a sign-in.
@@ -247,7 +256,9 @@ impl Identity {
         )
         .await?;
         let method = self.login_method(tx, proven.method).await?.ok_or(SigninError::InvalidCredentials)?;
-        let seen = device::see(tx, finish.device_token.as_ref(), &finish.device, place).await?;
+        let seen =
+            device::see(self, tx, &proven.email_index, finish.device_token.as_ref(), &finish.device, place)
+                .await?;
         let is_new_device = seen.token.is_some();
         let session =
             self.begin_session(tx, proven.account, proven.method, seen, place, &finish.email_key).await?;
@@ -270,7 +281,7 @@ impl Identity {
     }
 
     /// Answers a session that wants to prove itself again. In a view of the directory. A start is a guess here too: charge it
-    /// to [`SigninStarted::email_index`] before the answer leaves.
+    /// to the session ([`crate::Attempts::start_known`]).
     ///
     /// # Errors
     /// As [`signin_start`](Self::signin_start); [`SigninError::InvalidCredentials`] when the account has no password.
@@ -306,9 +317,8 @@ impl Identity {
     ) -> Result<SigninState, SigninError> {
         let bytes = self.states.open(STEP_UP, now_ms, state).map_err(|_| SigninError::InvalidCredentials)?;
         let mut fields = Unpacker::new(&bytes);
-        let of: [u8; 16] = fields.take().ok_or(SigninError::InvalidCredentials)?;
         let state = unpack(&mut fields).ok_or(SigninError::InvalidCredentials)?;
-        if !same(&of, session.id().as_bytes()) || state.account != session.account() {
+        if !same(&state.known, session.id().as_bytes()) || state.account != session.account() {
             return Err(SigninError::InvalidCredentials);
         }
         Ok(state)
@@ -355,7 +365,7 @@ impl Identity {
         unknown: (EmailSalt, KdfParams),
         opaque_request: &[u8],
         purpose: &'static str,
-        bound_to: &[u8],
+        known: &[u8; 16],
     ) -> Result<SigninStarted, SigninError> {
         let is_known = row.is_some();
         let (_, account, home, method, record, memory, passes, lanes, salt) = row.unwrap_or_else(|| {
@@ -375,7 +385,7 @@ impl Identity {
         let kdf =
             KdfParams::checked(number(memory)?, number(passes)?, number(lanes)?).map_err(|_| damaged())?;
         let state = Packer::default()
-            .put(bound_to)
+            .put(known)
             .put(&random::bytes::<16>())
             .put(&index)
             .number(is_known.into())
@@ -389,7 +399,6 @@ impl Identity {
             opaque_response,
             email_salt: EmailSalt::from_bytes(salt),
             kdf,
-            email_index: index,
         })
     }
 
@@ -476,6 +485,7 @@ type LoginRow = ([u8; 32], Uuid, Uuid, Uuid, Vec<u8>, i64, i64, i64, [u8; 16]);
 
 fn unpack(fields: &mut Unpacker<'_>) -> Option<SigninState> {
     Some(SigninState {
+        known: fields.take()?,
         exchange: fields.take()?,
         email_index: fields.take()?,
         is_known: fields.number()? == 1,

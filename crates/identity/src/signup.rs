@@ -22,8 +22,8 @@ use custody::TenantKeys;
 use keyring::email::EmailHash;
 use keyring::password::server::RegistrationRecord;
 use keyring::{
-    AccountNumber, BackupCode, EmailKey, EmailSalt, IdentityPublicKeys, KdfParams, Lookup, MethodKind,
-    MethodPublicKey, MethodTag, Sealed, SealedMasterKey, SystemRng,
+    AccountNumber, BackupCode, EmailKey, IdentityPublicKeys, KdfParams, Lookup, MethodKind, MethodPublicKey,
+    MethodTag, Sealed, SealedMasterKey, SystemRng,
 };
 use store::{ReadTx, TenantId, WriteTx, params};
 use uuid::Uuid;
@@ -47,9 +47,7 @@ pub const NO_ACCOUNT: keyring::AccountId = keyring::AccountId::from_bytes([0; 16
 pub struct SignupStart {
     /// SHA-256 of the address.
     pub email_hash: EmailHash,
-    /// The salt of the address's key, drawn by the client.
-    pub email_salt: EmailSalt,
-    /// The key that opens [`sealed_email`](Self::sealed_email); used for this request only.
+    /// The key, by the salt of [`Identity::email_salt`], that opens [`sealed_email`](Self::sealed_email); used for this request only.
     pub email_key: EmailKey,
     /// The address, sealed for [`NO_ACCOUNT`]; the server seals it anew for the account that will be.
     pub sealed_email: Sealed,
@@ -237,7 +235,7 @@ impl Identity {
             .put(account.as_bytes())
             .put(home.as_bytes())
             .put(method.as_bytes())
-            .put(request.email_salt.as_bytes())
+            .put(self.email_salt(&request.email_hash).as_bytes())
             .number(kdf.memory_kib().into())
             .number(kdf.passes().into())
             .number(kdf.lanes().into())
@@ -356,7 +354,7 @@ impl Identity {
         let keys = self.custody.tenant_or_new(tx).await?;
         let now = tx.now();
         if let Some(totp) = self.founded_before(tx, &keys, &reserved.signup).await? {
-            let seen = device::see(tx, None, &finish.device, place).await?;
+            let seen = device::see(self, tx, &state.email_index, None, &finish.device, place).await?;
             let session =
                 self.begin_session(tx, state.account, state.method, seen, place, &finish.email_key).await?;
             return Ok(self.signed_up(reserved, totp, session));
@@ -399,7 +397,7 @@ impl Identity {
         let codes =
             self.backup_code_indices(&finish.backup_codes).ok_or(SignupError::Field("backup_codes"))?;
         crate::backup_codes::store(tx, &codes).await?;
-        let seen = device::see(tx, None, &finish.device, place).await?;
+        let seen = device::see(self, tx, &state.email_index, None, &finish.device, place).await?;
         let session =
             self.begin_session(tx, state.account, state.method, seen, place, &finish.email_key).await?;
         Ok(self.signed_up(reserved, totp, session))

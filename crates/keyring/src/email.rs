@@ -186,8 +186,8 @@ impl Pepper {
         BlindIndex(mac(self.expose(), "pepper/email", &[&email.0]))
     }
 
-    /// The salt to answer with for an address that has no account, always the same for the same address.
-    pub fn salt_of_unknown(&self, email: &EmailHash) -> EmailSalt {
+    /// The salt of the address's key: always the same for the same address, so that it tells nothing of an account.
+    pub fn email_salt(&self, email: &EmailHash) -> EmailSalt {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] =
             mac(self.expose(), "pepper/email-salt", &[&email.0]);
         EmailSalt([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])

@@ -33,6 +33,23 @@ pub struct Device {
     pub platform: String,
 }
 
+/// `POST /api/v1/signup/salt`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct EmailSaltRequest {
+    /// SHA-256 of the normalised email.
+    pub email_hash: Bytes<32>,
+}
+
+/// The answer to [`EmailSaltRequest`]: the same for an address whether it has an account or not.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct EmailSalt {
+    /// The salt of the email key.
+    pub email_salt: Bytes<16>,
+}
+
 /// `POST /api/v1/signup/start`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -40,9 +57,7 @@ pub struct Device {
 pub struct SignUpStart {
     /// SHA-256 of the normalised email.
     pub email_hash: Bytes<32>,
-    /// The salt that the client chose for its email key.
-    pub email_salt: Bytes<16>,
-    /// Argon2id(email, salt): opens the address in the server's memory, for this request's mail.
+    /// Argon2id(email, salt), by the salt of [`EmailSalt`]: opens the address in the server's memory, for this request's mail.
     pub email_key: Bytes<32>,
     /// The address, sealed under the email key for no account yet (16 zero bytes as account).
     pub sealed_email: Bytes<1024>,
@@ -146,6 +161,9 @@ pub struct Session {
 pub struct SignInStart {
     /// SHA-256 of the normalised email.
     pub email_hash: Bytes<32>,
+    /// The token of this device, when it has one of this account: its tries are then counted apart from strangers'.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_token: Option<Secret>,
     /// OPAQUE's first message.
     pub opaque_request: Bytes<256>,
 }

@@ -56,7 +56,6 @@ impl Somebody {
                 None,
                 &json!({
                     "email_hash": text(email.hash().as_bytes()),
-                    "email_salt": text(Uuid::new_v4().as_bytes()),
                     "email_key": text(email_key.expose()),
                     "sealed_email": text(email_key.seal(&email, &nobody_yet, &mut SystemRng).as_bytes()),
                     "opaque_request": text(&blinded.message.serialize()),

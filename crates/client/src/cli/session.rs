@@ -192,7 +192,7 @@ async fn prove(
     let (password, mut sign_in) = loop {
         tries -= 1;
         let password = prompt::password(arguments.password_stdin, "Password: ", output)?;
-        match SignIn::start(client, &email, &password).await {
+        match SignIn::start(client, &email, &password, context.profile.device_token()?).await {
             Err(SignInError::WrongPassword) if can_ask && tries > 0 => {
                 output.note("The email address or the password is wrong.");
                 let typed = prompt::ask(&format!("Email address [{}]: ", harmless(&email)))?;
@@ -216,12 +216,12 @@ async fn prove(
                 );
                 proof = prompt::ask_proof()?;
                 // What was begun is used up; the password is known to be right.
-                sign_in = SignIn::start(client, &email, &password).await?;
+                sign_in = SignIn::start(client, &email, &password, context.profile.device_token()?).await?;
             }
             Err(SignInError::BackupCode(why)) if can_ask && tries > 0 => {
                 output.note(&format!("That is not a code: {why}."));
                 proof = prompt::ask_proof()?;
-                sign_in = SignIn::start(client, &email, &password).await?;
+                sign_in = SignIn::start(client, &email, &password, context.profile.device_token()?).await?;
             }
             finished => return Ok(finished?),
         }

@@ -9,8 +9,8 @@ use keyring::{
     Password, SealedMasterKey, SystemRng,
 };
 use protocol::signin::{
-    Device, SecondFactor, Session, SignInFinish, SignInStart, SignInStarted, SignUpFinish, SignUpStart,
-    SignUpStarted, SignedUp,
+    Device, EmailSaltRequest, SecondFactor, Session, SignInFinish, SignInStart, SignInStarted, SignUpFinish,
+    SignUpStart, SignUpStarted, SignedUp,
 };
 use protocol::{AccountId, DeviceId, Secret, SessionId, TenantId};
 use zeroize::Zeroizing;
@@ -76,7 +76,7 @@ impl SignUp {
     pub async fn start(client: &Client, email: &str, password: &str) -> Result<Self, SignInError> {
         let email = Email::parse(email)?;
         let password = Password::new(password)?;
-        let email_salt = EmailSalt::generate(&mut SystemRng);
+        let email_salt = email_salt(client, &email).await?;
         let email_key = email_key(&email, email_salt).await?;
         let (registration, opaque_request) =
             keyring::password::Registration::start(&password, &mut SystemRng)?;
@@ -85,7 +85,6 @@ impl SignUp {
                 "/api/v1/signup/start",
                 &SignUpStart {
                     email_hash: (*email.hash().as_bytes()).into(),
-                    email_salt: (*email_salt.as_bytes()).into(),
                     email_key: (*email_key.expose()).into(),
                     sealed_email: email_key.seal(&email, &NO_ACCOUNT, &mut SystemRng).into_bytes().into(),
                     opaque_request: opaque_request.into(),
@@ -193,11 +192,17 @@ pub struct SignIn {
 }
 
 impl SignIn {
-    /// Proves the password. Runs the slow hash: about a second.
+    /// Proves the password. Runs the slow hash: about a second. `device_token` is what an earlier sign-in on this device
+    /// got, if any: who shows it does not wait for strangers' guesses.
     ///
     /// # Errors
     /// [`SignInError::WrongPassword`] also when there is no such account.
-    pub async fn start(client: &Client, email: &str, password: &str) -> Result<Self, SignInError> {
+    pub async fn start(
+        client: &Client,
+        email: &str,
+        password: &str,
+        device_token: Option<Secret>,
+    ) -> Result<Self, SignInError> {
         let email = Email::parse(email)?;
         let password = Password::new(password)?;
         let (login, opaque_request) = keyring::password::Login::start(&password, &mut SystemRng)?;
@@ -206,6 +211,7 @@ impl SignIn {
                 "/api/v1/signin/password/start",
                 &SignInStart {
                     email_hash: (*email.hash().as_bytes()).into(),
+                    device_token,
                     opaque_request: opaque_request.into(),
                 },
             )
@@ -367,6 +373,13 @@ pub(crate) async fn prove(
     let kdf = place::kdf(started.kdf)?;
     let response = started.opaque_response.clone().into_vec();
     Ok(slow(move || login.finish(&response, kdf, &mut SystemRng)).await??)
+}
+
+/// The salt of an address's key, which only the server can derive.
+async fn email_salt(client: &Client, email: &Email) -> Result<EmailSalt, SignInError> {
+    let request = EmailSaltRequest { email_hash: (*email.hash().as_bytes()).into() };
+    let answer: protocol::signin::EmailSalt = client.post("/api/v1/signup/salt", &request).await?;
+    answer.email_salt.to_array().map(EmailSalt::from_bytes).ok_or(SignInError::Malformed("the email salt"))
 }
 
 /// The key of an address; a tenth of a second of work.

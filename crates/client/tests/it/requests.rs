@@ -72,7 +72,7 @@ async fn a_server_that_asks_for_a_cheap_hash_gets_no_proof() {
         "kdf": {"memory_kib": 8, "passes": 1, "lanes": 1},
     });
     let server = Scripted::answering(vec![(200, "", answer.to_string())]);
-    let Err(error) = SignIn::start(&client(&server), "ada@example.com", "correct horse").await else {
+    let Err(error) = SignIn::start(&client(&server), "ada@example.com", "correct horse", None).await else {
         panic!("the client went on")
     };
     assert!(matches!(error, SignInError::Kdf(_)), "{error}");

@@ -105,7 +105,7 @@ async fn an_unknown_address_looks_like_a_known_one() {
             let password = Password::new("x").unwrap();
             let (_, request) = Login::start(&password, &mut SystemRng).unwrap();
             let mut view = world.read(TenantId::PLATFORM).await;
-            world.identity.signin_start(&mut view, &person.email.hash(), &request).await.unwrap()
+            world.identity.signin_start(&mut view, &person.email.hash(), None, &request).await.unwrap()
         };
         let known = start(&ada).await;
         let mut parameters = Vec::new();
@@ -113,13 +113,50 @@ async fn an_unknown_address_looks_like_a_known_one() {
             let stranger = Person::new(&format!("stranger{n}"));
             let (one, two) = (start(&stranger).await, start(&stranger).await);
             assert_eq!((one.email_salt, one.kdf), (two.email_salt, two.kdf), "the same each time");
-            assert_ne!(one.email_salt, known.email_salt);
             assert_ne!(one.opaque_response, two.opaque_response);
             assert_eq!(one.opaque_response.len(), known.opaque_response.len());
             assert_eq!(one.state.len(), known.state.len());
             parameters.push(one.kdf);
         }
         assert!(parameters.contains(&slower) && parameters.contains(&KdfParams::FLOOR));
+    }
+}
+
+#[tokio::test]
+async fn the_salt_of_an_address_does_not_tell_when_it_gets_an_account() {
+    for world in worlds().await {
+        let before = salt(&world, &Person::new("ada")).await;
+        let (ada, _) = world.sign_up("ada").await;
+        assert_eq!(salt(&world, &ada).await, before);
+        assert_ne!(salt(&world, &Person::new("bea")).await, before);
+    }
+}
+
+async fn salt(world: &World, person: &Person) -> keyring::EmailSalt {
+    let password = Password::new("x").unwrap();
+    let (_, request) = Login::start(&password, &mut SystemRng).unwrap();
+    let mut view = world.read(TenantId::PLATFORM).await;
+    let email = person.email.hash();
+    let started = world.identity.signin_start(&mut view, &email, None, &request).await.unwrap();
+    assert_eq!(started.email_salt, world.identity.email_salt(&email), "as it is told before a sign-up");
+    started.email_salt
+}
+
+#[tokio::test]
+async fn a_device_is_known_to_the_account_that_it_signed_in_to_and_to_no_other() {
+    for world in worlds().await {
+        let (ada, ada_session) = world.sign_up("ada").await;
+        let (bea, bea_session) = world.sign_up("bea").await;
+        let index = |person: &Person| *world.identity.blind_index(&person.email.hash()).as_bytes();
+        let token = ada_session.device_token.clone().unwrap();
+        assert_eq!(world.identity.known_device(&index(&ada), &token), Some(token.device()));
+        assert_eq!(world.identity.known_device(&index(&bea), &token), None);
+        // Its id is in lists, and is no proof; nor are the right bytes under another id.
+        let forged = token.expose().replace(&token.expose()[10..20], "AAAAAAAAAA").parse().unwrap();
+        assert_eq!(world.identity.known_device(&index(&ada), &forged), None);
+        let another = bea_session.device_token.unwrap();
+        let mixed = format!("{}{}", &token.expose()[..24], &another.expose()[24..]).parse().unwrap();
+        assert_eq!(world.identity.known_device(&index(&ada), &mixed), None);
     }
 }
 

@@ -9,8 +9,8 @@ use identity::{
 };
 use keyring::password::{Login, Registration};
 use keyring::{
-    BackupCode, Email, EmailKey, EmailSalt, KdfParams, MasterKey, MasterKeyPlace, MethodKind, MethodSecret,
-    Password, SystemRng,
+    BackupCode, Email, EmailKey, KdfParams, MasterKey, MasterKeyPlace, MethodKind, MethodSecret, Password,
+    SystemRng,
 };
 use store::testing::TestStore;
 use store::{Entry, ReadTx, Record, Store, TenantId, WriteTx};
@@ -145,7 +145,8 @@ impl World {
         let password = Password::new(password).unwrap();
         let (login, request) = Login::start(&password, &mut SystemRng).unwrap();
         let mut view = self.read(TenantId::PLATFORM).await;
-        let started = self.identity.signin_start(&mut view, &person.email.hash(), &request).await.unwrap();
+        let started =
+            self.identity.signin_start(&mut view, &person.email.hash(), None, &request).await.unwrap();
         let proof = match login.finish(&started.opaque_response, started.kdf, &mut SystemRng) {
             Ok(finished) => finished.finalization,
             Err(_) => vec![7; 64],
@@ -233,7 +234,6 @@ pub(crate) struct Person {
     pub(crate) email: Email,
     pub(crate) password: String,
     pub(crate) email_key: EmailKey,
-    pub(crate) email_salt: EmailSalt,
     pub(crate) master: MasterKey,
     pub(crate) codes: [BackupCode; 10],
     pub(crate) account: AccountId,
@@ -255,7 +255,6 @@ impl Person {
             email_key: EmailKey::from_bytes(
                 keyring::sealed::SealingKey::generate(&mut rng).expose().to_owned(),
             ),
-            email_salt: EmailSalt::generate(&mut rng),
             master: MasterKey::generate(&mut rng),
             codes: BackupCode::generate_all(&mut rng),
             account: AccountId::random(),
@@ -277,7 +276,6 @@ impl Person {
         let sealed_email = self.email_key.seal(&self.email, &identity::NO_ACCOUNT, &mut SystemRng);
         let request = SignupStart {
             email_hash: self.email.hash(),
-            email_salt: self.email_salt,
             email_key: self.email_key.clone(),
             sealed_email,
             opaque_request,

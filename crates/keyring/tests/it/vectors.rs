@@ -98,7 +98,7 @@ fn email() -> Value {
         "salt": hex(salt.as_bytes()), "key": hex(key.expose()),
         "account": hex(ALICE.as_bytes()), "randomness": "email", "sealed": hex(sealed.as_bytes()),
         "pepper": hex(pepper.expose()), "blind_index": hex(pepper.blind_index(&email.hash()).as_bytes()),
-        "salt_of_unknown": hex(pepper.salt_of_unknown(&email.hash()).as_bytes()),
+        "email_salt": hex(pepper.email_salt(&email.hash()).as_bytes()),
         "lookup": hex(&[0x10; 32]), "lookup_index": hex(&pepper.lookup_index(&Lookup::from_bytes([0x10; 32]))),
     })
 }

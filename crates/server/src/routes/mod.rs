@@ -52,6 +52,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(service::alive))
         .routes(routes!(service::ready))
         .routes(routes!(service::jwks))
+        .routes(routes!(signup::salt))
         .routes(routes!(signup::start))
         .routes(routes!(signup::finish))
         .routes(routes!(signin::start))

@@ -28,11 +28,16 @@ pub(crate) async fn start(
 ) -> Result<Json<SignInStarted>, ApiError> {
     let email = keyring::EmailHash::from_bytes(array("email_hash", &body.email_hash)?);
     let index = app.identity.blind_index(&email);
-    let _counts_until_the_finish =
-        app.attempts.start(app.now(), Try::SignIn, index.as_bytes(), visitor.address.ip())?;
+    let token = body.device_token.as_ref().map(|token| token.expose().parse()).transpose();
+    let token: Option<DeviceToken> = token.map_err(|error| ApiError::field("device_token", error))?;
+    let known = token.and_then(|token| app.identity.known_device(index.as_bytes(), &token));
+    let _counts_until_the_finish = match &known {
+        Some(device) => app.attempts.start_known(app.now(), Try::SignIn, device.as_bytes())?,
+        None => app.attempts.start(app.now(), Try::SignIn, index.as_bytes(), visitor.address.ip())?,
+    };
     let mut tx =
         app.access.view(&visitor.caller, Tenant::PLATFORM, Action::SessionCreate, Resource::Platform).await?;
-    let started = app.identity.signin_start(&mut tx, &email, body.opaque_request.as_slice()).await?;
+    let started = app.identity.signin_start(&mut tx, &email, known, body.opaque_request.as_slice()).await?;
     Ok(Json(to_started(started)))
 }
 
@@ -104,10 +109,10 @@ pub(crate) async fn step_up_start(
 ) -> Result<Json<SignInStarted>, ApiError> {
     let resource = Resource::DirectoryEntry { account: *signed.session.account().uuid() };
     let mut tx = app.access.view(&signed.caller, Tenant::PLATFORM, Action::SessionStepUp, resource).await?;
-    let started = app.identity.stepup_start(&mut tx, &signed.session, body.opaque_request.as_slice()).await?;
     // In OPAQUE the start is the guess.
     let _counts_until_the_finish =
-        app.attempts.start(app.now(), Try::SignIn, &started.email_index, signed.address.ip())?;
+        app.attempts.start_known(app.now(), Try::SignIn, signed.session.id().as_bytes())?;
+    let started = app.identity.stepup_start(&mut tx, &signed.session, body.opaque_request.as_slice()).await?;
     Ok(Json(to_started(started)))
 }
 
@@ -138,7 +143,11 @@ pub(crate) async fn step_up_finish(
 }
 
 fn charge(app: &App, state: &SigninState, from: Address) -> Result<Charge, ApiError> {
-    Ok(app.attempts.finish(app.now(), Try::SignIn, state.email_index(), state.exchange(), from.ip())?)
+    let (now, exchange) = (app.now(), state.exchange());
+    Ok(match state.known() {
+        Some(known) => app.attempts.finish_known(now, Try::SignIn, known, exchange)?,
+        None => app.attempts.finish(now, Try::SignIn, state.email_index(), exchange, from.ip())?,
+    })
 }
 
 fn to_started(started: identity::SigninStarted) -> SignInStarted {

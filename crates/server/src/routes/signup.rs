@@ -5,7 +5,7 @@ use access::{Action, Resource};
 use axum::extract::State;
 use axum::http::StatusCode;
 use identity::{Place, SignupError, Try};
-use protocol::signin::{SignUpFinish, SignUpStart, SignUpStarted, SignedUp};
+use protocol::signin::{EmailSalt, EmailSaltRequest, SignUpFinish, SignUpStart, SignUpStarted, SignedUp};
 use protocol::{AccountId, Code, MethodId, Problem, TenantId};
 use store::{Record, TenantId as Tenant};
 
@@ -14,6 +14,17 @@ use crate::error::ApiError;
 use crate::gateway::Json;
 use crate::routes::signin::{self, array, key, parsed};
 use crate::state::App;
+
+/// Says with which salt an address's key is made.
+#[utoipa::path(post, path = "/api/v1/signup/salt", tag = "sign-in", operation_id = "email_salt", request_body = EmailSaltRequest,
+    responses((status = 200, body = EmailSalt), (status = 422, body = Problem)))]
+pub(crate) async fn salt(
+    State(app): State<App>,
+    Json(body): Json<EmailSaltRequest>,
+) -> Result<Json<EmailSalt>, ApiError> {
+    let email = keyring::EmailHash::from_bytes(array("email_hash", &body.email_hash)?);
+    Ok(Json(EmailSalt { email_salt: (*app.identity.email_salt(&email).as_bytes()).into() }))
+}
 
 /// Begins a sign-up.
 #[utoipa::path(post, path = "/api/v1/signup/start", tag = "sign-in", operation_id = "sign_up_start", request_body = SignUpStart,
@@ -25,7 +36,6 @@ pub(crate) async fn start(
 ) -> Result<Json<SignUpStarted>, ApiError> {
     let start = identity::SignupStart {
         email_hash: keyring::EmailHash::from_bytes(array("email_hash", &body.email_hash)?),
-        email_salt: keyring::EmailSalt::from_bytes(array("email_salt", &body.email_salt)?),
         email_key: key("email_key", &body.email_key, keyring::EmailKey::from_bytes)?,
         sealed_email: parsed("sealed_email", keyring::Sealed::parse(body.sealed_email.into_vec()))?,
         opaque_request: body.opaque_request.into_vec(),
