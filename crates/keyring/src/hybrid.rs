@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Sealing to a public key: HPKE (RFC 9180) in base mode with X-Wing (X25519 and ML-KEM-768), HKDF-SHA256 and
-//! ChaCha20-Poly1305.
+//! Sealing to a public key: HPKE (RFC 9180) with X-Wing (X25519 and ML-KEM-768), HKDF-SHA256 and ChaCha20-Poly1305; in
+//! base mode, or with a pre-shared key.
 //!
 //! ```text
 //! version(1) ‖ suite(1) ‖ encapsulated key(1120) ‖ ciphertext ‖ tag(16)
@@ -12,7 +12,8 @@ use hpke::aead::ChaCha20Poly1305;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::XWing;
 use hpke::{
-    Deserializable, Kem, OpModeR, OpModeS, Serializable, single_shot_open, single_shot_seal_with_rng,
+    Deserializable, Kem, OpModeR, OpModeS, PskBundle, Serializable, single_shot_open,
+    single_shot_seal_with_rng,
 };
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -40,16 +41,37 @@ impl PublicKey {
 
     /// Seals `plaintext` for whoever holds the private key, for one place.
     pub(crate) fn seal(&self, plaintext: &[u8], context: &Context, rng: &mut impl CryptoRng) -> Vec<u8> {
+        self.seal_in(&OpModeS::Base, plaintext, &context.to_bytes(), rng)
+    }
+
+    /// Seals `plaintext` for whoever holds the private key and knows the pre-shared key.
+    pub(crate) fn seal_with(
+        &self,
+        psk: &PreSharedKey,
+        plaintext: &[u8],
+        associated_data: &[u8],
+        rng: &mut impl CryptoRng,
+    ) -> Vec<u8> {
+        self.seal_in(&OpModeS::Psk(psk.bundle()), plaintext, associated_data, rng)
+    }
+
+    fn seal_in(
+        &self,
+        mode: &OpModeS<XWing>,
+        plaintext: &[u8],
+        associated_data: &[u8],
+        rng: &mut impl CryptoRng,
+    ) -> Vec<u8> {
         #[allow(
             clippy::expect_used,
             reason = "X-Wing encapsulates to every valid key, and one message always fits"
         )]
         let (encapsulated, ciphertext) = single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, XWing>(
-            &OpModeS::Base,
+            mode,
             &self.0,
             &info(),
             plaintext,
-            &context.to_bytes(),
+            associated_data,
             rng,
         )
         .expect("a sealed message");
@@ -90,16 +112,35 @@ impl KeyPair {
     }
 
     pub(crate) fn open(&self, sealed: &[u8], context: &Context) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        self.open_in(&OpModeR::Base, sealed, &context.to_bytes())
+    }
+
+    /// Opens what was sealed to the public key and with the pre-shared key.
+    pub(crate) fn open_with(
+        &self,
+        psk: &PreSharedKey,
+        sealed: &[u8],
+        associated_data: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        self.open_in(&OpModeR::Psk(psk.bundle()), sealed, associated_data)
+    }
+
+    fn open_in(
+        &self,
+        mode: &OpModeR<XWing>,
+        sealed: &[u8],
+        associated_data: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let (encapsulated, ciphertext) = split(sealed)?;
         let encapsulated = <XWing as Kem>::EncappedKey::from_bytes(encapsulated)
             .map_err(|_| OpenError::WrongKeyOrContext)?;
         single_shot_open::<ChaCha20Poly1305, HkdfSha256, XWing>(
-            &OpModeR::Base,
+            mode,
             &private(&self.seed),
             &encapsulated,
             &info(),
             ciphertext,
-            &context.to_bytes(),
+            associated_data,
         )
         .map(Zeroizing::new)
         .map_err(|_| OpenError::WrongKeyOrContext)
@@ -109,6 +150,18 @@ impl KeyPair {
 impl fmt::Debug for KeyPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeyPair({REDACTED})")
+    }
+}
+
+secret!(
+    /// A key that both sides have beside the key pair (RFC 9180, section 5.1.2: mode_psk).
+    pub(crate) PreSharedKey
+);
+
+impl PreSharedKey {
+    #[allow(clippy::expect_used, reason = "neither the key nor its name is empty")]
+    fn bundle(&self) -> PskBundle<'_> {
+        PskBundle::new(self.expose(), PSK_ID).expect("a key with a name")
     }
 }
 
@@ -159,4 +212,6 @@ const VERSION: u8 = 1;
 /// X-Wing, HKDF-SHA256, ChaCha20-Poly1305.
 const SUITE: u8 = 1;
 const ENCAPSULATED: usize = 1120;
+/// Who knows the key knows which it is: each is used once.
+const PSK_ID: &[u8] = b"bailiwick/v1/hybrid/psk";
 const TAG: usize = 16;

@@ -16,6 +16,7 @@
 //! - **Sealed** bytes ([`Sealed`]) open only with their key and only in their place: purpose, owner, object, version.
 //! - A **place** (such as [`ItemPlace`]) is what the caller says about that, from its own knowledge: never repeat
 //!   what the server said beside the bytes.
+//! - **Pairing** ([`pairing`]) lets a device in through one that is signed in.
 //! - A **collection** is items under one key; a **grant** is that key for another account.
 //! - A key's **version** counts its rotations, from 1.
 //!
@@ -110,12 +111,14 @@ pub mod identity;
 mod kdf;
 pub mod master;
 pub mod method;
+pub mod pairing;
 pub mod passkey;
 pub mod password;
 mod random;
 pub mod recovery;
 pub mod sealed;
 mod secret;
+mod spake2;
 pub mod split;
 
 pub use address::AddressSeal;

@@ -12,6 +12,7 @@
 mod collections;
 mod files;
 mod methods;
+mod pairing;
 mod parsers;
 mod passwords;
 mod places;

@@ -53,6 +53,7 @@ fn vectors() -> Vec<(&'static str, Value)> {
         ("api-key", api_key()),
         ("passkey", passkey()),
         ("address", address()),
+        ("pairing", pairing()),
     ]
 }
 
@@ -324,6 +325,36 @@ fn address() -> Value {
         "lookup": hex(lookup.expose()), "email_key": hex(key.expose()),
         "account": hex(ALICE.as_bytes()), "method": hex(METHOD.as_bytes()),
         "randomness": "address", "sealed": hex(sealed.as_bytes()),
+    })
+}
+
+fn pairing() -> Value {
+    use keyring::pairing::*;
+    let rng = &mut Replay::of("pairing");
+    let mut device = PairingDevice::start(PairingForm::Device, "laptop", "Linux", rng).unwrap();
+    let request = device.request().clone();
+    let link = PairingLink::new("https://bailiwick.example", &request);
+    let mut approval = PairingApproval::open(&link, request.clone()).unwrap();
+    let code = approval.authorize(None, rng).unwrap();
+    let offer = approval.offer(rng).unwrap();
+    let answer = device.answer(&offer, &code, rng).unwrap();
+    let Judgement::Right(confirmed) = approval.judge(&answer).unwrap() else { panic!("the code is right") };
+    let bundle = PairingBundle {
+        account: ALICE,
+        home: [0x40; 16].into(),
+        key_version: 1,
+        key: PairedKey::Master(MasterKey::from_bytes([0x77; 32])),
+        grant: PairingGrant::from_bytes([0x69; 32]),
+        email: None,
+    };
+    let delivery = confirmed.deliver(&bundle, rng).unwrap();
+    assert!(device.finish(&delivery).unwrap() == bundle);
+    json!({
+        "construction": "SPAKE2-P256-SHA256-HKDF-HMAC (RFC 9382); HPKE (RFC 9180) mode psk: X-Wing, HKDF-SHA256, ChaCha20-Poly1305",
+        "randomness": "pairing", "name": "laptop", "platform": "Linux", "key_sha256": hash(&request.key()),
+        "link": link.to_text(), "code": *code, "offer": hex(&offer), "answer": hex(&answer),
+        "account": hex(ALICE.as_bytes()), "home": hex(&[0x40; 16]), "master_key": hex(&[0x77; 32]),
+        "grant": hex(&[0x69; 32]), "grant_hash": hex(&bundle.grant.hash()), "delivery_sha256": hash(&delivery),
     })
 }
 
