@@ -57,6 +57,7 @@ fn rows() -> Vec<Row> {
         with(row("sign_up_finish", Everybody, 422), || json_body(json!({}))),
         with(row("sign_in_start", Everybody, 422), || json_body(json!({}))),
         with(row("sign_in_finish", Everybody, 422), || json_body(json!({}))),
+        with(row("sign_in_recovery_key", Everybody, 422), || json_body(json!({}))),
         row("read_account", Whoever, 200),
         row("list_methods", Whoever, 200),
         row("list_collections", Whoever, 200),
@@ -75,6 +76,8 @@ fn rows() -> Vec<Row> {
         with(row("replace_backup_codes", Whoever, 422), || json_body(json!({ "backup_codes": [] }))),
         with(row("step_up_start", Whoever, 422), || json_body(json!({ "opaque_request": "AA" }))),
         with(row("step_up_finish", Whoever, 422), || json_body(json!({}))),
+        with(row("step_up_recovery_key", Whoever, 422), || json_body(json!({}))),
+        with(row("add_recovery_key", Whoever, 422), || json_body(json!({}))),
         with(row("create_collection", Whoever, 201), || json_body(new_collection(&any_id("col_")))),
         row("read_checkpoint", Named, 200),
         row("list_records", Named, 200),
@@ -89,6 +92,9 @@ fn rows() -> Vec<Row> {
         row("read_upload", Named, 200),
         with(row("put_part", Named, 204), || Some(Body::Bytes(noise(1, UPLOAD)))),
         row("abandon_upload", Named, 204),
+        with(row("rename_method", Named, 204), || json_body(json!({ "label": "in my head" }))),
+        with(row("replace_recovery_key", Named, 404), || json_body(new_recovery_key())),
+        row("revoke_method", Named, 409),
         if_any(row("delete_item", Named, 200)),
         row("delete_collection", Named, 204),
         row("end_session", Named, 204),
@@ -100,7 +106,8 @@ fn rows() -> Vec<Row> {
 }
 
 /// What an access token is not for, whatever the path names.
-const FOR_THE_SESSION_ALONE: [&str; 2] = ["end_session", "end_device"];
+const FOR_THE_SESSION_ALONE: [&str; 5] =
+    ["end_session", "end_device", "rename_method", "revoke_method", "replace_recovery_key"];
 
 /// The size of an upload of one part.
 const UPLOAD: usize = 1_000;
@@ -340,10 +347,11 @@ impl Ids {
             ("session", any_id("ses_")),
             ("device", any_id("dev_")),
             ("log", any_id("ten_")),
+            ("method", any_id("mth_")),
         ])
     }
 
-    fn from(ids: [(&'static str, String); 6]) -> Self {
+    fn from(ids: [(&'static str, String); 7]) -> Self {
         let mut ids = BTreeMap::from(ids);
         ids.insert("part", "0".to_owned());
         ids.insert("tile", "0/000.p/1".to_owned());
@@ -406,6 +414,7 @@ impl Home {
             ("session", text(&other(&spare), "/id")),
             ("device", text(&other(&desktop), "/device")),
             ("log", home),
+            ("method", text(&ask("/api/v1/account/methods"), "/methods/0/id")),
             ("collection", collection),
         ]);
         Self {
@@ -500,6 +509,33 @@ fn sealed(length: usize) -> String {
 
 fn new_collection(id: &str) -> Value {
     json!({ "id": id, "kind": "notes", "sealed_key": sealed(100), "sealed_meta": sealed(100) })
+}
+
+/// A recovery key of the right form.
+fn new_recovery_key() -> Value {
+    let rng = &mut keyring::SystemRng;
+    let key = keyring::RecoveryKey::generate(rng);
+    let pair = keyring::MethodSecret::from_bytes(key.expose()).expect("a secret").key_pair();
+    let place = keyring::MasterKeyPlace {
+        account: keyring::AccountId::from_bytes([1; 16]),
+        method: keyring::MethodId::from_bytes([2; 16]),
+        key_version: 1,
+    };
+    let sealed = keyring::MasterKey::generate(rng).seal_to(&pair.public_key(), &place, rng);
+    json!({
+        "id": any_id("mth_"),
+        "lookup": BASE64URL_NOPAD.encode(key.lookup().expose()),
+        "unlocking": {
+            "public_key": BASE64URL_NOPAD.encode(&pair.public_key().to_bytes()),
+            "sealed_master_key": BASE64URL_NOPAD.encode(sealed.as_bytes()),
+            "method_tag": BASE64URL_NOPAD.encode(&[5; 32]),
+            "master_key_version": 1,
+            "slow_hash": {
+                "salt": BASE64URL_NOPAD.encode(&[6; 16]),
+                "kdf": { "memory_kib": 65536, "passes": 3, "lanes": 1 },
+            },
+        },
+    })
 }
 
 fn json_body(body: Value) -> Option<Body> {

@@ -54,6 +54,12 @@ actions! {
     BackupCodesReplace = "backup_codes.replace",
     /// Replace the authenticator app's seed.
     TotpReplace = "totp.replace",
+    /// Add a login method: a recovery key, a passkey, an API key.
+    MethodAdd = "method.add",
+    /// Give a login method another name.
+    MethodRename = "method.rename",
+    /// Take a login method away.
+    MethodRevoke = "method.revoke",
     /// Replace the master key.
     MasterKeyRotate = "master_key.rotate",
 

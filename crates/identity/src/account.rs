@@ -11,7 +11,7 @@
 //! A crash in between leaves an account that nobody can sign in to; the sweep goes on from 'deleting'.
 
 use custody::KeyError;
-use keyring::{AccountNumber, Email, IdentityPublicKeys};
+use keyring::{AccountNumber, Email, EmailKey, IdentityPublicKeys};
 use store::{ReadTx, TenantId, WriteTx, params};
 
 use crate::failure::{Failure, fails};
@@ -59,6 +59,18 @@ pub enum ChangeError {
         /// The master key's version now.
         current: u32,
     },
+    /// Something of this id, or found by this value, is there already.
+    #[error("there is a login method with this id or key already")]
+    Taken,
+    /// The account has as many login methods as it may.
+    #[error("the account has as many login methods as it may have: revoke one first")]
+    TooManyMethods,
+    /// There is no such login method.
+    #[error("there is no such login method")]
+    NoSuchMethod,
+    /// Nobody could sign in and open the data any more.
+    #[error("this is the last login method that opens the account's data: add another one first")]
+    LastMethod,
     /// The account is no longer there.
     #[error("the account is gone")]
     Gone,
@@ -131,7 +143,11 @@ impl Identity {
     pub async fn delete_begin(&self, tx: &mut WriteTx, deletion: &Deletion) -> Result<(), Failure> {
         in_directory(tx)?;
         let now = tx.now();
-        tx.execute("DELETE FROM password_login WHERE account = $1", params![deletion.account.uuid()]).await?;
+        for statement in
+            ["DELETE FROM password_login WHERE account = $1", "DELETE FROM login_lookup WHERE account = $1"]
+        {
+            tx.execute(statement, params![deletion.account.uuid()]).await?;
+        }
         tx.execute(
             "UPDATE account_directory SET state = 'deleting', changed_at = $1 WHERE account = $2 AND state = 'live'",
             params![now, deletion.account.uuid()],
@@ -190,6 +206,15 @@ impl Identity {
         tx: &mut ReadTx,
         session: &AuthenticatedSession,
     ) -> Result<Email, ChangeError> {
+        Ok(self.right_to_change(tx, session).await?.0)
+    }
+
+    /// As [`address_for_change`](Self::address_for_change), with the key of the address: a new method keeps that too.
+    pub(crate) async fn right_to_change(
+        &self,
+        tx: &mut ReadTx,
+        session: &AuthenticatedSession,
+    ) -> Result<(Email, EmailKey), ChangeError> {
         in_home(tx, session.home())?;
         if !session.is_fresh(tx.now()) {
             return Err(ChangeError::StepUpRequired);
@@ -209,7 +234,7 @@ impl Identity {
             email_key.and_then(|key| session.email_key(key)).ok_or(ChangeError::StepUpRequired)?;
         let keys = self.custody.tenant(tx).await?;
         let email = self.open_stored_address(&keys, session.account(), &sealed, &email_key, &index)?;
-        Ok(email.ok_or(Failure::Damaged("address"))?)
+        Ok((email.ok_or(Failure::Damaged("address"))?, email_key))
     }
 
     /// Locks the account's row for a change that rests on this version of the master key.

@@ -27,6 +27,8 @@ use std::sync::{Mutex, PoisonError};
 pub enum Try {
     /// To sign in, or to prove oneself again.
     SignIn,
+    /// To sign in with a recovery key, or to prove oneself again with one. Aimed at one key; a lock on passwords locks none.
+    RecoveryKey,
     /// To sign up: each may send a mail to somebody.
     SignUp,
 }

@@ -35,11 +35,7 @@ impl DeviceInfo {
     pub fn new(name: &str, platform: &str) -> Result<Self, DeviceInfoError> {
         let (name, platform) = (name.trim(), platform.trim());
         for text in [name, platform] {
-            let visible = |c: char| {
-                !c.is_control()
-                    && !matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-            };
-            if !(1..=64).contains(&text.chars().count()) || !text.chars().all(visible) {
+            if !(1..=64).contains(&text.chars().count()) || !text.chars().all(is_visible) {
                 return Err(DeviceInfoError);
             }
         }
@@ -49,6 +45,12 @@ impl DeviceInfo {
     pub(crate) fn label(&self) -> String {
         format!("{} ({})", self.name, self.platform)
     }
+}
+
+/// Whether a character is seen as itself: not one that hides, or that reorders others.
+pub(crate) fn is_visible(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// The text cannot name a device.

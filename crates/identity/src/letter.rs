@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use keyring::MethodKind;
 use keyring::email::Email;
 use zeroize::Zeroizing;
 
@@ -30,6 +31,11 @@ impl Letter {
             Message::SecondFactorReplaced => "second_factor_replaced",
             Message::MasterKeyRotated => "master_key_rotated",
             Message::AccountDeleted => "account_deleted",
+            Message::RecoveryKeyUsed { .. } => "recovery_key_used",
+            Message::RecoveryKeyReplaced => "recovery_key_replaced",
+            Message::MethodAdded { .. } => "method_added",
+            Message::MethodRenamed { .. } => "method_renamed",
+            Message::MethodRevoked { .. } => "method_revoked",
         }
     }
 
@@ -46,7 +52,7 @@ impl Letter {
     /// The subject. A code stands in the text only, so that locked screens do not show it.
     pub fn subject(&self) -> String {
         let service = &self.service;
-        match self.message {
+        match &self.message {
             Message::Code(_) => format!("Your {service} code"),
             Message::AlreadyRegistered => format!("You already have a {service} account"),
             Message::NewDevice { .. } => format!("New device signed in to {service}"),
@@ -55,6 +61,17 @@ impl Letter {
             Message::SecondFactorReplaced => format!("Your {service} authenticator was replaced"),
             Message::MasterKeyRotated => format!("Your {service} keys were renewed"),
             Message::AccountDeleted => format!("Your {service} account was deleted"),
+            Message::RecoveryKeyUsed { .. } => format!("Your {service} recovery key was used"),
+            Message::RecoveryKeyReplaced => format!("Your {service} recovery key was replaced"),
+            Message::MethodAdded { kind, .. } => {
+                format!("{} was added to your {service} account", capital(a(*kind)))
+            }
+            Message::MethodRenamed { kind, .. } => {
+                format!("{} of your {service} account was renamed", capital(a(*kind)))
+            }
+            Message::MethodRevoked { kind, .. } => {
+                format!("{} of your {service} account was revoked", capital(a(*kind)))
+            }
         }
     }
 
@@ -72,6 +89,26 @@ impl Letter {
             ),
             Message::NewDevice { device, place, session } => format!(
                 "A new device signed in to your {service} account.\n\n  Device:   {device}\n  Network:  {place}\n  Time:     {when}\n  Session:  {session}\n\nIf it was you, you need not do anything.\nIf not: sign in from a device you trust, open the list of your sessions, end this\nsession, and change your password.\n"
+            ),
+            Message::RecoveryKeyUsed { device, place, session } => format!(
+                "Somebody signed in to your {service} account with a recovery key.\n\n  Device:   {device}\n  Network:  {place}\n  Time:     {when}\n  Session:  {session}\n\nIf it was you, set a new password now, and make another recovery key if others\nmay have seen this one.\nIf not: sign in from a device you trust, end this session, and revoke the\nrecovery key.\n"
+            ),
+            Message::RecoveryKeyReplaced => format!(
+                "A recovery key of your {service} account was replaced by a new one. The old one no\nlonger works.\n\n  Time:  {when}\n\n{not_you}\n"
+            ),
+            Message::MethodAdded { kind, label } => format!(
+                "{} was added to your {service} account. It lets whoever holds it sign in.\n\n{}  Time:  {when}\n\nIf this was not you, sign in from a device you trust, revoke it, end all other\nsessions and change your password.\n",
+                capital(a(*kind)),
+                named(label)
+            ),
+            Message::MethodRenamed { kind, from, to } => format!(
+                "{} of your {service} account has another name now.\n\n  Was:   {from}\n  Is:    {to}\n  Time:  {when}\n\n{not_you}\n",
+                capital(a(*kind))
+            ),
+            Message::MethodRevoked { kind, label } => format!(
+                "{} of your {service} account was revoked. It lets nobody in any more, and\nthe sessions that it opened have ended.\n\n{}  Time:  {when}\n\n{not_you}\n",
+                capital(a(*kind)),
+                named(label)
             ),
             Message::PasswordChanged => format!(
                 "The password of your {service} account was changed.\nAll other sessions were ended.\n\n  Time:  {when}\n\n{not_you}\n"
@@ -107,6 +144,31 @@ pub(crate) enum Message {
     SecondFactorReplaced,
     MasterKeyRotated,
     AccountDeleted,
+    RecoveryKeyUsed { device: String, place: String, session: crate::SessionId },
+    RecoveryKeyReplaced,
+    MethodAdded { kind: MethodKind, label: String },
+    MethodRenamed { kind: MethodKind, from: String, to: String },
+    MethodRevoked { kind: MethodKind, label: String },
+}
+
+/// A method of this kind, as people call it.
+fn a(kind: MethodKind) -> &'static str {
+    match kind {
+        MethodKind::Password => "the password",
+        MethodKind::Passkey => "a passkey",
+        MethodKind::RecoveryKey => "a recovery key",
+        MethodKind::ApiKey => "an API key",
+        _ => "a login method",
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+fn named(label: &str) -> String {
+    if label.is_empty() { String::new() } else { format!("  Name:  {label}\n") }
 }
 
 /// `2026-11-22 18:05 UTC`: letters go to every time zone (days from the epoch by Howard Hinnant's `civil_from_days`).

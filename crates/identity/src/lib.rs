@@ -40,6 +40,7 @@
 //! ```
 
 mod account;
+mod arrival;
 mod attempts;
 mod backup_codes;
 mod device;
@@ -47,12 +48,15 @@ mod directory;
 mod failure;
 mod id;
 mod letter;
+pub mod lookup;
 mod mail;
 mod master_key;
 mod method;
+mod method_change;
 mod network;
 mod password;
 mod random;
+mod recovery_key;
 mod schema;
 mod second_factor;
 mod service;
@@ -66,14 +70,17 @@ mod sweep;
 mod totp;
 
 pub use account::{Account, ChangeError, Deletion};
+pub use arrival::{Arrival, Proof, SignedIn, SteppedUp};
 pub use attempts::{Attempts, Charge, Limit, Limits, TooManyTries, Try};
 pub use device::{Device, DeviceInfo, DeviceInfoError, DeviceToken, DeviceTokenError, Place};
 pub use failure::Failure;
 pub use id::{AccountId, DeviceId, MethodId, SessionId};
 pub use letter::Letter;
+pub use lookup::{FoundMethod, MethodLookup, ReservedLookup};
 pub use mail::{Mail, MailError, Outbox, Sending, Smtp};
 pub use master_key::{MasterKeyRotation, ResealedMethod};
-pub use method::LoginMethod;
+pub use method::{LoginMethod, SlowHash, Unlocking};
+pub use method_change::{MethodLabel, MethodLabelError, NewMethod, RevokedMethod};
 pub use network::{Network, NetworkError, canonical};
 pub use password::{PasswordFinish, PasswordStarted, PreparedPassword, SWITCH_WITHIN_MS};
 pub use schema::MIGRATIONS;
@@ -82,9 +89,7 @@ pub use service::{Identity, StartError};
 pub use session::{AuthenticatedSession, NewSession, Session, SessionError};
 pub use session_token::{SessionToken, SessionTokenError};
 pub use settings::{Settings, SettingsError};
-pub use signin::{
-    ProvenPassword, SignedIn, SigninError, SigninFinish, SigninStarted, SigninState, SteppedUp,
-};
+pub use signin::{ProvenPassword, SigninError, SigninFinish, SigninStarted, SigninState};
 pub use signup::{
     NO_ACCOUNT, ReservedSignup, SignedUp, Signup, SignupError, SignupFinish, SignupStart, SignupStarted,
     SignupState,

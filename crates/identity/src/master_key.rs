@@ -20,7 +20,7 @@ use crate::session::AuthenticatedSession;
 pub struct MasterKeyRotation {
     /// The version that is replaced; the new one is the next.
     pub from_version: u32,
-    /// For each login method of the account, and for no other.
+    /// For each login method of the account that unlocks, and for no other.
     pub methods: Vec<ResealedMethod>,
     /// The old identity keys' word for the new ones, for the new version.
     pub identity: IdentityRotation,
@@ -67,7 +67,10 @@ impl Identity {
         )
         .await?;
 
-        let methods: Vec<(Uuid,)> = tx.query("SELECT id FROM login_method ORDER BY id", params![]).await?;
+        // Methods that do not unlock have nothing to be sealed anew.
+        let methods: Vec<(Uuid,)> = tx
+            .query("SELECT id FROM login_method WHERE public_key IS NOT NULL ORDER BY id", params![])
+            .await?;
         let mut resealed: Vec<_> = rotation.methods.iter().map(|method| (*method.id.uuid(),)).collect();
         resealed.sort_unstable();
         if methods != resealed {

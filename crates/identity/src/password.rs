@@ -222,11 +222,7 @@ impl Identity {
     ) -> Result<Letter, Failure> {
         in_home(tx, prepared.home)?;
         // The session that changed the password lives on, by the method that it made.
-        tx.execute(
-            "UPDATE session SET method = $1 WHERE id = $2 AND method = $3",
-            params![prepared.new.uuid(), session.id().uuid(), prepared.old.uuid()],
-        )
-        .await?;
+        self.move_session(tx, session, prepared.old, prepared.new).await?;
         self.end_other_sessions(tx, session).await?;
         tx.execute("DELETE FROM login_method WHERE id = $1", params![prepared.old.uuid()]).await?;
         Ok(prepared.letter)

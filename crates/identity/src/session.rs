@@ -405,6 +405,22 @@ impl Identity {
         })
     }
 
+    /// The session lives on by the method that takes the place of the one that opened it.
+    pub(crate) async fn move_session(
+        &self,
+        tx: &mut WriteTx,
+        session: &AuthenticatedSession,
+        from: MethodId,
+        to: MethodId,
+    ) -> Result<(), Failure> {
+        tx.execute(
+            "UPDATE session SET method = $1 WHERE id = $2 AND method = $3",
+            params![to.uuid(), session.id.uuid(), from.uuid()],
+        )
+        .await?;
+        Ok(())
+    }
+
     /// Gives a live session another token and makes it fresh; the old token is nothing from then on. `None` when the
     /// session ended meanwhile.
     pub(crate) async fn renew_session(

@@ -18,19 +18,17 @@
 
 use keyring::email::EmailHash;
 use keyring::password::server::{RegistrationRecord, ServerLoginState};
-use keyring::{AccountNumber, EmailKey, EmailSalt, IdentityPublicKeys, KdfParams, SystemRng};
+use keyring::{EmailKey, EmailSalt, KdfParams, SystemRng};
 use store::{ReadTx, TenantId, WriteTx, params};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::device::{self, DeviceInfo, DeviceToken, Place};
+use crate::arrival::{AddressKey, Arrival, Proof, ProvenAccount, SignedIn, SteppedUp};
+use crate::device::{DeviceInfo, DeviceToken, Place};
 use crate::failure::{Failure, fails};
-use crate::letter::{Letter, Message};
-use crate::method::LoginMethod;
 use crate::second_factor::{SecondFactor, open_totp};
-use crate::service::{Identity, in_directory, in_home, same};
-use crate::session::{AuthenticatedSession, NewSession};
-use crate::session_token::SessionToken;
+use crate::service::{Identity, in_directory, same};
+use crate::session::AuthenticatedSession;
 use crate::state::{ExchangeId, Packer, SIGN_IN, STEP_UP, Unpacker};
 use crate::{AccountId, DeviceId, MethodId, backup_codes, random};
 
@@ -98,6 +96,17 @@ impl ProvenPassword {
     pub fn home(&self) -> TenantId {
         self.home
     }
+
+    /// What it proves together with the second factor.
+    fn proof(&self) -> Proof {
+        Proof {
+            account: self.account,
+            home: self.home,
+            method: self.method,
+            exchange: Some((self.exchange, self.expires_at)),
+            is_address_known: true,
+        }
+    }
 }
 
 /// What a client sends beside OPAQUE's proof.
@@ -110,40 +119,6 @@ pub struct SigninFinish {
     pub device: DeviceInfo,
     /// What the device got when it was new, if it ever was.
     pub device_token: Option<DeviceToken>,
-}
-
-/// What a client gets that signed in.
-#[derive(Debug)]
-pub struct SignedIn {
-    /// The account.
-    pub account: AccountId,
-    /// Its home.
-    pub home: TenantId,
-    /// Its number, for people.
-    pub number: AccountNumber,
-    /// The session.
-    pub session: NewSession,
-    /// The method that was used, with the master key sealed to it.
-    pub method: LoginMethod,
-    /// The account's public identity keys.
-    pub identity_public: IdentityPublicKeys,
-    /// How many backup codes are left.
-    pub backup_codes_left: u32,
-    /// Whether the device was not known.
-    pub is_new_device: bool,
-    /// The mail to send after the commit; not part of the answer.
-    pub letter: Option<Letter>,
-}
-
-/// What a session gets that proved itself again.
-#[derive(Debug)]
-pub struct SteppedUp {
-    /// The session's token from now on; the old one is nothing.
-    pub token: SessionToken,
-    /// Until when the session may change methods and keys, in milliseconds since the Unix epoch.
-    pub fresh_until: i64,
-    /// The method that was used, with the master key sealed to it.
-    pub method: LoginMethod,
 }
 
 /// Why nobody is signed in.
@@ -238,46 +213,13 @@ impl Identity {
         finish: &SigninFinish,
         place: &Place,
     ) -> Result<SignedIn, SigninError> {
-        let account = self.prove(tx, proven, &finish.factor).await?;
-        let keys = self.custody.tenant(tx).await?;
-        let email = self
-            .open_stored_address(
-                &keys,
-                proven.account,
-                &account.sealed_email,
-                &finish.email_key,
-                &proven.email_index,
-            )?
-            .ok_or(SigninError::InvalidCredentials)?;
-        let now = tx.now();
-        tx.execute(
-            "UPDATE login_method SET last_used_at = $1 WHERE id = $2",
-            params![now, proven.method.uuid()],
-        )
-        .await?;
-        let method = self.login_method(tx, proven.method).await?.ok_or(SigninError::InvalidCredentials)?;
-        let seen =
-            device::see(self, tx, &proven.email_index, finish.device_token.as_ref(), &finish.device, place)
-                .await?;
-        let is_new_device = seen.token.is_some();
-        let session =
-            self.begin_session(tx, proven.account, proven.method, seen, place, &finish.email_key).await?;
-        let letter = is_new_device.then(|| {
-            let (device, place) = (finish.device.label(), place.as_str().to_owned());
-            let message = Message::NewDevice { device, place, session: session.id };
-            Letter::new(email, &self.settings.service_name, now, message)
-        });
-        Ok(SignedIn {
-            account: proven.account,
-            home: proven.home,
-            number: account.number,
-            session,
-            method,
-            identity_public: account.identity_public,
-            backup_codes_left: backup_codes::left(tx).await?,
-            is_new_device,
-            letter,
-        })
+        let account = self.prove(tx, proven, &finish.factor, &finish.email_key).await?;
+        let arrival = Arrival {
+            device: finish.device.clone(),
+            device_token: finish.device_token.clone(),
+            place: place.clone(),
+        };
+        self.arrive(tx, &proven.proof(), account, &arrival).await
     }
 
     /// Answers a session that wants to prove itself again. In a view of the directory. A start is a guess here too: charge it
@@ -340,20 +282,8 @@ impl Identity {
         if proven.account != session.account() || proven.home != session.home() {
             return Err(SigninError::InvalidCredentials);
         }
-        let account = self.prove(tx, proven, factor).await?;
-        let keys = self.custody.tenant(tx).await?;
-        self.open_stored_address(
-            &keys,
-            proven.account,
-            &account.sealed_email,
-            email_key,
-            &proven.email_index,
-        )?
-        .ok_or(SigninError::InvalidCredentials)?;
-        let method = self.login_method(tx, proven.method).await?.ok_or(SigninError::InvalidCredentials)?;
-        let renewed = self.renew_session(tx, session, email_key).await?;
-        let (token, fresh_until) = renewed.ok_or(SigninError::InvalidCredentials)?;
-        Ok(SteppedUp { token, fresh_until, method })
+        let account = self.prove(tx, proven, factor, email_key).await?;
+        self.renew(tx, session, &proven.proof(), &account).await
     }
 
     #[allow(clippy::too_many_arguments, reason = "sign-in and step-up differ in each of them")]
@@ -402,33 +332,23 @@ impl Identity {
         })
     }
 
-    /// What sign-in and step-up share in the home: the exchange is used up, the method is there, the second factor is right.
+    /// What sign-in and step-up share in the home: the account is the address's, the second factor is right.
     async fn prove(
         &self,
         tx: &mut WriteTx,
         proven: &ProvenPassword,
         factor: &SecondFactor,
+        email_key: &EmailKey,
     ) -> Result<ProvenAccount, SigninError> {
-        in_home(tx, proven.home)?;
-        if !spend_exchange(tx, &proven.exchange, proven.expires_at).await? {
-            return Err(SigninError::InvalidCredentials);
-        }
-        type Row = (String, Option<Vec<u8>>, Option<Vec<u8>>, Vec<u8>);
-        let row: Option<Row> = tx
-            .query_opt(
-                "SELECT account.number, account.sealed_email, account.totp, account.identity_public
-                 FROM account JOIN login_method ON login_method.id = $2
-                 WHERE account.id = $1 AND account.deleted_at IS NULL",
-                params![proven.account.uuid(), proven.method.uuid()],
-            )
-            .await?;
-        let Some((number, Some(sealed_email), Some(totp), identity_public)) = row else {
+        let account = self.proven_account(tx, &proven.proof(), AddressKey::Sent(email_key)).await?;
+        let Some(totp) = account.totp.as_ref().filter(|_| same(&account.email_index, &proven.email_index))
+        else {
             return Err(SigninError::InvalidCredentials);
         };
         let is_right = match factor {
             SecondFactor::Totp(code) => {
                 let keys = self.custody.tenant(tx).await?;
-                let secret = open_totp(&keys, proven.account, &totp)?;
+                let secret = open_totp(&keys, proven.account, totp)?;
                 match secret.step_of(code, tx.now()) {
                     Some(step) => spend_step(tx, proven.account, step).await?,
                     None => false,
@@ -436,15 +356,7 @@ impl Identity {
             }
             SecondFactor::BackupCode(lookup) => backup_codes::spend(tx, &self.lookup_index(lookup)).await?,
         };
-        if !is_right {
-            return Err(SigninError::InvalidCredentials);
-        }
-        Ok(ProvenAccount {
-            number: AccountNumber::parse(&number).map_err(|_| Failure::Damaged("account number"))?,
-            sealed_email,
-            identity_public: IdentityPublicKeys::from_bytes(&identity_public)
-                .map_err(|_| Failure::Damaged("identity keys"))?,
-        })
+        if is_right { Ok(account) } else { Err(SigninError::InvalidCredentials) }
     }
 }
 
@@ -472,12 +384,6 @@ pub(crate) async fn spend_step(tx: &mut WriteTx, account: AccountId, step: i64) 
         )
         .await?;
     Ok(spent == 1)
-}
-
-struct ProvenAccount {
-    number: AccountNumber,
-    sealed_email: Vec<u8>,
-    identity_public: IdentityPublicKeys,
 }
 
 /// Index, account, home, method, OPAQUE's record, three parameters of Argon2id, the salt of the address's key.

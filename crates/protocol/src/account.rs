@@ -34,32 +34,6 @@ pub struct Account {
     pub usage: crate::objects::Usage,
 }
 
-/// `GET /api/v1/account/methods`
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct Methods {
-    /// The login methods.
-    pub methods: Vec<Method>,
-}
-
-/// A login method.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct Method {
-    /// The method.
-    pub id: MethodId,
-    /// Its kind: `password`.
-    pub kind: String,
-    /// Its public key (X-Wing).
-    pub public_key: Bytes<2048>,
-    /// That key, authenticated under the master key.
-    pub tag: Bytes<64>,
-    /// When it was made.
-    pub created_at: i64,
-    /// When it was last used.
-    pub last_used_at: Option<i64>,
-}
-
 /// `GET /api/v1/sessions`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -214,7 +188,7 @@ pub struct TotpFinish {
 pub struct MasterKeyRotation {
     /// The version that is replaced.
     pub from_version: u32,
-    /// The new master key for every method.
+    /// The new master key for every method that unlocks.
     pub methods: Vec<RotatedMethod>,
     /// Every collection's key under the new account key.
     pub collections: Vec<RotatedCollection>,

@@ -68,6 +68,8 @@ codes! {
     MethodNotAllowed = "method_not_allowed" 405;
     /// The thing has changed since you read it; the current one is in `current`.
     Conflict = "conflict" 409;
+    /// This is the last login method that opens the account's data; add another one first.
+    LastMethod = "last_method" 409;
     /// There is an account with this email.
     AccountExists = "account_exists" 409;
     /// The code is wrong or has expired.

@@ -16,6 +16,7 @@ mod bytes;
 mod error;
 pub mod id;
 pub mod log;
+pub mod methods;
 pub mod objects;
 mod secret;
 pub mod service;

@@ -210,14 +210,21 @@ pub struct SignInFinish {
     pub device: Device,
 }
 
-/// The answer to [`SignInFinish`].
+/// How a client hashes a secret that is not a password: Argon2id, with the method's own salt.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct SignedIn {
-    /// The account's number.
-    pub account_number: String,
-    /// The method that was used.
-    pub method: MethodId,
+#[serde(deny_unknown_fields)]
+pub struct SlowHash {
+    /// The salt.
+    pub salt: Bytes<16>,
+    /// How slow.
+    pub kdf: Kdf,
+}
+
+/// How the method unlocks that signed in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Unlocking {
     /// The version of the master key.
     pub master_key_version: u32,
     /// The master key, sealed to the method's public key.
@@ -226,12 +233,63 @@ pub struct SignedIn {
     pub public_key: Bytes<2048>,
     /// That key, authenticated under the master key.
     pub method_tag: Bytes<64>,
+    /// How the method's secret is hashed, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_hash: Option<SlowHash>,
+}
+
+/// The account's address, for a client to which nobody typed it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Address {
+    /// The normalised email.
+    pub email: Secret,
+    /// The salt of its key.
+    pub email_salt: Bytes<16>,
+}
+
+/// `POST /api/v1/signin/recovery-key`: one message, answered by [`SignedIn`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RecoverySignIn {
+    /// What the server may see of the recovery key.
+    pub lookup: Bytes<32>,
+    /// The device that signs in.
+    pub device: Device,
+}
+
+/// `POST /api/v1/step-up/recovery-key`, for a signed-in account. Answered by [`SteppedUp`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RecoveryStepUp {
+    /// What the server may see of the recovery key.
+    pub lookup: Bytes<32>,
+}
+
+/// The answer to every finished sign-in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct SignedIn {
+    /// The account's number.
+    pub account_number: String,
+    /// The method that was used.
+    pub method: MethodId,
+    /// What kind of method that is: `password`, `passkey` or `recovery-key`.
+    pub method_kind: String,
+    /// How it unlocks, unless it only authenticates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlocking: Option<Unlocking>,
     /// The account's public identity keys.
     pub identity: Bytes<4096>,
     /// Whether this device had not signed in before.
     pub new_device: bool,
     /// How many backup codes are left.
     pub backup_codes_left: u32,
+    /// The address, where the client was not told it to sign in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Address>,
     /// The session.
     pub session: Session,
 }

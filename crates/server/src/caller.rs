@@ -134,7 +134,7 @@ async fn by_access_token(
 /// What an access token may be used for: what it says, and never what only the session itself may do. One that is
 /// stolen ends by itself, opens no device's keys, and gets its bearer no other token.
 fn ceiling(scope: &str) -> Scopes {
-    const FOR_THE_SESSION_ALONE: [Action; 10] = [
+    const FOR_THE_SESSION_ALONE: [Action; 13] = [
         Action::SessionStepUp,
         Action::SessionUnlock,
         Action::SessionEnd,
@@ -143,6 +143,9 @@ fn ceiling(scope: &str) -> Scopes {
         Action::PasswordChange,
         Action::BackupCodesReplace,
         Action::TotpReplace,
+        Action::MethodAdd,
+        Action::MethodRename,
+        Action::MethodRevoke,
         Action::MasterKeyRotate,
         Action::PlatformAdminister,
     ];

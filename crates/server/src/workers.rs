@@ -305,9 +305,27 @@ async fn sweep_homes(app: &App, stop: &watch::Receiver<bool>) -> Result<(), ApiE
             if *stop.borrow() {
                 return all;
             }
+            keep_first(&mut all, sweep_lookups(app, entry).await);
             keep_first(&mut all, sweep_home(app, entry.home).await);
         }
     }
+}
+
+/// Takes away what the directory lists of methods that are not in the home: what a crash left of adding or revoking one.
+async fn sweep_lookups(app: &App, entry: identity::Entry) -> Result<(), ApiError> {
+    let listed = app.identity.lookups_of(&mut directory_view(app).await?, entry.account).await?;
+    if listed.is_empty() {
+        return Ok(());
+    }
+    let mut view = app.access.view(&worker(), entry.home, Action::MaintenanceRun, Resource::Home).await?;
+    let stale = app.identity.stale_lookups(&mut view, listed).await?;
+    drop(view);
+    for method in stale {
+        let mut tx = directory(app).await?;
+        app.identity.forget_lookup(&mut tx, entry.account, method).await?;
+        tx.commit(Record::about(method)).await?;
+    }
+    Ok(())
 }
 
 async fn sweep_home(app: &App, tenant: TenantId) -> Result<(), ApiError> {

@@ -179,3 +179,4 @@ from_row!(A, B, C, D, E, F, G, H, I);
 from_row!(A, B, C, D, E, F, G, H, I, J);
 from_row!(A, B, C, D, E, F, G, H, I, J, K);
 from_row!(A, B, C, D, E, F, G, H, I, J, K, L);
+from_row!(A, B, C, D, E, F, G, H, I, J, K, L, M);

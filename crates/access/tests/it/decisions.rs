@@ -24,14 +24,14 @@ item.write item.delete file.read file.write file.delete changes.follow usage.rea
 item.read
                                         own        | ! Y Y x Y Y Y Y Y !
                                         other      | ! ? ? x ? ? ? ? ? !
-account.delete password.change backup_codes.replace totp.replace master_key.rotate export.create
-api_key.create api_key.approve
+account.delete password.change backup_codes.replace totp.replace method.add method.rename method.revoke
+master_key.rotate export.create api_key.create api_key.approve
                                         own        | ! ^ Y x ! Y ^ Y Y !
                                         other      | ! ? ? x ? ? ? ? ? !
 session.step_up account.read
                                         own-entry  | ! Y Y x ! Y Y Y Y !
                                         its-entry  | ! ? ? x ? ? ? ? ? !
-account.delete password.change
+account.delete password.change method.add method.revoke
                                         own-entry  | ! ^ Y x ! Y ^ Y Y !
                                         its-entry  | ! ? ? x ? ? ? ? ? !
 api_key.report

@@ -6,10 +6,10 @@ use keyring::{
     OpenError, Password, Sealed, SystemRng,
 };
 use protocol::account::{
-    AccessToken, Account, BackupCodes, Devices, MasterKeyRotation, Methods, PasswordChangeFinish,
-    PasswordChangeStart, PasswordChangeStarted, RotatedCollection, RotatedMethod, ServerHalf, Sessions,
-    TotpFinish, TotpStarted,
+    AccessToken, Account, BackupCodes, Devices, MasterKeyRotation, PasswordChangeFinish, PasswordChangeStart,
+    PasswordChangeStarted, RotatedCollection, RotatedMethod, ServerHalf, Sessions, TotpFinish, TotpStarted,
 };
+use protocol::methods::Methods;
 use protocol::signin::{SignInStarted, StepUpFinish, StepUpStart, SteppedUp};
 use protocol::{DeviceId, Secret, SessionId};
 use reqwest::Method;
@@ -266,14 +266,14 @@ impl Unlocked {
 
         let mut methods = Vec::new();
         for method in self.client.methods().await?.methods {
-            let kind = match method.kind.as_str() {
-                "password" => MethodKind::Password,
-                _ => return Err(AccountError::NotVouchedFor),
-            };
+            // A method that does not unlock has nothing to be sealed anew.
+            let Some(unlocking) = &method.unlocking else { continue };
+            let kind = kind(&method.kind).ok_or(AccountError::NotVouchedFor)?;
             let id = place::method(method.id);
-            let public_key = MethodPublicKey::from_bytes(method.public_key.as_slice())
+            let public_key = MethodPublicKey::from_bytes(unlocking.public_key.as_slice())
                 .map_err(|_| AccountError::NotVouchedFor)?;
-            let tag = method.tag.to_array().map(MethodTag::from_bytes).ok_or(AccountError::NotVouchedFor)?;
+            let tag =
+                unlocking.tag.to_array().map(MethodTag::from_bytes).ok_or(AccountError::NotVouchedFor)?;
             self.master
                 .verify_method(&account, &id, kind, &public_key, &tag)
                 .map_err(|_| AccountError::NotVouchedFor)?;
@@ -320,6 +320,13 @@ impl Unlocked {
         self.client.set_token(None);
         Ok(())
     }
+}
+
+/// The kind of method that the server names.
+pub(crate) fn kind(name: &str) -> Option<MethodKind> {
+    [MethodKind::Password, MethodKind::Passkey, MethodKind::RecoveryKey, MethodKind::ApiKey]
+        .into_iter()
+        .find(|kind| kind.as_str() == name)
 }
 
 /// Why the account was not changed.

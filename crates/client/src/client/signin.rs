@@ -5,8 +5,8 @@
 //! only when that opens, and when the key vouches for the method and the identity that the server shows.
 
 use keyring::{
-    BackupCode, Email, EmailKey, EmailSalt, KdfError, MasterKey, MethodKind, MethodPublicKey, MethodTag,
-    Password, SealedMasterKey, SystemRng,
+    BackupCode, Email, EmailKey, EmailSalt, KdfError, MasterKey, MethodKeyPair, MethodKind, MethodPublicKey,
+    MethodTag, Password, SealedMasterKey, SystemRng,
 };
 use protocol::signin::{
     Device, EmailSaltRequest, SecondFactor, Session, SignInFinish, SignInStart, SignInStarted, SignUpFinish,
@@ -241,50 +241,66 @@ impl SignIn {
                 },
             )
             .await?;
-        let session = signed_in.session;
-        let keys = proven.secret.key_pair();
-        let sealed = SealedMasterKey::parse(signed_in.sealed_master_key.into_vec())?;
-        let place = place::master_key(session.account, signed_in.method, signed_in.master_key_version);
-        let master = sealed.open(&keys, &place)?;
-
-        let public_key = MethodPublicKey::from_bytes(signed_in.public_key.as_slice())
-            .ok()
-            .filter(|shown| *shown == keys.public_key())
-            .ok_or(SignInError::NotVouchedFor)?;
-        let tag = signed_in.method_tag.to_array().map(MethodTag::from_bytes);
-        let tag = tag.ok_or(SignInError::Malformed("the method's tag"))?;
-        master
-            .verify_method(
-                &place::account(session.account),
-                &place::method(signed_in.method),
-                MethodKind::Password,
-                &public_key,
-                &tag,
-            )
-            .map_err(|_| SignInError::NotVouchedFor)?;
-        let account = Unlocked {
-            client,
-            account: session.account,
-            number: signed_in.account_number,
-            home: session.home,
-            session: session.id,
-            device: session.device,
-            master,
-            master_key_version: signed_in.master_key_version,
-            email,
-            email_salt,
-        };
-        if account.identity().to_bytes() != signed_in.identity.as_slice() {
-            return Err(SignInError::AnotherIdentity);
-        }
-        account.client.set_token(Some(session.token.clone()));
-        Ok(SignedIn {
-            account,
-            new_device: signed_in.new_device,
-            backup_codes_left: signed_in.backup_codes_left,
-            session,
-        })
+        unlock(client, signed_in, &proven.secret.key_pair(), MethodKind::Password, email, email_salt)
     }
+}
+
+/// The client's half of every sign-in: the master key opens with the method's secret, and vouches for the method and for the
+/// identity that the server shows. The client acts with the new session from then on.
+///
+/// # Errors
+/// [`SignInError`].
+pub(crate) fn unlock(
+    client: Client,
+    signed_in: protocol::signin::SignedIn,
+    keys: &MethodKeyPair,
+    kind: MethodKind,
+    email: Email,
+    email_salt: EmailSalt,
+) -> Result<SignedIn, SignInError> {
+    let session = signed_in.session;
+    let unlocking = signed_in.unlocking.ok_or(SignInError::Malformed("the sealed master key"))?;
+    let sealed = SealedMasterKey::parse(unlocking.sealed_master_key.into_vec())?;
+    let place = place::master_key(session.account, signed_in.method, unlocking.master_key_version);
+    let master = sealed.open(keys, &place)?;
+
+    let public_key = MethodPublicKey::from_bytes(unlocking.public_key.as_slice())
+        .ok()
+        .filter(|shown| *shown == keys.public_key())
+        .ok_or(SignInError::NotVouchedFor)?;
+    let tag = unlocking.method_tag.to_array().map(MethodTag::from_bytes);
+    let tag = tag.ok_or(SignInError::Malformed("the method's tag"))?;
+    master
+        .verify_method(
+            &place::account(session.account),
+            &place::method(signed_in.method),
+            kind,
+            &public_key,
+            &tag,
+        )
+        .map_err(|_| SignInError::NotVouchedFor)?;
+    let account = Unlocked {
+        client,
+        account: session.account,
+        number: signed_in.account_number,
+        home: session.home,
+        session: session.id,
+        device: session.device,
+        master,
+        master_key_version: unlocking.master_key_version,
+        email,
+        email_salt,
+    };
+    if account.identity().to_bytes() != signed_in.identity.as_slice() {
+        return Err(SignInError::AnotherIdentity);
+    }
+    account.client.set_token(Some(session.token.clone()));
+    Ok(SignedIn {
+        account,
+        new_device: signed_in.new_device,
+        backup_codes_left: signed_in.backup_codes_left,
+        session,
+    })
 }
 
 /// What signing in gives.

@@ -22,11 +22,11 @@ fn rotation(person: &mut Person, methods: &[LoginMethod], from_version: u32) -> 
     let reseal = |method: &LoginMethod| ResealedMethod {
         id: method.id,
         sealed_master_key: person.master.seal_to(
-            &method.public_key,
+            &method.unlocking.as_ref().unwrap().public_key,
             &person.place(method.id, version),
             &mut SystemRng,
         ),
-        tag: person.tag(method.id, &method.public_key),
+        tag: person.tag(method.id, &method.unlocking.as_ref().unwrap().public_key),
     };
     MasterKeyRotation {
         from_version,
@@ -61,7 +61,7 @@ async fn a_new_master_key_reaches_every_method_and_ends_the_other_sessions() {
         let world = world.restart().await;
         assert!(!world.is_live(&other.token).await);
         let signed_in = world.sign_in(&person).await;
-        assert_eq!(signed_in.method.master_key_version, 2);
+        assert_eq!(signed_in.method.unlocking.as_ref().unwrap().master_key_version, 2);
         assert!(person.opens(&signed_in));
         assert_eq!(signed_in.identity_public, person.master.account_key().identity_keys(2).public());
     }

@@ -19,8 +19,8 @@ async fn password_and_code_open_a_session_and_the_master_key() {
         let signed_in = world.sign_in(&person).await;
         assert!(person.opens(&signed_in));
         assert_eq!((signed_in.account, signed_in.home), (person.account, person.home));
-        let tag = person.tag(signed_in.method.id, &signed_in.method.public_key);
-        assert_eq!(tag.as_bytes(), signed_in.method.tag.as_bytes());
+        let tag = person.tag(signed_in.method.id, &signed_in.method.unlocking.as_ref().unwrap().public_key);
+        assert_eq!(tag.as_bytes(), signed_in.method.unlocking.as_ref().unwrap().tag.as_bytes());
         assert!(world.is_live(&signed_in.session.token).await && world.is_live(&first.token).await);
     }
 }

@@ -335,8 +335,9 @@ impl Person {
     /// Opens the master key that a sign-in gave, as the client does.
     pub(crate) fn opens(&self, signed_in: &SignedIn) -> bool {
         let pair = self.secret.as_ref().unwrap().key_pair();
-        let place = self.place(signed_in.method.id, signed_in.method.master_key_version);
-        signed_in.method.sealed_master_key.open(&pair, &place).is_ok_and(|key| key == self.master)
+        let unlocking = signed_in.method.unlocking.as_ref().unwrap();
+        let place = self.place(signed_in.method.id, unlocking.master_key_version);
+        unlocking.sealed_master_key.open(&pair, &place).is_ok_and(|key| key == self.master)
     }
 }
 

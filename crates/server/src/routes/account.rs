@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use identity::ChangeError;
 use objects::Resealed;
 use protocol::account::{
-    Account, BackupCodes, MasterKeyRotation, Method, Methods, PasswordChangeFinish, PasswordChangeStart,
+    Account, BackupCodes, MasterKeyRotation, PasswordChangeFinish, PasswordChangeStart,
     PasswordChangeStarted, TotpFinish, TotpStarted,
 };
 use protocol::{AccountId, Code, MethodId, Problem, SessionId, TenantId};
@@ -39,22 +39,6 @@ pub(crate) async fn read(State(app): State<App>, signed: Signed) -> Result<Json<
         platform_roles: signed.roles.iter().map(|role| role.name().to_owned()).collect(),
         usage: collections::to_usage(&app, usage),
     }))
-}
-
-/// Lists the login methods.
-#[utoipa::path(get, path = "/api/v1/account/methods", tag = "account", operation_id = "list_methods", security(("session" = [])), responses((status = 200, body = Methods)))]
-pub(crate) async fn methods(State(app): State<App>, signed: Signed) -> Result<Json<Methods>, ApiError> {
-    let mut tx = app.access.view(&signed.caller, signed.home(), Action::AccountRead, Resource::Home).await?;
-    let methods = app.identity.login_methods(&mut tx, &signed.session).await?;
-    let methods = methods.into_iter().map(|method| Method {
-        id: MethodId::from_uuid(*method.id.uuid()),
-        kind: method.kind.as_str().to_owned(),
-        public_key: method.public_key.to_bytes().into(),
-        tag: (*method.tag.as_bytes()).into(),
-        created_at: method.created_at,
-        last_used_at: method.last_used_at,
-    });
-    Ok(Json(Methods { methods: methods.collect() }))
 }
 
 /// Begins a change of password.
@@ -242,7 +226,10 @@ impl From<ChangeError> for ApiError {
             ChangeError::Restart => ApiError::field("state", error),
             ChangeError::WrongCode => Problem::new(Code::InvalidCode).field("code").into(),
             ChangeError::Conflict { .. } => Problem::new(Code::Conflict).detail(error).into(),
-            ChangeError::Gone => ApiError::new(Code::NotFound),
+            ChangeError::Taken => Problem::new(Code::Conflict).detail(error).field("id").into(),
+            ChangeError::TooManyMethods => Problem::new(Code::Conflict).detail(error).into(),
+            ChangeError::LastMethod => ApiError::new(Code::LastMethod),
+            ChangeError::Gone | ChangeError::NoSuchMethod => ApiError::new(Code::NotFound),
             ChangeError::Failed(failure) => failure.into(),
             other => ApiError::internal(other),
         }

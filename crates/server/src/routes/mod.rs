@@ -7,6 +7,8 @@ pub(crate) mod collections;
 pub(crate) mod files;
 pub(crate) mod items;
 pub(crate) mod log;
+pub(crate) mod methods;
+pub(crate) mod recovery_key;
 pub(crate) mod service;
 pub(crate) mod sessions;
 pub(crate) mod signin;
@@ -59,6 +61,8 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(signin::finish))
         .routes(routes!(signin::step_up_start))
         .routes(routes!(signin::step_up_finish))
+        .routes(routes!(recovery_key::sign_in))
+        .routes(routes!(recovery_key::step_up))
         .routes(routes!(sessions::sign_out))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::end))
@@ -68,7 +72,10 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(sessions::server_half))
         .routes(routes!(sessions::access_token))
         .routes(routes!(account::read))
-        .routes(routes!(account::methods))
+        .routes(routes!(methods::list))
+        .routes(routes!(methods::rename, methods::revoke))
+        .routes(routes!(methods::add_recovery_key))
+        .routes(routes!(methods::replace_recovery_key))
         .routes(routes!(account::password_start))
         .routes(routes!(account::password_finish))
         .routes(routes!(account::backup_codes))

@@ -6,8 +6,8 @@ use axum::extract::State;
 use identity::{Charge, DeviceInfo, DeviceToken, Place, SigninError, SigninState, TooManyTries, Try};
 use keyring::KdfParams;
 use protocol::signin::{
-    Device, Kdf, SecondFactor, Session, SignInFinish, SignInStart, SignInStarted, SignedIn, StepUpFinish,
-    StepUpStart, SteppedUp,
+    Device, Kdf, SecondFactor, Session, SignInFinish, SignInStart, SignInStarted, SignedIn, SlowHash,
+    StepUpFinish, StepUpStart, SteppedUp, Unlocking,
 };
 use protocol::{AccountId, Bytes, Code, DeviceId, MethodId, Problem, SessionId, TenantId};
 use store::{Record, TenantId as Tenant};
@@ -83,20 +83,39 @@ async fn sign_in(
     let signed_in = app.identity.signin_finish(&mut tx, &proven, finish, &place).await?;
     tx.commit(Record::about(signed_in.session.id)).await?;
     app.attempts.succeeded(now, charge);
+    Ok(to_signed_in(app, signed_in))
+}
+
+/// Sends the letter of a sign-in that was committed, and makes the answer.
+pub(crate) fn to_signed_in(app: &App, signed_in: identity::SignedIn) -> SignedIn {
     app.post.send(signed_in.letter);
     let method = signed_in.method;
-    Ok(SignedIn {
+    SignedIn {
         account_number: signed_in.number.to_string(),
         method: MethodId::from_uuid(*method.id.uuid()),
-        master_key_version: method.master_key_version,
-        sealed_master_key: method.sealed_master_key.as_bytes().into(),
-        public_key: method.public_key.to_bytes().into(),
-        method_tag: (*method.tag.as_bytes()).into(),
+        method_kind: method.kind.as_str().to_owned(),
+        unlocking: method.unlocking.map(|unlocking| Unlocking {
+            master_key_version: unlocking.master_key_version,
+            sealed_master_key: unlocking.sealed_master_key.as_bytes().into(),
+            public_key: unlocking.public_key.to_bytes().into(),
+            method_tag: (*unlocking.tag.as_bytes()).into(),
+            slow_hash: unlocking
+                .slow_hash
+                .map(|hash| SlowHash { salt: (*hash.salt.as_bytes()).into(), kdf: kdf(hash.kdf) }),
+        }),
         identity: signed_in.identity_public.to_bytes().into(),
         new_device: signed_in.is_new_device,
         backup_codes_left: signed_in.backup_codes_left,
+        address: signed_in.address.map(|(email, salt)| protocol::signin::Address {
+            email: email.as_str().to_owned().into(),
+            email_salt: (*salt.as_bytes()).into(),
+        }),
         session: session(signed_in.account, signed_in.home, signed_in.session),
-    })
+    }
+}
+
+pub(crate) fn to_stepped_up(stepped_up: identity::SteppedUp) -> SteppedUp {
+    SteppedUp { token: stepped_up.token.expose().to_string().into(), fresh_until: stepped_up.fresh_until }
 }
 
 /// Begins a step-up: the same proofs once more.
@@ -136,10 +155,7 @@ pub(crate) async fn step_up_finish(
         app.identity.stepup_finish(&mut tx, &signed.session, &proven, &factor, &email_key).await?;
     tx.commit(Record::about(signed.session.id())).await?;
     app.attempts.succeeded(now, charge);
-    Ok(Json(SteppedUp {
-        token: stepped_up.token.expose().to_string().into(),
-        fresh_until: stepped_up.fresh_until,
-    }))
+    Ok(Json(to_stepped_up(stepped_up)))
 }
 
 fn charge(app: &App, state: &SigninState, from: Address) -> Result<Charge, ApiError> {

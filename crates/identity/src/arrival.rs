@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The end that every sign-in and every step-up comes to, by whatever method somebody proved who they are.
+//!
+//! A method's own module checks its proof and makes a [`Proof`]. From there on all are alike: the exchange is used up,
+//! the method must still be there, the address opens (so that whoever it belongs to can be told), and a session
+//! begins, or the one that asks gets another token and is fresh.
+
+use keyring::{AccountNumber, Email, EmailKey, EmailSalt, IdentityPublicKeys, MethodKind};
+use store::{TenantId, WriteTx, params};
+
+use crate::device::{self, DeviceInfo, DeviceToken, Place};
+use crate::failure::Failure;
+use crate::letter::{Letter, Message};
+use crate::lookup::{FoundMethod, MethodLookup};
+use crate::method::LoginMethod;
+use crate::service::{Identity, in_home};
+use crate::session::{AuthenticatedSession, NewSession};
+use crate::session_token::SessionToken;
+use crate::signin::{SigninError, spend_exchange};
+use crate::state::ExchangeId;
+use crate::{AccountId, MethodId, backup_codes};
+
+/// That somebody proved by this method to be this account. Made by a method's own module alone, when its proof holds.
+pub struct Proof {
+    pub(crate) account: AccountId,
+    pub(crate) home: TenantId,
+    pub(crate) method: MethodId,
+    /// What is used up by it, and until when that is remembered; a proof of one message has no exchange.
+    pub(crate) exchange: Option<(ExchangeId, i64)>,
+    /// Whether the client knows the address, because somebody typed it there.
+    pub(crate) is_address_known: bool,
+}
+
+impl Proof {
+    /// A proof by a method that its lookup value found.
+    pub(crate) fn by(found: &FoundMethod, exchange: Option<(ExchangeId, i64)>) -> Self {
+        Self {
+            account: found.account,
+            home: found.home,
+            method: found.method,
+            exchange,
+            is_address_known: false,
+        }
+    }
+
+    /// The home to enter.
+    pub fn home(&self) -> TenantId {
+        self.home
+    }
+
+    /// Whose proof it is.
+    pub fn account(&self) -> AccountId {
+        self.account
+    }
+}
+
+/// What opens the address of the account.
+#[derive(Clone, Copy)]
+pub(crate) enum AddressKey<'a> {
+    /// The client made it of the address.
+    Sent(&'a EmailKey),
+    /// The method keeps it, sealed under what was shown.
+    Kept(&'a MethodLookup),
+}
+
+/// From where somebody signs in.
+pub struct Arrival {
+    /// How the device names itself.
+    pub device: DeviceInfo,
+    /// What the device got when it was new, if it ever was.
+    pub device_token: Option<DeviceToken>,
+    /// The network.
+    pub place: Place,
+}
+
+/// What a client gets that signed in.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The account.
+    pub account: AccountId,
+    /// Its home.
+    pub home: TenantId,
+    /// Its number, for people.
+    pub number: AccountNumber,
+    /// The session.
+    pub session: NewSession,
+    /// The method that was used, with the master key sealed to it if it unlocks.
+    pub method: LoginMethod,
+    /// The account's public identity keys.
+    pub identity_public: IdentityPublicKeys,
+    /// How many backup codes are left.
+    pub backup_codes_left: u32,
+    /// Whether the device was not known.
+    pub is_new_device: bool,
+    /// The address and the salt of its key, for a client to which nobody typed it.
+    pub address: Option<(Email, EmailSalt)>,
+    /// The mail to send after the commit; not part of the answer.
+    pub letter: Option<Letter>,
+}
+
+/// What a session gets that proved itself again.
+#[derive(Debug)]
+pub struct SteppedUp {
+    /// The session's token from now on; the old one is nothing.
+    pub token: SessionToken,
+    /// Until when the session may change methods and keys, in milliseconds since the Unix epoch.
+    pub fresh_until: i64,
+    /// The method that was used, with the master key sealed to it if it unlocks.
+    pub method: LoginMethod,
+}
+
+/// An account whose owner proved to be there.
+pub(crate) struct ProvenAccount {
+    number: AccountNumber,
+    email: Email,
+    email_key: EmailKey,
+    /// The blind index of the address.
+    pub(crate) email_index: [u8; 32],
+    /// The authenticator's secret, sealed.
+    pub(crate) totp: Option<Vec<u8>>,
+    identity_public: IdentityPublicKeys,
+}
+
+impl Identity {
+    /// Opens the session of a proof that needs nothing beside it. In a transaction of [`Proof::home`]; drop it on any
+    /// error. Send the letter after the commit.
+    pub(crate) async fn complete_signin(
+        &self,
+        tx: &mut WriteTx,
+        proof: &Proof,
+        key: AddressKey<'_>,
+        arrival: &Arrival,
+    ) -> Result<SignedIn, SigninError> {
+        let account = self.proven_account(tx, proof, key).await?;
+        self.arrive(tx, proof, account, arrival).await
+    }
+
+    /// Makes a session fresh by a proof that needs nothing beside it. In a transaction of the session's home; drop it on any
+    /// error.
+    pub(crate) async fn complete_stepup(
+        &self,
+        tx: &mut WriteTx,
+        session: &AuthenticatedSession,
+        proof: &Proof,
+        key: AddressKey<'_>,
+    ) -> Result<SteppedUp, SigninError> {
+        if proof.account != session.account() || proof.home != session.home() {
+            return Err(SigninError::InvalidCredentials);
+        }
+        let account = self.proven_account(tx, proof, key).await?;
+        self.renew(tx, session, proof, &account).await
+    }
+
+    /// Uses the exchange up, and finds the account with its method and its address.
+    pub(crate) async fn proven_account(
+        &self,
+        tx: &mut WriteTx,
+        proof: &Proof,
+        key: AddressKey<'_>,
+    ) -> Result<ProvenAccount, SigninError> {
+        in_home(tx, proof.home)?;
+        if let Some((exchange, expires_at)) = &proof.exchange
+            && !spend_exchange(tx, exchange, *expires_at).await?
+        {
+            return Err(SigninError::InvalidCredentials);
+        }
+        type Row = (String, Option<[u8; 32]>, Option<Vec<u8>>, Option<Vec<u8>>, Vec<u8>, Option<Vec<u8>>);
+        let row: Option<Row> = tx
+            .query_opt(
+                "SELECT account.number, account.email_index, account.sealed_email, account.totp,
+                        account.identity_public, login_method.address
+                 FROM account JOIN login_method ON login_method.id = $2
+                 WHERE account.id = $1 AND account.deleted_at IS NULL",
+                params![proof.account.uuid(), proof.method.uuid()],
+            )
+            .await?;
+        let Some((number, Some(email_index), Some(sealed_email), totp, identity_public, address)) = row
+        else {
+            return Err(SigninError::InvalidCredentials);
+        };
+        let email_key = match key {
+            AddressKey::Sent(key) => key.clone(),
+            AddressKey::Kept(lookup) => {
+                let address = address.ok_or(SigninError::InvalidCredentials)?;
+                lookup
+                    .open_email_key(proof.account, proof.method, address)
+                    .ok_or(SigninError::InvalidCredentials)?
+            }
+        };
+        let keys = self.custody.tenant(tx).await?;
+        let email = self
+            .open_stored_address(&keys, proof.account, &sealed_email, &email_key, &email_index)?
+            .ok_or(SigninError::InvalidCredentials)?;
+        Ok(ProvenAccount {
+            number: AccountNumber::parse(&number).map_err(|_| Failure::Damaged("account number"))?,
+            email,
+            email_key,
+            email_index,
+            totp,
+            identity_public: IdentityPublicKeys::from_bytes(&identity_public)
+                .map_err(|_| Failure::Damaged("identity keys"))?,
+        })
+    }
+
+    /// The device is seen, the session begins, the owner is told of what is unusual.
+    pub(crate) async fn arrive(
+        &self,
+        tx: &mut WriteTx,
+        proof: &Proof,
+        account: ProvenAccount,
+        arrival: &Arrival,
+    ) -> Result<SignedIn, SigninError> {
+        let now = tx.now();
+        self.used(tx, proof.method).await?;
+        let method = self.login_method(tx, proof.method).await?.ok_or(SigninError::InvalidCredentials)?;
+        let seen = device::see(
+            self,
+            tx,
+            &account.email_index,
+            arrival.device_token.as_ref(),
+            &arrival.device,
+            &arrival.place,
+        )
+        .await?;
+        let is_new_device = seen.token.is_some();
+        let session = self
+            .begin_session(tx, proof.account, proof.method, seen, &arrival.place, &account.email_key)
+            .await?;
+        // A recovery key is used so seldom that its owner hears of each time.
+        let is_recovery = method.kind == MethodKind::RecoveryKey;
+        let letter = (is_new_device || is_recovery).then(|| {
+            let (device, place) = (arrival.device.label(), arrival.place.as_str().to_owned());
+            let message = if is_recovery {
+                Message::RecoveryKeyUsed { device, place, session: session.id }
+            } else {
+                Message::NewDevice { device, place, session: session.id }
+            };
+            Letter::new(account.email.clone(), &self.settings.service_name, now, message)
+        });
+        Ok(SignedIn {
+            account: proof.account,
+            home: proof.home,
+            number: account.number,
+            session,
+            method,
+            identity_public: account.identity_public,
+            backup_codes_left: backup_codes::left(tx).await?,
+            is_new_device,
+            address: (!proof.is_address_known).then(|| {
+                let salt = self.email_salt(&account.email.hash());
+                (account.email, salt)
+            }),
+            letter,
+        })
+    }
+
+    /// The session has another token from now on, and is fresh.
+    pub(crate) async fn renew(
+        &self,
+        tx: &mut WriteTx,
+        session: &AuthenticatedSession,
+        proof: &Proof,
+        account: &ProvenAccount,
+    ) -> Result<SteppedUp, SigninError> {
+        self.used(tx, proof.method).await?;
+        let method = self.login_method(tx, proof.method).await?.ok_or(SigninError::InvalidCredentials)?;
+        let renewed = self.renew_session(tx, session, &account.email_key).await?;
+        let (token, fresh_until) = renewed.ok_or(SigninError::InvalidCredentials)?;
+        Ok(SteppedUp { token, fresh_until, method })
+    }
+
+    async fn used(&self, tx: &mut WriteTx, method: MethodId) -> Result<(), Failure> {
+        let now = tx.now();
+        tx.execute("UPDATE login_method SET last_used_at = $1 WHERE id = $2", params![now, method.uuid()])
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Finding an account without its address: what a login method shows in place of one.
+//!
+//! A recovery key, a passkey and an API key each have a value that the client shows at sign-in and that the server keeps
+//! nowhere ([`MethodLookup`]). Two things hang on it:
+//!
+//! - The directory finds the account by its HMAC under the pepper (`login_lookup`). An API key says itself where its home
+//!   is, and has no row there.
+//! - The method keeps the key of its account's address sealed under it: so the owner is told of a sign-in for which
+//!   nobody typed an address, and the server cannot read the address at any other time.
+//!
+//! A method is added in the directory first and then in its home, and taken away in the opposite order. What a crash
+//! leaves is a row of the directory that names a method which is not there: it lets nobody in, and the sweep takes it
+//! away ([`Identity::lookups_of`], [`Identity::stale_lookups`], [`Identity::forget_lookup`]).
+
+use keyring::{AddressSeal, EmailKey, Lookup, MethodKind, Sealed, SystemRng};
+use store::{ReadTx, TenantId, WriteTx, params};
+use uuid::Uuid;
+
+use crate::account::ChangeError;
+use crate::failure::Failure;
+use crate::method::kind_named;
+use crate::password::{SETTLE_AFTER_MS, SWITCH_WITHIN_MS};
+use crate::service::{Identity, in_directory};
+use crate::session::AuthenticatedSession;
+use crate::{AccountId, MethodId};
+
+/// The value that a method shows at sign-in to be found by. Does not print, and is kept nowhere.
+#[derive(Clone)]
+pub struct MethodLookup {
+    kind: MethodKind,
+    lookup: Lookup,
+}
+
+impl MethodLookup {
+    /// What a client shows of a method of this kind: [`keyring::RecoveryKey::lookup`], [`keyring::UserHandle::lookup`],
+    /// [`keyring::ApiKeyAuth::lookup`].
+    pub fn new(kind: MethodKind, lookup: Lookup) -> Self {
+        Self { kind, lookup }
+    }
+
+    /// Of which kind of method it is.
+    pub fn kind(&self) -> MethodKind {
+        self.kind
+    }
+
+    pub(crate) fn seal_email_key(&self, account: AccountId, method: MethodId, key: &EmailKey) -> Vec<u8> {
+        let (account, method) = (account.into(), keyring::MethodId::from_bytes(*method.as_bytes()));
+        AddressSeal::of(&self.lookup).seal(key, &account, &method, &mut SystemRng).into_bytes()
+    }
+
+    pub(crate) fn open_email_key(
+        &self,
+        account: AccountId,
+        method: MethodId,
+        sealed: Vec<u8>,
+    ) -> Option<EmailKey> {
+        let (account, method) = (account.into(), keyring::MethodId::from_bytes(*method.as_bytes()));
+        let sealed = Sealed::parse(sealed).ok()?;
+        AddressSeal::of(&self.lookup).open(&sealed, &account, &method).ok()
+    }
+}
+
+impl std::fmt::Debug for MethodLookup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "MethodLookup({}, ***REDACTED***)", self.kind.as_str())
+    }
+}
+
+/// Whose method a lookup value is. It proves as much as the value does: a recovery key's is the key's owner's alone, a
+/// passkey's takes an assertion too.
+#[derive(Clone, Debug)]
+pub struct FoundMethod {
+    /// The account.
+    pub account: AccountId,
+    /// Its home.
+    pub home: TenantId,
+    /// The method.
+    pub method: MethodId,
+}
+
+/// A lookup value whose place in the directory is taken, for the method that is about to be added.
+pub struct ReservedLookup {
+    pub(crate) lookup: MethodLookup,
+    /// Until when the home may follow; the sweep comes later than that.
+    pub(crate) until: i64,
+}
+
+impl ReservedLookup {
+    /// For an API key, which needs no place in the directory.
+    pub fn not_in_directory(lookup: MethodLookup) -> Self {
+        Self { lookup, until: i64::MAX }
+    }
+}
+
+impl Identity {
+    /// Takes a place in the directory for a method that is about to be added. In the directory; commit, then go on with
+    /// [`add_method`](Self::add_method) in the home.
+    ///
+    /// # Errors
+    /// [`ChangeError::StepUpRequired`]; [`ChangeError::Taken`] when the value is another method's already.
+    pub async fn reserve_lookup(
+        &self,
+        tx: &mut WriteTx,
+        session: &AuthenticatedSession,
+        method: MethodId,
+        lookup: MethodLookup,
+    ) -> Result<ReservedLookup, ChangeError> {
+        in_directory(tx)?;
+        let now = tx.now();
+        if !session.is_fresh(now) {
+            return Err(ChangeError::StepUpRequired);
+        }
+        let taken = tx
+            .execute(
+                "INSERT INTO login_lookup (lookup_index, account, home, method, kind, created_at)
+                 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+                params![
+                    &self.method_index(&lookup),
+                    session.account().uuid(),
+                    session.home().uuid(),
+                    method.uuid(),
+                    lookup.kind.as_str(),
+                    now,
+                ],
+            )
+            .await?;
+        if taken == 1 {
+            Ok(ReservedLookup { lookup, until: now + SWITCH_WITHIN_MS })
+        } else {
+            Err(ChangeError::Taken)
+        }
+    }
+
+    /// Whose method shows this value. In a view of the directory; the home decides whether the method is still there.
+    ///
+    /// # Errors
+    /// Only the server's own.
+    pub async fn find_by_lookup(
+        &self,
+        tx: &mut ReadTx,
+        lookup: &MethodLookup,
+    ) -> Result<Option<FoundMethod>, Failure> {
+        in_directory(tx)?;
+        let row: Option<(Uuid, Uuid, Uuid)> = tx
+            .query_opt(
+                "SELECT account, home, method FROM login_lookup WHERE lookup_index = $1 AND kind = $2",
+                params![&self.method_index(lookup), lookup.kind.as_str()],
+            )
+            .await?;
+        Ok(row.map(|(account, home, method)| FoundMethod {
+            account: AccountId::from_uuid(account),
+            home: TenantId::from_uuid(home),
+            method: MethodId::from_uuid(method),
+        }))
+    }
+
+    /// Takes a revoked method out of the directory. In the directory, after the home has let it go.
+    ///
+    /// # Errors
+    /// Only the server's own.
+    pub async fn forget_lookup(
+        &self,
+        tx: &mut WriteTx,
+        account: AccountId,
+        method: MethodId,
+    ) -> Result<(), Failure> {
+        in_directory(tx)?;
+        tx.execute(
+            "DELETE FROM login_lookup WHERE account = $1 AND method = $2",
+            params![account.uuid(), method.uuid()],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// The methods that the directory lists of an account and that nobody can still be adding. In a view of the directory;
+    /// for the sweep.
+    ///
+    /// # Errors
+    /// Only the server's own.
+    pub async fn lookups_of(&self, tx: &mut ReadTx, account: AccountId) -> Result<Vec<MethodId>, Failure> {
+        in_directory(tx)?;
+        let before = tx.now() - SETTLE_AFTER_MS;
+        let rows: Vec<(Uuid,)> = tx
+            .query(
+                "SELECT method FROM login_lookup WHERE account = $1 AND created_at < $2 ORDER BY method",
+                params![account.uuid(), before],
+            )
+            .await?;
+        Ok(rows.into_iter().map(|(method,)| MethodId::from_uuid(method)).collect())
+    }
+
+    /// Those of the listed methods that the home does not have. In a view of the home, after the directory was read.
+    ///
+    /// # Errors
+    /// Only the server's own.
+    pub async fn stale_lookups(
+        &self,
+        tx: &mut ReadTx,
+        listed: Vec<MethodId>,
+    ) -> Result<Vec<MethodId>, Failure> {
+        let rows: Vec<(Uuid, String)> = tx.query("SELECT id, kind FROM login_method", params![]).await?;
+        let has = |method: &MethodId| {
+            rows.iter().any(|(id, kind)| id == method.uuid() && kind_named(kind).is_some())
+        };
+        Ok(listed.into_iter().filter(|method| !has(method)).collect())
+    }
+
+    /// HMAC-SHA256 of the value under the pepper; what tries with it are charged to, too.
+    pub fn method_index(&self, lookup: &MethodLookup) -> [u8; 32] {
+        self.keyed("method-lookup", &[lookup.kind.as_str().as_bytes(), lookup.lookup.expose()])
+    }
+}
