@@ -7,7 +7,19 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Accounts that the server cannot read, storage sealed end to end, and a history that nobody rewrites.
 #[derive(Parser)]
-#[command(name = "bailiwick", version, propagate_version = true)]
+#[command(
+    name = "bailiwick",
+    version,
+    propagate_version = true,
+    after_help = "To begin:
+  export BAILIWICK_SERVER=https://bailiwick.example   the server that you use (or --server)
+  bailiwick signup                                    make an account
+  bailiwick put ./photos photos                       keep a folder, sealed
+  bailiwick help put                                  more about a command
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 verification failed, 4 not signed in, 5 not allowed,
+6 server not reachable."
+)]
 struct Program {
     #[command(flatten)]
     globals: client::cli::Globals,

@@ -4,6 +4,8 @@
 use std::io::{self, IsTerminal, Write};
 
 use indicatif::{BinaryBytes, ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 /// Where results and progress go.
@@ -83,9 +85,14 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// A moment in Unix milliseconds, as RFC 3339 in UTC, to the second.
+/// A moment in Unix milliseconds as people's clocks here show it, to the second, with the zone.
 pub(crate) fn moment(ms: i64) -> String {
-    jiff::Timestamp::from_second(ms.div_euclid(1000)).map_or_else(|_| ms.to_string(), |at| at.to_string())
+    moment_in(ms, TimeZone::system())
+}
+
+fn moment_in(ms: i64, zone: TimeZone) -> String {
+    Timestamp::from_second(ms.div_euclid(1000))
+        .map_or_else(|_| ms.to_string(), |at| at.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S %Z").to_string())
 }
 
 /// A number of bytes for people: `1.50 MiB`.
@@ -121,6 +128,8 @@ mod tests {
     #[test]
     fn names_from_elsewhere_do_not_steer_the_terminal() {
         assert_eq!(harmless("a\u{1b}[2Jb"), "a\u{fffd}[2Jb");
-        assert_eq!(moment(1_790_000_000_123), "2026-09-21T14:13:20Z");
+        let oslo = TimeZone::fixed(jiff::tz::offset(2));
+        assert_eq!(moment_in(1_790_000_000_123, TimeZone::UTC), "2026-09-21 14:13:20 UTC");
+        assert_eq!(moment_in(1_790_000_000_123, oslo), "2026-09-21 16:13:20 +02");
     }
 }

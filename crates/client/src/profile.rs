@@ -10,6 +10,7 @@
 //! pins.json       servers' log keys and checkpoints, as they were seen last
 //! uploads/, sync/ how far broken-off uploads are; what a synchronised folder was like, sealed
 //! names.sealed  the names of the files, sealed
+//! last-change   the newest change that the server acknowledged, until it is seen in the history
 //! ```
 //!
 //! The other half of the split key is on the server, and is given only to this device's live session. Once that
@@ -190,7 +191,7 @@ impl Profile {
     /// # Errors
     /// [`ProfileError`].
     pub fn forget(&self) -> Result<(), ProfileError> {
-        for name in [KEYS, LOCAL_HALF, SESSION, NAMES, PROFILE] {
+        for name in [KEYS, LOCAL_HALF, SESSION, NAMES, LAST_CHANGE, PROFILE] {
             match fs::remove_file(self.folder.join(name)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(ProfileError::Io(self.folder.join(name), error));
@@ -202,6 +203,31 @@ impl Profile {
             let _ = fs::remove_dir_all(self.folder.join(name));
         }
         Ok(())
+    }
+
+    /// The request of the newest change that the server acknowledged to this device, and that was not seen in the history.
+    ///
+    /// # Errors
+    /// [`ProfileError`].
+    pub fn last_change(&self) -> Result<Option<String>, ProfileError> {
+        let Some(bytes) = self.read(LAST_CHANGE)? else { return Ok(None) };
+        Ok(std::str::from_utf8(&bytes).ok().map(|request| request.trim().to_owned()))
+    }
+
+    /// Keeps the request of the newest acknowledged change; `None` once it was seen in the history.
+    ///
+    /// # Errors
+    /// [`ProfileError`].
+    pub fn keep_last_change(&self, request: Option<&str>) -> Result<(), ProfileError> {
+        match request {
+            Some(request) => self.write(LAST_CHANGE, request.as_bytes()),
+            None => match fs::remove_file(self.folder.join(LAST_CHANGE)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    Err(ProfileError::Io(self.folder.join(LAST_CHANGE), error))
+                }
+                _ => Ok(()),
+            },
+        }
     }
 
     /// What is known of a server from before.
@@ -361,6 +387,7 @@ const LOCAL_HALF: &str = "local-half";
 const KEYS: &str = "keys.sealed";
 const DEVICE: &str = "device";
 const PINS: &str = "pins.json";
+const LAST_CHANGE: &str = "last-change";
 const NAMES: &str = "names.sealed";
 const UPLOADS: &str = "uploads";
 const SYNC: &str = "sync";

@@ -7,6 +7,7 @@
 //! What is found is named: [`ledger::Finding`].
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use data_encoding::BASE64;
 use ledger::record::{RecordHeader, payload_hash};
@@ -21,6 +22,7 @@ use serde::Serialize;
 
 use crate::client::log::Log;
 use crate::client::{Client, RequestError};
+use crate::export::Contents;
 use crate::files::Progress;
 use crate::pins::Pins;
 
@@ -81,6 +83,8 @@ pub struct Verified {
     pub report: Report,
     /// The size of the head that was pinned before, if any was.
     pub pinned: Option<u64>,
+    /// Whether a record is missing that has to come: of a change that the server acknowledged.
+    pub is_awaiting: bool,
 }
 
 impl Verified {
@@ -107,10 +111,11 @@ impl Verified {
                 root: head.root.to_base64(),
             }),
             pinned: self.pinned,
-            uncovered: self.report.uncovered,
+            uncovered: self.report.uncovered + u64::from(self.is_awaiting),
             findings: self.report.findings.iter().map(FindingDocument::of).collect(),
             unlisted: self.report.unlisted,
             platform: None,
+            contents: None,
         }
     }
 }
@@ -129,7 +134,7 @@ pub struct Document {
     pub checkpoint: Option<CheckpointDocument>,
     /// The size at which the log was last verified here; it only grew since.
     pub pinned: Option<u64>,
-    /// Records that no checkpoint covers yet.
+    /// Records that are known of here, and that no checkpoint covers yet.
     pub uncovered: u64,
     /// What is wrong.
     pub findings: Vec<FindingDocument>,
@@ -138,6 +143,9 @@ pub struct Document {
     /// What was found of the platform's own log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<CheckpointDocument>,
+    /// What was found of the contents, when an export was verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contents: Option<Contents>,
 }
 
 /// A head.
@@ -184,7 +192,8 @@ impl FindingDocument {
 }
 
 impl Client {
-    /// Verifies the log of a tenant against its newest checkpoint and what is pinned of it.
+    /// Verifies the log of a tenant against its newest checkpoint and what is pinned of it. A record of the request `awaited`
+    /// should be in it, since the server acknowledged a change in it.
     ///
     /// # Errors
     /// [`VerifyError`] when it cannot be verified; what is wrong with it is in [`Verified`].
@@ -193,6 +202,7 @@ impl Client {
         log: &LogIdentity,
         tenant: TenantId,
         pins: &Pins,
+        awaited: Option<&str>,
         progress: Progress<'_>,
     ) -> Result<Verified, VerifyError> {
         let note = match self.newest_checkpoint(Log::Tenant(tenant)).await {
@@ -201,6 +211,7 @@ impl Client {
             note => note?,
         };
         let mut check = Check::new(log, note, pins, Age::Newest);
+        check.awaited = awaited.map(str::to_owned);
         let mut from = 0;
         while from < check.size {
             let page = self.records(tenant, from, RECORDS_A_PAGE).await?;
@@ -261,13 +272,42 @@ impl Client {
         Ok(Some((new, note)))
     }
 
+    /// Waits, at most so long, until the newest checkpoint covers a record of this request.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn wait_for_record(
+        &self,
+        tenant: TenantId,
+        request: &str,
+        most: Duration,
+    ) -> Result<bool, RequestError> {
+        let start = tokio::time::Instant::now();
+        loop {
+            let note = self.checkpoint(Log::Tenant(tenant)).await?.unwrap_or_default();
+            // The second line is the size. What is signed is checked by whoever verifies.
+            let size: u64 = note.lines().nth(1).and_then(|size| size.parse().ok()).unwrap_or(0);
+            let from = size.saturating_sub(u64::from(RECORDS_A_PAGE));
+            let page = self.records(tenant, from, RECORDS_A_PAGE).await?;
+            let is_it =
+                |entry: &LogEntry| entry.record.as_ref().is_some_and(|record| record.request == request);
+            if page.records.iter().any(|entry| entry.number < size && is_it(entry)) {
+                return Ok(true);
+            }
+            if start.elapsed() >= most {
+                return Ok(false);
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+    }
+
     /// The newest checkpoint, which a log that was just made may be a moment away from.
     async fn newest_checkpoint(&self, log: Log) -> Result<String, VerifyError> {
         for _ in 0..CHECKPOINT_TRIES {
             if let Some(note) = self.checkpoint(log).await? {
                 return Ok(note);
             }
-            tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+            tokio::time::sleep(BETWEEN_LOOKS).await;
         }
         Err(VerifyError::NoCheckpoint)
     }
@@ -280,6 +320,8 @@ pub(crate) struct Check {
     origin: String,
     note: String,
     pinned: Option<u64>,
+    /// The request of which there has to be a record, until there is one.
+    awaited: Option<String>,
     /// How many records there must be.
     pub(crate) size: u64,
     /// Stored nodes of level 8, by the index of their tile.
@@ -308,6 +350,7 @@ impl Check {
             origin: log.origin.clone(),
             note,
             pinned: pinned.map(|head| head.size),
+            awaited: None,
             size,
             nodes: BTreeMap::new(),
         }
@@ -352,6 +395,9 @@ impl Check {
         for entry in entries() {
             let number = entry.number;
             let Some(record) = &entry.record else { continue };
+            if self.awaited.as_ref() == Some(&record.request) {
+                self.awaited = None;
+            }
             let header = RecordHeader {
                 tenant: self.tenant,
                 id: *record.id.as_bytes(),
@@ -376,6 +422,7 @@ impl Check {
             note: self.note,
             report: self.verification.finish(),
             pinned: self.pinned,
+            is_awaiting: self.awaited.is_some(),
         }
     }
 }
@@ -471,3 +518,4 @@ fn kind_of(finding: &Finding) -> &'static str {
 
 const RECORDS_A_PAGE: u32 = 512;
 const CHECKPOINT_TRIES: usize = 20;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);

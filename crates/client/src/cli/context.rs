@@ -73,6 +73,14 @@ impl Context {
         Ok(Drive::open(&self.account().await?).await?)
     }
 
+    /// Remembers the newest change that the server acknowledged, so that `verify` knows what has to be in the history.
+    pub(crate) fn remember_change(&self, client: &Client) -> Result<(), Failure> {
+        match client.last_change() {
+            Some(request) => Ok(self.profile.keep_last_change(Some(&request))?),
+            None => Ok(()),
+        }
+    }
+
     /// What the server says of itself, held against what it said before.
     pub(crate) async fn service(&self, client: &Client) -> Result<Service, Failure> {
         let service = client.service().await?;

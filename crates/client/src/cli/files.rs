@@ -19,6 +19,13 @@ use crate::output::{Output, Unit, count, harmless, size};
 
 /// Arguments of `put`.
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  bailiwick put ./photos photos        the folder's files, as photos/…
+  bailiwick put report.pdf letters/    the file, as letters/report.pdf
+  tar c src | bailiwick put - src.tar  what another program writes
+
+What is there already is not sent again; an upload that broke off goes on where it was. Links, devices and
+empty folders are left out, and named.")]
 pub struct PutArgs {
     /// A file, a folder, or - for standard input
     local: PathBuf,
@@ -29,6 +36,11 @@ pub struct PutArgs {
 
 /// Arguments of `get`.
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  bailiwick get photos ./photos           a folder
+  bailiwick get letters/report.pdf ./     a file, under its own name
+  bailiwick get src.tar - | tar t         into another program
+  bailiwick get / ./everything            all files")]
 pub struct GetArgs {
     /// The file or folder; with a slash at its end, the folder; / for everything
     remote: String,
@@ -55,6 +67,7 @@ pub(super) async fn put(context: &mut Context, arguments: PutArgs) -> Result<(),
         names.check_free(&remote).map_err(PutError::from)?;
         let spool = context.profile.folder();
         let (_, bytes) = drive.put_stream(io::stdin(), &remote, spool, &|_| {}).await?;
+        context.remember_change(&drive.account().client)?;
         let document = json!({ "files": 1, "stored": 1, "unchanged": 0, "bytes": bytes, "skipped": [] });
         output.result(&document, || format!("Stored {}, {}.", harmless(remote.as_str()), size(bytes)));
         return Ok(());
@@ -129,6 +142,7 @@ async fn put_tree(
         .collect()
         .await;
     bar.finish_and_clear();
+    context.remember_change(&drive.account().client)?;
 
     let (mut stored, mut unchanged, mut failed) = (0_u64, 0_u64, Vec::new());
     for (path, result) in results {

@@ -1,42 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The history: show it, verify it, take it along.
+//! Verifying the history, and taking everything along.
 
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use protocol::log::LogEntry;
-use protocol::{Code, TenantId};
 use serde_json::json;
 
 use super::context::Context;
 use super::failure::Failure;
+use super::log::settle;
 use super::prompt;
-use crate::client::Client;
-use crate::export::{Export, ExportKey, export as export_account};
-use crate::output::{Output, Unit, harmless, moment, write_line};
+use crate::export::{Contents, Export, ExportKey, Unreadable, export as export_account};
+use crate::output::{Output, Unit, count, harmless};
 use crate::pins::Pins;
 use crate::verify::{CheckpointDocument, Document, Verified, identities};
 
-/// Arguments of `log`.
-#[derive(Args, Debug)]
-pub struct LogArgs {
-    /// Begin with the record of this number
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
-    from: u64,
-
-    /// Go on as records are written
-    #[arg(long)]
-    follow: bool,
-}
-
 /// Arguments of `verify`.
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Exit status 3 means that something was tampered with. The server's log key and the newest checkpoint are pinned on
+this device: what is rewritten later, even by the operator, does not fit."
+)]
 pub struct VerifyArgs {
     /// Verify an export instead, with no server
     #[arg(long, value_name = "DIR", conflicts_with = "trust_new_key")]
     export: Option<PathBuf>,
+
+    /// Also open every item and file of the export; its key is asked for
+    #[arg(long, requires = "export")]
+    open: bool,
+
+    /// Read the export key from standard input: one line. Goes with --open
+    #[arg(long, requires = "open")]
+    key_stdin: bool,
 
     /// Accept that the server signs with another key than before, because the operator says so
     #[arg(long)]
@@ -75,50 +72,6 @@ enum ExportCommand {
     },
 }
 
-pub(super) async fn log(context: &mut Context, arguments: LogArgs) -> Result<(), Failure> {
-    let (client, stored) = context.client()?;
-    let mut from = arguments.from;
-    settle(&client, stored.home).await;
-    loop {
-        let page = client.records(stored.home, from, PAGE).await?;
-        for entry in &page.records {
-            show(context.output, entry);
-        }
-        let went_on = page.next > from;
-        from = from.max(page.next);
-        if page.more && went_on {
-            continue;
-        }
-        if !arguments.follow {
-            return Ok(());
-        }
-        tokio::time::sleep(FOLLOW_PAUSE).await;
-    }
-}
-
-fn show(output: Output, entry: &LogEntry) {
-    let mut stdout = io::stdout().lock();
-    let number = entry.number;
-    let line = match (&entry.record, output.is_json()) {
-        (Some(record), true) => json!({
-            "number": number, "id": record.id, "at": record.at, "actor": record.actor, "via": record.via,
-            "action": record.action, "subject": record.subject, "request": record.request,
-            "corrects": record.corrects,
-        })
-        .to_string(),
-        (None, true) => json!({ "number": number, "missing": true }).to_string(),
-        (Some(record), false) => format!(
-            "{number:>6}  {}  {:<22}  {}  {}",
-            moment(record.at),
-            harmless(&record.action),
-            harmless(&record.actor),
-            harmless(&record.subject)
-        ),
-        (None, false) => format!("{number:>6}  this record is gone: run `bailiwick verify`"),
-    };
-    write_line(&mut stdout, &line);
-}
-
 pub(super) async fn verify(context: &mut Context, arguments: VerifyArgs) -> Result<(), Failure> {
     match &arguments.export {
         Some(folder) => {
@@ -134,7 +87,12 @@ pub(super) async fn verify(context: &mut Context, arguments: VerifyArgs) -> Resu
                     "This device does not know the log's key: the export was held against the key that it carries itself.",
                 );
             }
-            say(context.output, &verified, verified.to_document(), None)
+            let key = arguments.open.then(|| export_key(arguments.key_stdin, context.output)).transpose()?;
+            let contents = export.check_contents(key.as_ref())?;
+            let mut document = verified.to_document();
+            document.verified &= contents.is_whole();
+            document.contents = Some(contents);
+            say(context.output, &verified, document, None)
         }
         None => verify_server(context, arguments.trust_new_key).await,
     }
@@ -165,8 +123,15 @@ async fn verify_server(context: &Context, trust_new_key: bool) -> Result<(), Fai
         bar.inc_length(records);
         bar.inc(records);
     };
-    let verified = client.verify(&own, stored.home, &pins, &progress).await?;
+    let awaited = context.profile.last_change()?;
+    if let Some(request) = &awaited {
+        client.wait_for_record(stored.home, request, LONGEST_WAIT).await?;
+    }
+    let verified = client.verify(&own, stored.home, &pins, awaited.as_deref(), &progress).await?;
     bar.finish_and_clear();
+    if verified.is_intact() && !verified.is_awaiting {
+        context.profile.keep_last_change(None)?;
+    }
     let mut document = verified.to_document();
     if verified.is_intact() {
         let head = client.verify_platform(&platform, &pins).await?;
@@ -196,7 +161,7 @@ fn say(
     document: Document,
     unpinned: Option<&str>,
 ) -> Result<(), Failure> {
-    let intact = document.verified;
+    let intact = verified.is_intact();
     output.result(&document, || {
         let mut text = String::new();
         if intact {
@@ -212,6 +177,13 @@ fn say(
                 }
                 None => text.extend(unpinned.map(|text| format!("{text}\n"))),
             }
+            if document.uncovered > 0 {
+                text.push_str(&format!(
+                    "NOT COVERED yet: {} that is known of here. Verify again in a moment; if it stays away, ask the \
+                     operator where it is.\n",
+                    count(document.uncovered, "record")
+                ));
+            }
             if let Some(platform) = &document.platform {
                 text.push_str(&format!("The platform's own log is at {} records, and only grew.\n", platform.size));
             }
@@ -224,8 +196,15 @@ fn say(
                 text.push_str(&format!("  and {} more\n", document.unlisted));
             }
         }
+        text.extend(document.contents.as_ref().map(contents_text));
         text
     });
+    if let (true, Some(contents)) = (intact, &document.contents)
+        && let Some(first) = contents.findings.first()
+    {
+        let text = format!("the contents of the export do not verify: {}", harmless(&first.text));
+        return Err(Failure::verification(text));
+    }
     if intact {
         return Ok(());
     }
@@ -233,20 +212,45 @@ fn say(
     Err(Failure::verification(format!("the history does not verify: {first}")))
 }
 
+fn contents_text(contents: &Contents) -> String {
+    let mut text = String::new();
+    for finding in &contents.findings {
+        let (what, said) = (harmless(&finding.what), harmless(&finding.text));
+        text.push_str(&format!("NOT WHOLE: {what}: {said}\n"));
+    }
+    let (items, files) = (count(contents.items, "item"), count(contents.files, "sealed file"));
+    text.push_str(&match (contents.is_whole(), contents.opened) {
+        (true, true) => format!("All of the {items} and {files} open, and are what was put.\n"),
+        (true, false) => format!(
+            "The {items} and {files} are there, as long as they should be. Whether they open was not checked: --open does, \
+             with the export key.\n"
+        ),
+        (false, _) => format!("{items} and {files} were checked.\n"),
+    });
+    text.push_str(&match contents.history {
+        Some(records) => {
+            format!("Nothing is left out that the first {} tell of.\n", count(records, "record"))
+        }
+        None => {
+            "Whether anything is left out was not checked: the history does not tell what was in a deleted \
+                 collection.\n"
+                .to_owned()
+        }
+    });
+    text
+}
+
 pub(super) async fn export(context: &mut Context, arguments: ExportArgs) -> Result<(), Failure> {
     let output = context.output;
     match (arguments.command, arguments.folder) {
         (Some(ExportCommand::Open { export, out, key_stdin }), _) => {
             let export = Export::at(&export)?;
-            let typed = prompt::password(key_stdin, "Export key: ", output).map_err(|failure| {
-                if key_stdin { failure } else { Failure::usage("nobody can be asked here: give --key-stdin") }
-            })?;
-            let key = ExportKey::parse(&typed)?;
-            let files = export.open(&key, &out, &|_| {})?;
-            output.result(&json!({ "files": files }), || {
-                format!("Opened {files} files into {}.", out.display())
+            let key = export_key(key_stdin, output)?;
+            let opened = export.open(&key, &out, &|_| {})?;
+            output.result(&opened, || {
+                format!("Opened {} into {}.", count(opened.files, "file"), out.display())
             });
-            Ok(())
+            unreadable(output, &opened.unreadable)
         }
         (None, Some(folder)) => {
             let account = context.account().await?;
@@ -256,42 +260,78 @@ pub(super) async fn export(context: &mut Context, arguments: ExportArgs) -> Resu
             let progress = |bytes: u64| bar.inc(bytes);
             let (exported, key) = export_account(&account, &service, &folder, &progress).await?;
             bar.finish_and_clear();
+            // Whatever comes now: without the key the export is worth nothing.
+            let text = key.to_text();
+            if !output.is_json() {
+                output.result(&json!({}), || {
+                    format!(
+                        "Exported {}, {} and {} to {folder}.\n\nThe export key opens all of it, with no server: bailiwick \
+                         export open {folder} OUT. It is not shown again:\n\n    {}\n",
+                        count(exported.items, "item"),
+                        count(exported.files, "file"),
+                        count(exported.records, "record"),
+                        *text,
+                        folder = harmless(&folder.to_string_lossy()),
+                    )
+                });
+            }
             let opened = if arguments.decrypt {
-                Some(Export::at(&folder)?.open(&key, &folder.join("open"), &|_| {})?)
+                Some(Export::at(&folder)?.open(&key, &folder.join("open"), &|_| {}))
             } else {
                 None
             };
-            let text = key.to_text();
-            let document = json!({
-                "exported": exported, "opened": opened, "export_key": *text, "path": folder.to_string_lossy(),
-            });
-            output.result(&document, || {
-                format!(
-                    "Exported {} items, {} files and {} records to {folder}.\n\nThe export key opens all of it, with no \
-                     server: bailiwick export open {folder} OUT. It is not shown again:\n\n    {}\n",
-                    exported.items,
-                    exported.files,
-                    exported.records,
-                    *text,
-                    folder = folder.display(),
-                )
-            });
-            Ok(())
+            let (opened, failed) = match opened {
+                Some(Ok(opened)) => (Some(opened), None),
+                Some(Err(error)) => (None, Some(error)),
+                None => (None, None),
+            };
+            if output.is_json() {
+                output.result(
+                    &json!({
+                        "exported": exported, "opened": opened.as_ref().map(|opened| opened.files),
+                        "export_key": *text, "path": folder.to_string_lossy(),
+                    }),
+                    String::new,
+                );
+            } else if let Some(opened) = &opened {
+                output.note(&format!(
+                    "Opened {} into {}.",
+                    count(opened.files, "file"),
+                    folder.join("open").display()
+                ));
+            }
+            if let Some(error) = failed {
+                return Err(error.into());
+            }
+            let mut all = exported.unreadable;
+            all.extend(opened.into_iter().flat_map(|opened| opened.unreadable));
+            unreadable(output, &all)
         }
         (None, None) => Err(Failure::usage("name the folder to export to")),
     }
 }
 
-/// Records of what was just done may be a moment away from the log.
-async fn settle(client: &Client, home: TenantId) {
-    for _ in 0..8 {
-        match client.checkpoint(crate::client::log::Log::Tenant(home)).await {
-            Ok(None) => tokio::time::sleep(Duration::from_millis(250)).await,
-            Err(error) if error.is(Code::Unavailable) => {}
-            _ => return,
-        }
-    }
+fn export_key(stdin: bool, output: Output) -> Result<ExportKey, Failure> {
+    let typed = prompt::password(stdin, "Export key: ", output).map_err(|failure| {
+        if stdin { failure } else { Failure::usage("nobody can be asked here: give --key-stdin") }
+    })?;
+    Ok(ExportKey::parse(&typed)?)
 }
 
-const PAGE: u32 = 500;
-const FOLLOW_PAUSE: Duration = Duration::from_secs(2);
+/// Says what could not be read, which is a failure, after everything else was done.
+fn unreadable(output: Output, unreadable: &[Unreadable]) -> Result<(), Failure> {
+    let Some(first) = unreadable.first() else { return Ok(()) };
+    let failure = |one: &Unreadable| {
+        let text = format!("{}: {}", harmless(&one.what), harmless(&one.reason));
+        Failure::failed("does_not_open", text)
+    };
+    for one in unreadable.iter().skip(1).take(MAX_SAID) {
+        output.note(failure(one).message());
+    }
+    let details = unreadable.iter().map(|one| failure(one).detail(&one.what)).collect();
+    Err(failure(first).among(details))
+}
+
+const MAX_SAID: usize = 20;
+/// So long a verification waits for what was just done.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);

@@ -110,6 +110,7 @@ pub(super) async fn remove(context: &mut Context, arguments: RmArgs) -> Result<(
             });
         };
         drive.remove(&entry).await?;
+        context.remember_change(&drive.account().client)?;
         output.result(&json!({ "removed": 1 }), || format!("Removed {remote}."));
         return Ok(());
     }
@@ -136,6 +137,7 @@ pub(super) async fn remove(context: &mut Context, arguments: RmArgs) -> Result<(
         .buffer_unordered(FILES_IN_FLIGHT)
         .collect()
         .await;
+    context.remember_change(&drive.account().client)?;
     let removed = results.iter().filter(|(_, result)| result.is_ok()).count();
     let failed =
         results.into_iter().filter_map(|(path, result)| Some((path, Failure::from(result.err()?)))).collect();

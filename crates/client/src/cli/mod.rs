@@ -12,6 +12,7 @@ mod failure;
 mod files;
 mod history;
 mod list;
+mod log;
 mod prompt;
 mod session;
 mod sync;
@@ -82,7 +83,7 @@ pub enum Command {
     /// Bring a folder and its remote copy together
     Sync(sync::SyncArgs),
     /// Show the history of the account
-    Log(history::LogArgs),
+    Log(log::LogArgs),
     /// Check that nobody rewrote the history
     Verify(history::VerifyArgs),
     /// Take everything along, to be read with no server
@@ -97,6 +98,11 @@ pub enum Command {
 
 /// Arguments of `completions`.
 #[derive(Args, Debug)]
+#[command(
+    after_help = "bash:  bailiwick completions bash > ~/.local/share/bash-completion/completions/bailiwick
+zsh:   bailiwick completions zsh > ~/.zfunc/_bailiwick    (with `fpath+=~/.zfunc` before compinit)
+fish:  bailiwick completions fish > ~/.config/fish/completions/bailiwick.fish"
+)]
 pub struct CompletionsArgs {
     /// The shell
     shell: clap_complete::Shell,
@@ -148,7 +154,7 @@ async fn dispatch(command: Command, globals: Globals) -> Result<(), Failure> {
         Command::Ls(arguments) => list::list(&mut context, arguments).await,
         Command::Rm(arguments) => list::remove(&mut context, arguments).await,
         Command::Sync(arguments) => sync::sync(&mut context, arguments).await,
-        Command::Log(arguments) => history::log(&mut context, arguments).await,
+        Command::Log(arguments) => log::log(&mut context, arguments).await,
         Command::Verify(arguments) => history::verify(&mut context, arguments).await,
         Command::Export(arguments) => history::export(&mut context, arguments).await,
         Command::DeleteAccount(arguments) => account::delete(&mut context, arguments).await,

@@ -18,6 +18,10 @@ use crate::profile::ProfileError;
 
 /// Arguments of `signup`.
 #[derive(Args, Debug)]
+#[command(
+    after_help = "You need an authenticator app: it gives the second factor of every sign-in. The password never leaves this
+machine, and nobody can reset it: without it, and without another way in, what you store is lost."
+)]
 pub struct SignUpArgs {
     /// The email address
     #[arg(long)]
@@ -35,6 +39,10 @@ pub struct SignUpArgs {
 
 /// Arguments of `login`.
 #[derive(Args, Debug)]
+#[command(after_help = "Example for a script:
+  printf '%s\\n' \"$PASSWORD\" | bailiwick login --email ada@example.org --password-stdin --otp 123456 --json
+
+What this device keeps opens only with the server's half, which ends with the session: see `bailiwick devices`.")]
 pub struct LoginArgs {
     /// The email address
     #[arg(long)]

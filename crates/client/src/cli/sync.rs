@@ -12,6 +12,13 @@ use crate::output::{Unit, harmless};
 
 /// Arguments of `sync`.
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  bailiwick sync ./photos photos                  bring what changed here there
+  bailiwick sync ./photos photos --pull           bring what changed there here
+  bailiwick sync ./photos photos --pull --watch   and go on doing so
+
+One direction at a time. Where both sides changed a file, both are kept: one as `name (conflict, version N)`.
+Nothing is removed without --delete, and then only what was synchronised before and was removed since.")]
 pub struct SyncArgs {
     /// The local folder, such as ./photos
     local: PathBuf,
@@ -53,8 +60,10 @@ pub(super) async fn sync(context: &mut Context, arguments: SyncArgs) -> Result<(
         };
         let resume = Resume::within(context.profile.uploads());
         let report =
-            state.run(&drive, &arguments.local, &arguments.remote, options, &resume, &progress).await?;
+            state.run(&drive, &arguments.local, &arguments.remote, options, &resume, &progress).await;
         bar.finish_and_clear();
+        context.remember_change(&drive.account().client)?;
+        let report = report?;
         let sequence = report.sequence;
         output.result(&report, || report.to_text());
         if let Some(first) = report.unreadable.first() {

@@ -6,6 +6,7 @@ pub(crate) mod events;
 pub(crate) mod log;
 pub(crate) mod objects;
 pub(crate) mod signin;
+mod unreachable;
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -34,6 +35,7 @@ pub struct Client {
     http: reqwest::Client,
     base: Arc<Url>,
     token: Arc<RwLock<Option<Secret>>>,
+    last_change: Arc<RwLock<Option<String>>>,
 }
 
 impl Client {
@@ -80,7 +82,7 @@ impl Client {
             http = http.tls_certs_only([]);
         }
         let http = http.build().map_err(|error| ConnectError::Tls(causes(&error)))?;
-        Ok(Client { http, base: Arc::new(base), token: Arc::default() })
+        Ok(Client { http, base: Arc::new(base), token: Arc::default(), last_change: Arc::default() })
     }
 
     /// The server's address, as requests are made to it.
@@ -96,6 +98,18 @@ impl Client {
     /// The token that it acts with.
     pub fn token(&self) -> Option<Secret> {
         self.token.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The request of the newest change to stored data that the server acknowledged: its record has to turn up in the history.
+    pub fn last_change(&self) -> Option<String> {
+        self.last_change.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers that the server acknowledged a change.
+    pub(crate) fn acknowledged(&self, response: &Response) {
+        if let Some(request) = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()) {
+            *self.last_change.write().unwrap_or_else(PoisonError::into_inner) = Some(request.to_owned());
+        }
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, RequestError> {
@@ -156,7 +170,7 @@ impl Client {
     fn unreachable(&self, error: &reqwest::Error) -> RequestError {
         RequestError::Unreachable {
             server: self.server().to_owned(),
-            reason: causes(error),
+            reason: unreachable::reason(error, &self.base),
             sent: !error.is_connect(),
         }
     }
@@ -382,6 +396,7 @@ pub(crate) fn is_status(error: &RequestError, status: StatusCode) -> bool {
     }
 }
 
+const REQUEST_ID: &str = "x-request-id";
 /// How often a request is sent at most.
 const ATTEMPTS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);

@@ -94,7 +94,10 @@ impl Client {
         let path = item_path(collection, item);
         let call = expecting(Call::new(Method::PUT, &path).json(put)?, expected);
         match self.send(call).await {
-            Ok(response) => read_json(response).await,
+            Ok(response) => {
+                self.acknowledged(&response);
+                read_json(response).await
+            }
             Err(RequestError::Refused(problem)) => match &problem.current {
                 // Sealing is random: the very same bytes can only be ours.
                 Some(current) if !current.deleted && current.sealed == put.sealed => {
@@ -118,9 +121,13 @@ impl Client {
     ) -> Result<(), RequestError> {
         let path = item_path(collection, item);
         let call = expecting(Call::new(Method::DELETE, &path), Expected::Version(version));
-        match self.done(call).await {
+        match self.send(call).await {
+            Ok(response) => {
+                self.acknowledged(&response);
+                Ok(())
+            }
             Err(error) if error.is(Code::NotFound) => Ok(()),
-            done => done,
+            Err(error) => Err(error),
         }
     }
 

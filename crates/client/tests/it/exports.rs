@@ -70,7 +70,7 @@ impl Made {
     }
 
     /// Puts a file of these few bytes into the export, under a name that nobody checked.
-    fn add_file(&self, name: &str, data: &[u8]) {
+    fn add_file(&self, name: &str, data: &[u8]) -> ItemId {
         let (collection, key) = (CollectionId::random(), CollectionKey::generate(&mut SystemRng));
         let place = CollectionKeyPlace {
             account: keyring::AccountId::from_bytes(*self.account.as_bytes()),
@@ -82,7 +82,7 @@ impl Made {
             "id": collection, "kind": "files", "sealed_key": BASE64URL_NOPAD.encode(sealed_key.as_bytes()),
             "key_version": 1, "sealed_meta": "", "sequence": 1, "created_at": 0,
         });
-        fs::write(self.folder.path().join("collections.ndjson"), format!("{line}\n")).unwrap();
+        self.append("collections.ndjson", &line);
         let id = key.item_id_for_name(name);
         let content = json!({
             "v": 1, "path": name, "size": data.len(), "sha256": BASE64URL_NOPAD.encode(&Sha256::digest(data)),
@@ -99,8 +99,38 @@ impl Made {
             "sealed": BASE64URL_NOPAD.encode(sealed.as_bytes()),
         });
         fs::create_dir_all(self.folder.path().join("items")).unwrap();
-        fs::write(self.folder.path().join(format!("items/{collection}.ndjson")), format!("{item}\n"))
-            .unwrap();
+        self.append(&format!("items/{collection}.ndjson"), &item);
+        ItemId::from_bytes(id.into())
+    }
+
+    fn append(&self, file: &str, line: &Value) {
+        let path = self.folder.path().join(file);
+        let before = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(path, format!("{before}{line}\n")).unwrap();
+    }
+
+    /// Says in the history that these were done to items, one after the other, before they were listed.
+    fn log_changes(&self, changes: &[(&str, ItemId)]) {
+        self.change_records(|records| {
+            for (record, (action, item)) in records.iter_mut().zip(changes) {
+                record["record"]["action"] = (*action).into();
+                record["record"]["subject"] = item.to_string().into();
+            }
+        });
+        let path = self.folder.path().join("export.json");
+        let mut manifest: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        manifest["listed_after"] = RECORDS.into();
+        fs::write(path, manifest.to_string()).unwrap();
+    }
+
+    /// Changes a byte of what is sealed in the newest item.
+    fn damage_an_item(&self) {
+        let items = fs::read_dir(self.folder.path().join("items")).unwrap().next().unwrap().unwrap().path();
+        let mut item: Value = serde_json::from_str(&fs::read_to_string(&items).unwrap()).unwrap();
+        let mut sealed = BASE64URL_NOPAD.decode(item["sealed"].as_str().unwrap().as_bytes()).unwrap();
+        *sealed.last_mut().unwrap() ^= 1;
+        item["sealed"] = BASE64URL_NOPAD.encode(&sealed).into();
+        fs::write(items, format!("{item}\n")).unwrap();
     }
 }
 
@@ -219,11 +249,56 @@ fn files_open_with_the_export_key_and_with_no_other() {
     let made = Made::new();
     made.add_file("notes/today.txt", b"dear diary");
     let out = tempfile::tempdir().unwrap();
-    assert_eq!(made.export().open(&made.key, out.path(), &|_| {}).unwrap(), 1);
+    assert_eq!(made.export().open(&made.key, out.path(), &|_| {}).unwrap().files, 1);
     assert_eq!(fs::read(out.path().join("notes/today.txt")).unwrap(), b"dear diary");
 
     let other = ExportKey::parse(&BASE32_NOPAD.encode(&[8; 32])).unwrap();
     assert!(matches!(made.export().open(&other, out.path(), &|_| {}), Err(ExportError::DoesNotOpen(_))));
+}
+
+#[test]
+fn what_does_not_open_does_not_keep_the_others_from_opening() {
+    let made = Made::new();
+    made.add_file("damaged", b"one");
+    made.damage_an_item();
+    made.add_file("notes/today.txt", b"dear diary");
+    made.append("collections.ndjson", &json!({ "kind": "nonsense" }));
+    let out = tempfile::tempdir().unwrap();
+    let opened = made.export().open(&made.key, out.path(), &|_| {}).unwrap();
+    assert_eq!((opened.files, opened.unreadable.len()), (1, 2), "{:?}", opened.unreadable);
+    assert_eq!(fs::read(out.path().join("notes/today.txt")).unwrap(), b"dear diary");
+}
+
+#[test]
+fn contents_that_are_not_there_or_do_not_open_are_found() {
+    let made = Made::new();
+    let (kept, gone) = (made.add_file("kept", b"kept"), ItemId::random());
+    let removed = ItemId::random();
+    made.log_changes(&[
+        ("item.write", kept),
+        ("item.write", gone),
+        ("item.write", removed),
+        ("item.delete", removed),
+    ]);
+    let kinds = |key: Option<&ExportKey>| -> Vec<(&str, String)> {
+        let contents = made.export().check_contents(key).unwrap();
+        assert_eq!((contents.items, contents.opened), (1, key.is_some()));
+        contents.findings.into_iter().map(|finding| (finding.kind, finding.what)).collect()
+    };
+    assert_eq!(kinds(None), [("missing", gone.to_string())], "the history tells, without any key");
+    assert_eq!(kinds(Some(&made.key)), [("missing", gone.to_string())]);
+
+    // An old version of it, as the history knows.
+    made.log_changes(&[("item.write", kept), ("item.write", kept)]);
+    assert_eq!(kinds(None), [("outdated", kept.to_string())]);
+
+    made.log_changes(&[("item.write", kept), ("item.read", kept)]);
+    assert_eq!(kinds(Some(&made.key)), []);
+    made.damage_an_item();
+    assert_eq!(kinds(None), [], "nobody can tell without the key");
+    assert_eq!(kinds(Some(&made.key)), [("unreadable", kept.to_string())]);
+    let other = ExportKey::parse(&BASE32_NOPAD.encode(&[8; 32])).unwrap();
+    assert!(matches!(made.export().check_contents(Some(&other)), Err(ExportError::DoesNotOpen(_))));
 }
 
 #[test]
@@ -233,7 +308,8 @@ fn no_hostile_name_is_written_outside() {
         made.add_file(name, b"gotcha");
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
-        assert!(made.export().open(&made.key, &out, &|_| {}).is_err(), "{name:?}");
+        let opened = made.export().open(&made.key, &out, &|_| {}).unwrap();
+        assert_eq!((opened.files, opened.unreadable.len()), (0, 1), "{name:?}");
         let left: Vec<_> =
             fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["out"], "{name:?}");
@@ -247,7 +323,7 @@ fn a_link_in_the_way_is_not_followed() {
     made.add_file("folder/file", b"gotcha");
     let (out, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     std::os::unix::fs::symlink(elsewhere.path(), out.path().join("folder")).unwrap();
-    assert!(made.export().open(&made.key, out.path(), &|_| {}).is_err());
+    assert_eq!(made.export().open(&made.key, out.path(), &|_| {}).unwrap().unreadable.len(), 1);
     assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
 }
 

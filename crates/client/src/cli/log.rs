@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Showing the history. For people with names in place of ids, where this device can tell them: the server knows none.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use protocol::log::{LogEntry, Record};
+use protocol::{Code, ItemId, TenantId};
+use serde_json::json;
+
+use super::context::Context;
+use super::failure::Failure;
+use crate::client::Client;
+use crate::files::{Drive, Names};
+use crate::output::{harmless, moment, write_line};
+
+/// Arguments of `log`.
+#[derive(Args, Debug)]
+pub struct LogArgs {
+    /// Begin with the record of this number
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    from: u64,
+
+    /// Go on as records are written
+    #[arg(long)]
+    follow: bool,
+}
+
+pub(super) async fn log(context: &mut Context, arguments: LogArgs) -> Result<(), Failure> {
+    let (client, stored) = context.client()?;
+    let mut from = arguments.from;
+    settle(&client, stored.home).await;
+    if let Some(request) = context.profile.last_change()? {
+        // What was just done is worth a moment.
+        client.wait_for_record(stored.home, &request, SHORT_WAIT).await?;
+    }
+    let mut legend = match context.output.is_json() {
+        true => None,
+        false => Some(Legend::new(context, &client, &stored.account.to_string()).await),
+    };
+    loop {
+        let page = client.records(stored.home, from, PAGE).await?;
+        if let Some(legend) = &mut legend {
+            // Once a page: some names nobody can tell any more.
+            legend.is_current = false;
+        }
+        for entry in &page.records {
+            let line = match &mut legend {
+                Some(legend) => legend.line(entry).await,
+                None => line_of_json(entry),
+            };
+            write_line(&mut io::stdout().lock(), &line);
+        }
+        let went_on = page.next > from;
+        from = from.max(page.next);
+        if page.more && went_on {
+            continue;
+        }
+        if !arguments.follow {
+            return Ok(());
+        }
+        tokio::time::sleep(FOLLOW_PAUSE).await;
+    }
+}
+
+fn line_of_json(entry: &LogEntry) -> String {
+    let number = entry.number;
+    match &entry.record {
+        Some(record) => json!({
+            "number": number, "id": record.id, "at": record.at, "actor": record.actor, "via": record.via,
+            "action": record.action, "subject": record.subject, "request": record.request,
+            "corrects": record.corrects,
+        }),
+        None => json!({ "number": number, "missing": true }),
+    }
+    .to_string()
+}
+
+/// What ids are called, as far as this device can tell.
+struct Legend {
+    own: String,
+    /// Sessions and devices by their ids.
+    devices: HashMap<String, String>,
+    drive: Option<Drive>,
+    names: Option<Names>,
+    kept_in: PathBuf,
+    /// Whether the names are as new as the records.
+    is_current: bool,
+}
+
+impl Legend {
+    /// What cannot be told is left as it is: an id.
+    async fn new(context: &Context, client: &Client, own: &str) -> Self {
+        let mut devices = HashMap::new();
+        for device in client.devices().await.map(|devices| devices.devices).unwrap_or_default() {
+            devices.insert(device.id.to_string(), device.name);
+        }
+        for session in client.sessions().await.map(|sessions| sessions.sessions).unwrap_or_default() {
+            devices.insert(session.id.to_string(), session.device_name);
+        }
+        let drive = match context.profile.unlock(client).await {
+            Ok(account) => Drive::open(&account).await.ok(),
+            Err(_) => None,
+        };
+        let kept_in = context.profile.names();
+        let own = own.to_owned();
+        let mut legend = Legend { own, devices, drive, names: None, kept_in, is_current: false };
+        legend.refresh().await;
+        legend
+    }
+
+    async fn refresh(&mut self) {
+        if let Some(drive) = &self.drive {
+            self.names = Names::current(drive, &self.kept_in).await.ok();
+        }
+        self.is_current = true;
+    }
+
+    async fn line(&mut self, entry: &LogEntry) -> String {
+        let number = entry.number;
+        let Some(record) = &entry.record else {
+            return format!("{number:>6}  this record is gone: run `bailiwick verify`");
+        };
+        let subject = match record.subject.parse::<ItemId>() {
+            Ok(item) => {
+                if self.name_of(item).is_none() && !self.is_current {
+                    self.refresh().await;
+                }
+                self.name_of(item).map_or_else(|| record.subject.clone(), str::to_owned)
+            }
+            Err(_) => self.called(&record.subject),
+        };
+        format!(
+            "{number:>6}  {}  {:<20}  {:<24}  {}",
+            moment(record.at),
+            harmless(&record.action),
+            harmless(&self.actor(record)),
+            harmless(&subject)
+        )
+    }
+
+    fn name_of(&self, item: ItemId) -> Option<&str> {
+        self.names.as_ref()?.of(item)
+    }
+
+    fn actor(&self, record: &Record) -> String {
+        let who = if record.actor == self.own { "you" } else { record.actor.as_str() };
+        match self.devices.get(&record.via) {
+            Some(device) => format!("{who} on {device}"),
+            None if record.via.starts_with("ses_") => format!("{who}, earlier session"),
+            None => who.to_owned(),
+        }
+    }
+
+    fn called(&self, subject: &str) -> String {
+        if subject == self.own {
+            return "this account".to_owned();
+        }
+        match (self.devices.get(subject), subject.starts_with("ses_")) {
+            (Some(device), true) => format!("session on {device}"),
+            (Some(device), false) => format!("device {device}"),
+            (None, _) => subject.to_owned(),
+        }
+    }
+}
+
+/// Records of what was just done may be a moment away from the log.
+pub(super) async fn settle(client: &Client, home: TenantId) {
+    for _ in 0..8 {
+        match client.checkpoint(crate::client::log::Log::Tenant(home)).await {
+            Ok(None) => tokio::time::sleep(Duration::from_millis(250)).await,
+            Err(error) if error.is(Code::Unavailable) => {}
+            _ => return,
+        }
+    }
+}
+
+const PAGE: u32 = 500;
+const FOLLOW_PAUSE: Duration = Duration::from_secs(2);
+const SHORT_WAIT: Duration = Duration::from_secs(2);

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What the command line does for people who are new to it, and for those who slip.
+
+use std::ffi::OsStr;
+use std::fs;
+
+use harness::{Engine, Machine, World, free_port};
+
+#[test]
+fn a_file_and_a_folder_cannot_have_one_name() {
+    let world = World::started(Engine::Sqlite);
+    let laptop = world.machine();
+    laptop.sign_up();
+    let (note, folder) = (laptop.scratch("note"), laptop.scratch("folder"));
+    fs::write(&note, "a note").unwrap();
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("b"), "within").unwrap();
+    laptop.put(&note, "a").done();
+    laptop.put(&folder, "c/d").done();
+
+    for (local, remote) in [(&note, "a/b"), (&note, "c"), (&note, "c/d"), (&folder, "a"), (&folder, "a/e")] {
+        assert_eq!(laptop.put(local, remote).refused(1).code, "name_taken", "{remote}");
+    }
+    let from_stdin = laptop.run_with(["put", "-", "c/d", "--json"], "a note");
+    assert_eq!(from_stdin.refused(1).code, "name_taken");
+    assert_eq!(laptop.run(["ls", "--json"]).entries().len(), 2);
+    // A name that was given up is free for either.
+    laptop.run(["rm", "a", "--json"]).done();
+    laptop.put(&note, "a/b").done();
+}
+
+#[test]
+fn what_is_not_synchronised_is_said() {
+    let world = World::started(Engine::Sqlite);
+    let laptop = world.machine();
+    laptop.sign_up();
+    let here = laptop.scratch("here");
+    fs::create_dir_all(here.join("empty")).unwrap();
+    fs::write(here.join("file"), "a file").unwrap();
+    std::os::unix::fs::symlink("file", here.join("link")).unwrap();
+    for command in ["put", "sync"] {
+        let outcome = laptop.run([command, here.to_str().unwrap(), "there", "--json"]).json();
+        let skipped: Vec<_> =
+            outcome["skipped"].as_array().unwrap().iter().map(|one| &one["reason"]).collect();
+        assert_eq!(skipped, ["it is an empty folder", "it is a link"], "{command}: {outcome}");
+    }
+}
+
+#[test]
+fn a_file_that_became_a_link_is_not_taken_for_removed() {
+    let world = World::started(Engine::Sqlite);
+    let laptop = world.machine();
+    laptop.sign_up();
+    let here = laptop.scratch("here");
+    fs::create_dir(&here).unwrap();
+    fs::write(here.join("file"), "a file").unwrap();
+    let push = ["sync", here.to_str().unwrap(), "/", "--delete", "--json"];
+    laptop.run(push).done();
+    fs::rename(here.join("file"), laptop.scratch("moved")).unwrap();
+    std::os::unix::fs::symlink(laptop.scratch("moved"), here.join("file")).unwrap();
+    laptop.run(push).done();
+    assert_eq!(laptop.run(["ls", "--json"]).entries().len(), 1);
+    fs::remove_file(here.join("file")).unwrap();
+    laptop.run(push).done();
+    assert!(laptop.run(["ls", "--json"]).entries().is_empty());
+}
+
+#[test]
+fn files_go_where_they_are_told_to() {
+    let world = World::started(Engine::Sqlite);
+    let laptop = world.machine();
+    laptop.sign_up();
+    let note = laptop.scratch("note");
+    fs::write(&note, "a note").unwrap();
+    laptop.put(&note, "folder/note").done();
+
+    let there = format!("{}/", laptop.scratch("not/there/yet").display());
+    laptop.run(["get", "folder/note", &there, "--json"]).done();
+    assert_eq!(fs::read_to_string(format!("{there}note")).unwrap(), "a note");
+
+    let refused = laptop.run(["get", "folder", "-", "--json"]).refused(2);
+    assert!(refused.document["message"].as_str().unwrap().contains("folder is a folder"), "{refused:?}");
+    let printed = laptop.run(["get", "folder/note", "-"]).done();
+    assert_eq!(printed.stdout, "a note");
+    // A slash at the end names the folder.
+    let whole = laptop.scratch("whole");
+    laptop.run([OsStr::new("get"), "folder/".as_ref(), whole.as_os_str(), "--json".as_ref()]).done();
+    assert_eq!(fs::read_to_string(whole.join("note")).unwrap(), "a note");
+}
+
+#[test]
+fn nobody_is_signed_out_and_nothing_is_emptied_by_accident() {
+    let world = World::started(Engine::Sqlite);
+    let laptop = world.machine();
+    let ada = laptop.sign_up();
+    let note = laptop.scratch("note");
+    fs::write(&note, "a note").unwrap();
+    laptop.put(&note, "note").done();
+
+    assert_eq!(laptop.run(["rm", "-r", "/", "--json"]).refused(2).code, "wrong_usage");
+    assert_eq!(laptop.run(["ls", "--json"]).entries().len(), 1);
+
+    let desktop = world.machine();
+    let bob = desktop.sign_up();
+    let other = laptop.try_sign_up("eve@example.org", "correct horse battery staple");
+    assert_eq!(other.refused(2).code, "already_signed_in");
+    assert_eq!(laptop.sign_in(&bob).refused(2).code, "already_signed_in");
+    assert_eq!(laptop.run(["ls", "--json"]).entries().len(), 1, "still ada's");
+
+    // The same account again, or after the session has ended: nobody has to be asked.
+    laptop.sign_in(&ada).done();
+    laptop.run(["rm", "-r", "/", "--yes", "--json"]).done();
+    assert!(laptop.run(["ls", "--json"]).entries().is_empty());
+    laptop.run(["logout", "--json"]).done();
+    laptop.sign_in(&bob).done();
+    let input = format!("{}\n", ada.password.borrow());
+    let code = ada.backup_code();
+    let forced =
+        ["login", "--email", &ada.email, "--password-stdin", "--backup-code", &code, "--force", "--json"];
+    laptop.run_with(forced, &input).done();
+}
+
+#[test]
+fn slips_are_told_before_anything_is_asked() {
+    let machine = Machine::new(&format!("http://127.0.0.1:{}", free_port()));
+    // The address is looked at before the password is read, and before anybody is called.
+    for command in ["signup", "login"] {
+        let refused = machine.run([command, "--email", "ada.example.org", "--password-stdin", "--json"]);
+        assert!(refused.refused(2).document["message"].as_str().unwrap().contains('@'), "{command}");
+    }
+    let refused = machine.run(["put", "--json"]).refused(2);
+    let message = refused.document["message"].as_str().unwrap();
+    assert!(message.contains("<LOCAL>") && message.contains("<REMOTE>"), "{message}");
+}
