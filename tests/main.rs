@@ -7,6 +7,7 @@ mod broken_worlds;
 mod crash;
 mod enumeration;
 mod files;
+mod imported;
 mod instruments;
 mod isolation;
 mod mail;

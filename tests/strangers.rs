@@ -55,6 +55,7 @@ fn rows() -> Vec<Row> {
         row("ready", Everybody, 200),
         with(row("sign_up_start", Everybody, 422), || json_body(json!({}))),
         with(row("sign_up_finish", Everybody, 422), || json_body(json!({}))),
+        with(row("imported_sign_in_start", Everybody, 422), || json_body(json!({}))),
         with(row("sign_in_start", Everybody, 422), || json_body(json!({}))),
         with(row("sign_in_finish", Everybody, 422), || json_body(json!({}))),
         with(row("sign_in_recovery_key", Everybody, 422), || json_body(json!({}))),

@@ -31,7 +31,8 @@ pub enum Factor {
 }
 
 impl Person {
-    pub(crate) fn new(
+    /// Somebody with an account, as it was shown when it was made.
+    pub fn new(
         email: &str,
         password: &str,
         account_id: &str,

@@ -143,6 +143,7 @@ impl Identity {
     pub async fn delete_begin(&self, tx: &mut WriteTx, deletion: &Deletion) -> Result<(), Failure> {
         in_directory(tx)?;
         let now = tx.now();
+        crate::imported::forget(tx, deletion.account).await?;
         for statement in
             ["DELETE FROM password_login WHERE account = $1", "DELETE FROM login_lookup WHERE account = $1"]
         {

@@ -6,6 +6,7 @@ use store::{StoreError, TenantId, WriteTx, params};
 
 use crate::AccountId;
 use crate::failure::Failure;
+use crate::imported;
 use crate::signup::SignupError;
 
 /// Turns a founding account into a live one. Says whether it is live now.
@@ -21,21 +22,34 @@ pub(crate) async fn make_live(tx: &mut WriteTx, account: AccountId) -> Result<bo
         params![now, account.uuid()],
     )
     .await?;
+    // In the transaction that makes the password live, the hash that it replaces goes.
+    imported::forget_hash(tx, account).await?;
     let state: Option<(String,)> = tx
         .query_opt("SELECT state FROM account_directory WHERE account = $1", params![account.uuid()])
         .await?;
     Ok(state.is_some_and(|(state,)| state == "live"))
 }
 
-/// Takes an account number that is free, or finds the one that the same sign-up took before.
+/// Takes an account number that is free, or finds the one that the same sign-up took before. Whoever was imported brings a
+/// number along.
 pub(crate) async fn reserve_number(
     tx: &mut WriteTx,
     account: AccountId,
     home: TenantId,
+    mut imported: Option<AccountNumber>,
 ) -> Result<AccountNumber, SignupError> {
     let now = tx.now();
     for _ in 0..NUMBER_TRIES {
-        let number = AccountNumber::generate(&mut SystemRng);
+        let number = match imported.take() {
+            Some(number) => number,
+            None => {
+                let number = AccountNumber::generate(&mut SystemRng);
+                if imported::is_kept(tx, &number).await? {
+                    continue;
+                }
+                number
+            }
+        };
         let inserted = tx
             .execute(
                 "INSERT INTO account_directory (account, home, account_number, state, created_at, changed_at)

@@ -36,6 +36,7 @@ impl Letter {
             Message::MethodAdded { .. } => "method_added",
             Message::MethodRenamed { .. } => "method_renamed",
             Message::MethodRevoked { .. } => "method_revoked",
+            Message::ImportedSignedIn { .. } => "imported_signed_in",
         }
     }
 
@@ -72,6 +73,7 @@ impl Letter {
             Message::MethodRevoked { kind, .. } => {
                 format!("{} of your {service} account was revoked", capital(a(*kind)))
             }
+            Message::ImportedSignedIn { .. } => format!("Your {service} account is ready"),
         }
     }
 
@@ -125,6 +127,9 @@ impl Letter {
             Message::AccountDeleted => format!(
                 "Your {service} account was deleted, with everything in it. It cannot be brought\nback.\n\n  Time:  {when}\n"
             ),
+            Message::ImportedSignedIn { device, place, session } => format!(
+                "Somebody, probably you, signed in to {service} for the first time, with the password\nof the account that was carried over for this address.\n\n  Device:   {device}\n  Network:  {place}\n  Time:     {when}\n  Session:  {session}\n\nIf it was you, you need not do anything.\nIf not, somebody knows that password: write to whoever runs {service}, and change it\nwherever else you use it.\n"
+            ),
         })
     }
 }
@@ -149,6 +154,7 @@ pub(crate) enum Message {
     MethodAdded { kind: MethodKind, label: String },
     MethodRenamed { kind: MethodKind, from: String, to: String },
     MethodRevoked { kind: MethodKind, label: String },
+    ImportedSignedIn { device: String, place: String, session: crate::SessionId },
 }
 
 /// A method of this kind, as people call it.

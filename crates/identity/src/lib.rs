@@ -8,7 +8,9 @@
 //!
 //! What holds, whatever the server above does:
 //!
-//! - Passwords, master keys and private keys never come here: no type of this room could hold one.
+//! - Passwords, master keys and private keys never come here: no type of this room could hold one. The one exception is
+//!   the first sign-in of somebody who was imported ([`ImportedSignin`]): the password is held against the old hash, and
+//!   not kept.
 //! - An unknown address and a wrong password are the same to whoever asks: same work, same shapes, same error
 //!   ([`SigninError::InvalidCredentials`]).
 //! - Whatever proves something works once: a step of the authenticator, a backup code, the state of an exchange.
@@ -47,6 +49,7 @@ mod device;
 mod directory;
 mod failure;
 mod id;
+mod imported;
 mod letter;
 pub mod lookup;
 mod mail;
@@ -75,6 +78,7 @@ pub use attempts::{Attempts, Charge, Limit, Limits, TooManyTries, Try};
 pub use device::{Device, DeviceInfo, DeviceInfoError, DeviceToken, DeviceTokenError, Place};
 pub use failure::Failure;
 pub use id::{AccountId, DeviceId, MethodId, SessionId};
+pub use imported::{HashError, Import, ImportReject, ImportedSignin, ImportedUser, NoMemory, ProvenImport};
 pub use letter::Letter;
 pub use lookup::{FoundMethod, MethodLookup, ReservedLookup};
 pub use mail::{Mail, MailError, Outbox, Sending, Smtp};

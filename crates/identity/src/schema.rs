@@ -10,6 +10,11 @@ pub const MIGRATIONS: &[Migration] = &[
         scope: Scope::Platform,
         sql: include_str!("../migrations/1-directory.sql"),
     },
+    Migration {
+        name: "identity/3",
+        scope: Scope::Platform,
+        sql: include_str!("../migrations/3-imported.sql"),
+    },
     Migration { name: "identity/2", scope: Scope::Tenant, sql: include_str!("../migrations/2-home.sql") },
     Migration { name: "identity/3", scope: Scope::Platform, sql: include_str!("../migrations/3-lookup.sql") },
 ];

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The service: what every operation of this room needs.
 
+use std::sync::RwLock;
+
 use custody::{Custody, KeyError, OPAQUE_SETUP, StateSealer, TenantKeys};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use keyring::password::server::{RegistrationRecord, ServerSetup};
@@ -11,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use store::{ReadTx, TenantId, WriteTx};
 
 use crate::failure::Failure;
+use crate::imported::Costs;
 use crate::settings::{Settings, SettingsError};
 use crate::{AccountId, random};
 
@@ -26,6 +29,8 @@ pub struct Identity {
     pub(crate) settings: Settings,
     /// Stands in for the record of an account that is not there, so that both are the same work.
     pub(crate) nobody: Vec<u8>,
+    /// What imported hashes cost, when that was last read.
+    pub(crate) imports: RwLock<Costs>,
 }
 
 impl Identity {
@@ -43,7 +48,9 @@ impl Identity {
         let opaque = ServerSetup::from_bytes(&setup).map_err(|_| Failure::Damaged("password setup"))?;
         let states = custody.state_sealer(tx).await?;
         let nobody = record_of_nobody(&opaque).ok_or(Failure::Damaged("password setup"))?;
-        Ok(Self { custody, pepper, opaque, states, settings, nobody })
+        let this = Self { custody, pepper, opaque, states, settings, nobody, imports: RwLock::default() };
+        this.reload_imports(tx).await?;
+        Ok(this)
     }
 
     /// The settings in use.

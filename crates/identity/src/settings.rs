@@ -29,6 +29,8 @@ pub struct Settings {
     pub change_minutes: u32,
     /// For how long sessions and devices that ended stay in lists and rows, in days.
     pub keep_ended_days: u32,
+    /// Whether people who were imported may come in with the password that they had where they come from.
+    pub imported_sign_in: bool,
 }
 
 impl Default for Settings {
@@ -45,6 +47,7 @@ impl Default for Settings {
             signin_minutes: 2,
             change_minutes: 15,
             keep_ended_days: 30,
+            imported_sign_in: true,
         }
     }
 }

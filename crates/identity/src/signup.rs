@@ -22,8 +22,8 @@ use custody::TenantKeys;
 use keyring::email::EmailHash;
 use keyring::password::server::RegistrationRecord;
 use keyring::{
-    AccountNumber, BackupCode, EmailKey, IdentityPublicKeys, KdfParams, Lookup, MethodKind, MethodPublicKey,
-    MethodTag, Sealed, SealedMasterKey, SystemRng,
+    AccountNumber, BackupCode, Email, EmailKey, EmailSalt, IdentityPublicKeys, KdfParams, Lookup, MethodKind,
+    MethodPublicKey, MethodTag, Sealed, SealedMasterKey, SystemRng,
 };
 use store::{ReadTx, TenantId, WriteTx, params};
 use uuid::Uuid;
@@ -32,6 +32,7 @@ use zeroize::Zeroizing;
 use crate::device::{self, DeviceInfo, Place};
 use crate::directory::{make_live, reserve_number};
 use crate::failure::{Failure, fails};
+use crate::imported;
 use crate::letter::{Letter, Message};
 use crate::second_factor::{TOTP_SEED, TotpSecret, open_totp};
 use crate::service::{Identity, in_directory, in_home, mac, same};
@@ -76,6 +77,15 @@ pub struct SignupStarted {
     pub letter: Option<Letter>,
 }
 
+/// What a client's first message says, checked.
+pub(crate) struct StartFields {
+    pub(crate) index: [u8; 32],
+    email: Email,
+    email_salt: EmailSalt,
+    sealed_email: Sealed,
+    opaque_response: Vec<u8>,
+}
+
 /// What a client sends to finish: everything about the account that only it can make.
 #[derive(Clone)]
 pub struct SignupFinish {
@@ -109,6 +119,8 @@ pub struct SignupState {
     kdf: KdfParams,
     /// The key and the value of the code's keyed hash.
     code: Option<([u8; 32], [u8; 32])>,
+    /// Whether the password of somebody who was imported was shown.
+    is_import: bool,
     /// As the client sent it.
     sealed_email: Sealed,
 }
@@ -130,6 +142,7 @@ pub struct Signup {
     state: SignupState,
     /// The address, sealed for the account.
     sealed_email: Sealed,
+    email: Email,
     record: RegistrationRecord,
     finish: SignupFinish,
 }
@@ -150,6 +163,8 @@ impl Signup {
 pub struct ReservedSignup {
     signup: Signup,
     number: AccountNumber,
+    /// When the account was made, where it comes from elsewhere.
+    created_at: Option<i64>,
 }
 
 impl ReservedSignup {
@@ -178,6 +193,8 @@ pub struct SignedUp {
     pub totp_uri: Zeroizing<String>,
     /// The first session.
     pub session: NewSession,
+    /// The mail to send when the account is live; not part of the answer.
+    pub letter: Option<Letter>,
 }
 
 /// Why a sign-up does not go on.
@@ -214,6 +231,15 @@ impl Identity {
         request: &SignupStart,
     ) -> Result<SignupStarted, SignupError> {
         in_directory(tx)?;
+        let fields = self.start_fields(request)?;
+        let taken: Option<(i64,)> = tx
+            .query_opt("SELECT created_at FROM password_login WHERE email_index = $1", params![&fields.index])
+            .await?;
+        Ok(self.signup_started(tx.now(), fields, taken.is_some(), false))
+    }
+
+    /// Checks what can be checked of a first message without a database.
+    pub(crate) fn start_fields(&self, request: &SignupStart) -> Result<StartFields, SignupError> {
         let index = *self.blind_index(&request.email_hash).as_bytes();
         let email = self
             .open_address(&request.sealed_email, &request.email_key, NO_ACCOUNT, &index)
@@ -222,43 +248,56 @@ impl Identity {
             .opaque
             .registration_response(&request.opaque_request, &index)
             .map_err(|_| SignupError::Field("opaque_request"))?;
-        let taken: Option<(i64,)> = tx
-            .query_opt("SELECT created_at FROM password_login WHERE email_index = $1", params![&index])
-            .await?;
+        Ok(StartFields {
+            index,
+            email,
+            email_salt: self.email_salt(&request.email_hash),
+            sealed_email: request.sealed_email.clone(),
+            opaque_response,
+        })
+    }
 
+    pub(crate) fn signup_started(
+        &self,
+        now: i64,
+        fields: StartFields,
+        is_taken: bool,
+        is_import: bool,
+    ) -> SignupStarted {
         let code = Zeroizing::new(random::six_digits());
         let code_key: [u8; 32] = random::bytes();
         let (account, method, home) = (AccountId::random(), MethodId::random(), TenantId::random());
         let kdf = self.settings.kdf;
         let state = Packer::default()
-            .put(&index)
+            .put(&fields.index)
             .put(account.as_bytes())
             .put(home.as_bytes())
             .put(method.as_bytes())
-            .put(self.email_salt(&request.email_hash).as_bytes())
+            .put(fields.email_salt.as_bytes())
             .number(kdf.memory_kib().into())
             .number(kdf.passes().into())
             .number(kdf.lanes().into())
             .number(self.settings.mail_required.into())
+            .number(is_import.into())
             .put(&code_key)
             .put(&mac(&code_key, "mail-code", &[code.as_bytes()]))
-            .put(request.sealed_email.as_bytes())
+            .put(fields.sealed_email.as_bytes())
             .finish();
         let letter = self.settings.mail_required.then(|| {
             // The code of a taken address is never told to anybody.
-            let message = if taken.is_some() { Message::AlreadyRegistered } else { Message::Code(code) };
-            Letter::new(email, &self.settings.service_name, tx.now(), message)
+            let message = if is_taken { Message::AlreadyRegistered } else { Message::Code(code) };
+            Letter::new(fields.email, &self.settings.service_name, now, message)
         });
-        Ok(SignupStarted {
-            state: self.states.seal(SIGN_UP, tx.now() + self.settings.signup_ms(), &state),
+        SignupStarted {
+            state: self.states.seal(SIGN_UP, now + self.settings.signup_ms(), &state),
             account,
             home,
             method,
-            opaque_response,
+            opaque_response: fields.opaque_response,
             kdf,
             needs_code: self.settings.mail_required,
             letter,
-        })
+        }
     }
 
     /// Opens the state of a sign-up.
@@ -288,7 +327,7 @@ impl Identity {
             .ok_or(SignupError::Field("email_key"))?;
         let sealed_email = finish.email_key.seal(&email, &state.account.into(), &mut SystemRng);
         self.backup_code_indices(&finish.backup_codes).ok_or(SignupError::Field("backup_codes"))?;
-        Ok(Signup { state, sealed_email, record, finish })
+        Ok(Signup { state, sealed_email, email, record, finish })
     }
 
     /// Takes the address and an account number, in the directory. Commit before going on.
@@ -334,8 +373,15 @@ impl Identity {
         if standing != Some(own) {
             return Err(SignupError::AccountExists);
         }
-        let number = reserve_number(tx, state.account, state.home).await?;
-        Ok(ReservedSignup { signup, number })
+        let waiting = match (imported::waiting(tx, &state.email_index).await?, state.is_import) {
+            // Who shows neither the old password nor a code of that address is not known to be who was imported.
+            (Some(_), false) if state.code.is_none() => return Err(SignupError::AccountExists),
+            (None, true) => return Err(SignupError::Restart),
+            (waiting, _) => waiting,
+        };
+        let number = waiting.as_ref().map(|waiting| waiting.number);
+        let number = reserve_number(tx, state.account, state.home, number).await?;
+        Ok(ReservedSignup { signup, number, created_at: waiting.and_then(|waiting| waiting.created_at) })
     }
 
     /// Founds the home: its keys, the account with its method and codes, the first device and session. In the new home's first
@@ -357,7 +403,7 @@ impl Identity {
             let seen = device::see(self, tx, &state.email_index, None, &finish.device, place).await?;
             let session =
                 self.begin_session(tx, state.account, state.method, seen, place, &finish.email_key).await?;
-            return Ok(self.signed_up(reserved, totp, session));
+            return Ok(self.signed_up(reserved, totp, session, now, place));
         }
 
         let totp = TotpSecret::generate();
@@ -374,7 +420,7 @@ impl Identity {
                 &sealed_email,
                 &sealed_totp,
                 &finish.identity_public.to_bytes(),
-                now,
+                reserved.created_at.unwrap_or(now),
                 now,
             ],
         )
@@ -400,7 +446,7 @@ impl Identity {
         let seen = device::see(self, tx, &state.email_index, None, &finish.device, place).await?;
         let session =
             self.begin_session(tx, state.account, state.method, seen, place, &finish.email_key).await?;
-        Ok(self.signed_up(reserved, totp, session))
+        Ok(self.signed_up(reserved, totp, session, now, place))
     }
 
     /// Whether this very request founded the home before a crash; if so, the authenticator's secret, which nobody was told.
@@ -430,7 +476,20 @@ impl Identity {
         Ok(Some(open_totp(keys, signup.state.account, &totp)?))
     }
 
-    fn signed_up(&self, reserved: &ReservedSignup, totp: TotpSecret, session: NewSession) -> SignedUp {
+    fn signed_up(
+        &self,
+        reserved: &ReservedSignup,
+        totp: TotpSecret,
+        session: NewSession,
+        now: i64,
+        place: &Place,
+    ) -> SignedUp {
+        let signup = &reserved.signup;
+        let letter = signup.state.is_import.then(|| {
+            let (device, place) = (signup.finish.device.label(), place.as_str().to_owned());
+            let message = Message::ImportedSignedIn { device, place, session: session.id };
+            Letter::new(signup.email.clone(), &self.settings.service_name, now, message)
+        });
         SignedUp {
             account: reserved.account(),
             home: reserved.home(),
@@ -438,6 +497,7 @@ impl Identity {
             totp_uri: totp.uri(&self.settings.service_name, reserved.number.as_str()),
             totp,
             session,
+            letter,
         }
     }
 
@@ -468,7 +528,7 @@ fn unpack(bytes: &[u8]) -> Option<SignupState> {
     let email_salt = fields.take()?;
     let mut number = || fields.number().and_then(|number| u32::try_from(number).ok());
     let kdf = KdfParams::checked(number()?, number()?, number()?).ok()?;
-    let needs_code = number()? == 1;
+    let (needs_code, is_import) = (number()? == 1, number()? == 1);
     let (key, hash) = (fields.take()?, fields.take()?);
     let sealed_email = Sealed::parse(fields.rest()).ok()?;
     Some(SignupState {
@@ -479,6 +539,7 @@ fn unpack(bytes: &[u8]) -> Option<SignupState> {
         email_salt,
         kdf,
         code: needs_code.then_some((key, hash)),
+        is_import,
         sealed_email,
     })
 }

@@ -20,6 +20,11 @@ pub struct Service {
     pub kdf: Kdf,
     /// Whether sign-up takes a mailed code.
     pub email_code: bool,
+    /// Whether accounts were carried over from another system, whose owners come in by [`ImportedSignInStart`].
+    ///
+    /// [`ImportedSignInStart`]: crate::signin::ImportedSignInStart
+    #[serde(default)]
+    pub imported_sign_in: bool,
     /// The issuer of access tokens.
     pub issuer: String,
 }

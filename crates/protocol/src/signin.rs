@@ -85,6 +85,26 @@ pub struct SignUpStarted {
     pub code_required: bool,
 }
 
+/// `POST /api/v1/signin/imported/start`: the first sign-in of somebody whose account was carried over from another system,
+/// where [`Service::imported_sign_in`](crate::service::Service::imported_sign_in) says that there are such. It is the
+/// one request that shows the server a password, once: clients send it only when a person says so. Answered by
+/// [`SignUpStarted`], and finished as a sign-up.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ImportedSignInStart {
+    /// The password, as it was in that system. At most 1024 bytes.
+    pub password: Secret,
+    /// SHA-256 of the normalised email.
+    pub email_hash: Bytes<32>,
+    /// Argon2id(email, salt), by the salt of [`EmailSalt`]: opens the address in the server's memory, for this request's mail.
+    pub email_key: Bytes<32>,
+    /// The address, sealed under the email key for no account yet (16 zero bytes as account).
+    pub sealed_email: Bytes<1024>,
+    /// OPAQUE's registration request.
+    pub opaque_request: Bytes<256>,
+}
+
 /// `POST /api/v1/signup/finish`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::{admin, backup, logging, start};
+use crate::{admin, backup, import, logging, start};
 
 /// What an operator does.
 #[derive(Debug, Subcommand)]
@@ -39,6 +39,10 @@ pub enum Command {
         /// The backup.
         from: PathBuf,
     },
+    /// Take people over from another system, with the hashes of their passwords there: NDJSON, a line
+    /// {"email", "hash", "external_id"?, "created_at"?} each. Says on standard output, as NDJSON, which lines were not taken
+    /// and why, and the account number of each that has an external id. May be repeated.
+    ImportUsers(import::Arguments),
     /// Give, take and list roles on the platform.
     #[command(subcommand)]
     Admin(admin::Command),
@@ -107,6 +111,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Restore { flags, from } => {
             with_config(&flags, false, |config| backup::restore(config, from))
         }
+        Command::ImportUsers(arguments) => import::run(arguments),
         Command::Admin(command) => admin::run(command),
         Command::RootKey(command) => admin::run_root_key(command),
         Command::SigningKey(command) => admin::run_signing_key(command),

@@ -81,6 +81,9 @@ pub struct Config {
     pub concurrent_requests: usize,
     /// Failed sign-ins that one address may make before it is slowed down hard.
     pub signin_tries_per_address: u32,
+    /// Whether people who were imported may come in with the password of the system that they come from, which the
+    /// server sees that once. Matters only after `bailiwick import-users`.
+    pub imported_sign_in: bool,
     /// `pretty` or `json`.
     pub log_format: LogFormat,
     /// What is logged: `info`, `debug`, or a filter such as `server=debug,info`.
@@ -144,6 +147,7 @@ impl Default for Config {
             request_burst: 1_000,
             concurrent_requests: 512,
             signin_tries_per_address: 50,
+            imported_sign_in: true,
             log_format: LogFormat::Pretty,
             log_level: "info".into(),
             metrics_listen: None,

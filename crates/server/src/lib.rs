@@ -22,6 +22,7 @@ pub mod cli;
 pub mod config;
 mod error;
 mod gateway;
+mod import;
 mod logging;
 mod metrics;
 mod routes;

@@ -15,7 +15,7 @@ use store::{
     Door, Entry, LogKey, Migration, OpenError, Record, Sequencer, Store, StoreError, SystemClock, TenantId,
 };
 use tokens::{AccessTokens, KeysError, Lifetime, RotationPolicy, SigningKeys};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::caller::Roles;
 use crate::config::{Config, ConfigError, Warning};
@@ -31,6 +31,9 @@ pub(crate) const ROOMS: &[&[Migration]] =
 
 /// How long requests that are under way may take to finish when the server stops.
 const GRACE: Duration = Duration::from_secs(20);
+
+/// Passwords of imported people that are checked at the same time. Each may take 256 MiB and a second.
+const SLOW_HASHES: usize = 2;
 
 /// Clients that follow changes at the same time.
 const FOLLOWERS: usize = 10_000;
@@ -180,6 +183,7 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
         blobs,
         feed: Feed::new(FOLLOWERS),
         attempts: Attempts::new(tries),
+        slow_hashes: Arc::new(Semaphore::new(SLOW_HASHES)),
         metrics: Metrics::new(),
         rates: RateLimits::new(config.requests_per_second, config.request_burst),
         turns: Turns::new(config.concurrent_requests),
@@ -255,13 +259,14 @@ pub(crate) async fn root_keys(config: &Config, tx: &mut store::ReadTx) -> Result
     }
 }
 
-fn identity_settings(config: &Config) -> identity::Settings {
+pub(crate) fn identity_settings(config: &Config) -> identity::Settings {
     identity::Settings {
         service_name: config.service_name.clone(),
         mail_required: config.email_code(),
         session_idle_minutes: config.session_idle_minutes,
         session_absolute_minutes: config.session_absolute_minutes,
         fresh_minutes: config.fresh_minutes,
+        imported_sign_in: config.imported_sign_in,
         ..identity::Settings::default()
     }
 }

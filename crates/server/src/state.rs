@@ -9,6 +9,7 @@ use identity::{Attempts, Identity};
 use objects::{Blobs, Feed, Objects};
 use store::{LogKey, Store};
 use tokens::AccessTokens;
+use tokio::sync::Semaphore;
 
 use crate::caller::Roles;
 use crate::config::Config;
@@ -28,6 +29,8 @@ pub(crate) struct Parts {
     pub(crate) access: Access,
     pub(crate) identity: Identity,
     pub(crate) attempts: Attempts,
+    /// Turns for hashes that are slow on the server.
+    pub(crate) slow_hashes: Arc<Semaphore>,
     pub(crate) tokens: AccessTokens,
     pub(crate) objects: Objects,
     pub(crate) blobs: Blobs,

@@ -176,6 +176,7 @@ pub(crate) async fn upkeep(app: App, mut stop: watch::Receiver<bool>) {
             ("deletions", finish_deletions(&app).await),
             ("passwords", settle_passwords(&app).await),
             ("signing keys", rotate_signing_keys(&app).await),
+            ("imports", reload_imports(&app).await),
         ] {
             told(what, done);
         }
@@ -291,6 +292,11 @@ async fn rotate_signing_keys(app: &App) -> Result<(), ApiError> {
         drop(tx);
     }
     keys.reload(&mut directory_view(app).await?).await.map_err(ApiError::internal)
+}
+
+/// Reads what another process may have imported.
+async fn reload_imports(app: &App) -> Result<(), ApiError> {
+    Ok(app.identity.reload_imports(&mut directory_view(app).await?).await?)
 }
 
 /// Visits every home: exchanges that are over, sessions that ended long ago, uploads that were given up, blobs that

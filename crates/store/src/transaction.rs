@@ -166,16 +166,17 @@ impl WriteTx {
         Ok(id)
     }
 
-    /// Runs a statement once for each list of parameters; on PostgreSQL all of them in flight at once.
-    pub(crate) async fn execute_each(
+    /// Runs a statement once for each list of parameters; on PostgreSQL all of them in flight at once. Returns how many
+    /// rows each changed.
+    pub async fn execute_each(
         &mut self,
         sql: &'static str,
         each: &[Vec<Param<'_>>],
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<u64>, StoreError> {
         match &self.view.engine {
             Engine::SqliteRead(_) => Err(StoreError::Engine("a view cannot be changed".into())),
             Engine::SqliteWrite(writer) => {
-                each.iter().try_for_each(|params| writer.run(sql, params).map(|_| ()))
+                each.iter().map(|params| writer.run(sql, params).map(|(_, changed)| changed)).collect()
             }
             Engine::Postgres(transaction) => transaction.execute_each(sql, each).await,
         }

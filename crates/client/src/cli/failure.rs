@@ -71,6 +71,10 @@ impl Failure {
         self.code == code.as_str()
     }
 
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+
     pub(crate) fn message(&self) -> &str {
         &self.message
     }

@@ -105,6 +105,7 @@ fn service_of(export: &Export) -> protocol::service::Service {
         log_public_key: export.manifest.log_public_key.clone(),
         kdf: protocol::signin::Kdf { memory_kib: 0, passes: 0, lanes: 0 },
         email_code: false,
+        imported_sign_in: false,
         issuer: String::new(),
     }
 }

@@ -11,6 +11,7 @@ mod context;
 mod failure;
 mod files;
 mod history;
+mod imported;
 mod list;
 mod log;
 mod prompt;

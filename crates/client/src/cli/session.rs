@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::failure::Failure;
+use super::imported;
 use super::prompt::{self, ProofArgs};
 use crate::client::Client;
 use crate::client::signin::{NewAccount, SignIn, SignInError, SignUp, SignedIn, Unlocked, this_device};
@@ -47,6 +48,11 @@ pub struct LoginArgs {
     /// The email address
     #[arg(long)]
     email: Option<String>,
+
+    /// For the first sign-in to an account that was carried over from another system: shows the server the password of
+    /// that system, this once
+    #[arg(long, conflicts_with_all = ["otp", "backup_code"])]
+    imported: bool,
 
     /// Sign out of another account that this device is signed in to, without asking
     #[arg(long)]
@@ -103,7 +109,13 @@ pub(super) async fn sign_up(context: &mut Context, arguments: SignUpArgs) -> Res
     let password =
         prompt::new_password(arguments.password_stdin, "A password for the new account: ", output)?;
     let sign_up = SignUp::start(&client, &email, &password).await?;
-    let code = match (sign_up.code_required(), arguments.password_stdin) {
+    finish_sign_up(context, sign_up, arguments.password_stdin).await
+}
+
+/// Takes the mailed code where there is one, makes the account and shows it.
+pub(super) async fn finish_sign_up(context: &Context, sign_up: SignUp, stdin: bool) -> Result<(), Failure> {
+    let output = context.output;
+    let code = match (sign_up.code_required(), stdin) {
         (false, _) => None,
         (true, true) => Some(prompt::line_of_stdin()?.trim().to_owned()),
         (true, false) => {
@@ -164,9 +176,15 @@ pub(super) async fn log_in(context: &mut Context, arguments: LoginArgs) -> Resul
     let output = context.output;
     let client = context.visitor()?;
     let email = email(arguments.email, output)?;
-    context.service(&client).await?;
+    let service = context.service(&client).await?;
     may_leave(context, Some(&email), arguments.force).await?;
-    let signed_in = prove(context, &client, email, &arguments.proof).await?;
+    if arguments.imported {
+        return imported::log_in(context, &client, &service, &email, arguments.proof.password_stdin).await;
+    }
+    let signed_in = match prove(context, &client, email, &arguments.proof).await {
+        Err(failure) => return imported::offer(context, &client, &service, failure).await,
+        Ok(signed_in) => signed_in,
+    };
     enter(context, &signed_in.account, &signed_in.session, arguments.accept_older_key).await?;
     let account = &signed_in.account;
     let document = json!({
@@ -479,7 +497,7 @@ fn email(given: Option<String>, output: Output) -> Result<String, Failure> {
     }
 }
 
-fn checked(email: &str) -> Result<String, Failure> {
+pub(super) fn checked(email: &str) -> Result<String, Failure> {
     Email::parse(email).map_err(|error| Failure::usage(error.to_string()))?;
     Ok(email.to_owned())
 }

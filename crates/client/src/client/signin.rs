@@ -9,8 +9,8 @@ use keyring::{
     MethodTag, Password, SealedMasterKey, SystemRng,
 };
 use protocol::signin::{
-    Device, EmailSaltRequest, SecondFactor, Session, SignInFinish, SignInStart, SignInStarted, SignUpFinish,
-    SignUpStart, SignUpStarted, SignedUp,
+    Device, EmailSaltRequest, ImportedSignInStart, SecondFactor, Session, SignInFinish, SignInStart,
+    SignInStarted, SignUpFinish, SignUpStart, SignUpStarted, SignedUp,
 };
 use protocol::{AccountId, DeviceId, Secret, SessionId, TenantId};
 use zeroize::Zeroizing;
@@ -74,25 +74,25 @@ impl SignUp {
     /// # Errors
     /// [`SignInError`].
     pub async fn start(client: &Client, email: &str, password: &str) -> Result<Self, SignInError> {
-        let email = Email::parse(email)?;
-        let password = Password::new(password)?;
-        let email_salt = email_salt(client, &email).await?;
-        let email_key = email_key(&email, email_salt).await?;
-        let (registration, opaque_request) =
-            keyring::password::Registration::start(&password, &mut SystemRng)?;
-        let started: SignUpStarted = client
-            .post(
-                "/api/v1/signup/start",
-                &SignUpStart {
-                    email_hash: (*email.hash().as_bytes()).into(),
-                    email_key: (*email_key.expose()).into(),
-                    sealed_email: email_key.seal(&email, &NO_ACCOUNT, &mut SystemRng).into_bytes().into(),
-                    opaque_request: opaque_request.into(),
-                },
-            )
-            .await?;
-        place::kdf(started.kdf)?;
-        Ok(SignUp { client: client.clone(), email, email_salt, email_key, password, registration, started })
+        let (made, request) = SignUpMade::new(client, email, password).await?;
+        made.started(client, client.post("/api/v1/signup/start", &request).await?)
+    }
+
+    /// Comes in for the first time to an account that was carried over from another system: **shows the server the
+    /// password**, once. Only when the person says so. Goes on as a sign-up, with the same password.
+    ///
+    /// # Errors
+    /// [`SignInError`]; `invalid_credentials` also when there is no such account, or somebody came in already.
+    pub async fn start_imported(client: &Client, email: &str, password: &str) -> Result<Self, SignInError> {
+        let (made, request) = SignUpMade::new(client, email, password).await?;
+        let request = ImportedSignInStart {
+            password: Secret::from(password.to_owned()),
+            email_hash: request.email_hash,
+            email_key: request.email_key,
+            sealed_email: request.sealed_email,
+            opaque_request: request.opaque_request,
+        };
+        made.started(client, client.post("/api/v1/signin/imported/start", &request).await?)
     }
 
     /// Whether a code was mailed that [`finish`](Self::finish) needs.
@@ -165,6 +165,39 @@ impl SignUp {
             backup_codes: codes.iter().map(BackupCode::to_text).collect(),
             session,
         })
+    }
+}
+
+/// What a sign-up makes before its first request.
+struct SignUpMade {
+    email: Email,
+    email_salt: EmailSalt,
+    email_key: EmailKey,
+    password: Password,
+    registration: keyring::password::Registration,
+}
+
+impl SignUpMade {
+    async fn new(client: &Client, email: &str, password: &str) -> Result<(Self, SignUpStart), SignInError> {
+        let email = Email::parse(email)?;
+        let password = Password::new(password)?;
+        let email_salt = email_salt(client, &email).await?;
+        let email_key = email_key(&email, email_salt).await?;
+        let (registration, opaque_request) =
+            keyring::password::Registration::start(&password, &mut SystemRng)?;
+        let request = SignUpStart {
+            email_hash: (*email.hash().as_bytes()).into(),
+            email_key: (*email_key.expose()).into(),
+            sealed_email: email_key.seal(&email, &NO_ACCOUNT, &mut SystemRng).into_bytes().into(),
+            opaque_request: opaque_request.into(),
+        };
+        Ok((SignUpMade { email, email_salt, email_key, password, registration }, request))
+    }
+
+    fn started(self, client: &Client, started: SignUpStarted) -> Result<SignUp, SignInError> {
+        let SignUpMade { email, email_salt, email_key, password, registration } = self;
+        place::kdf(started.kdf)?;
+        Ok(SignUp { client: client.clone(), email, email_salt, email_key, password, registration, started })
     }
 }
 

@@ -12,6 +12,7 @@
 mod at_rest;
 mod change;
 mod delete;
+mod imported;
 mod mail;
 mod master_key;
 mod password;

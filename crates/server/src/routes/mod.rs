@@ -5,6 +5,7 @@
 pub(crate) mod account;
 pub(crate) mod collections;
 pub(crate) mod files;
+pub(crate) mod imported;
 pub(crate) mod items;
 pub(crate) mod log;
 pub(crate) mod methods;
@@ -57,6 +58,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(signup::salt))
         .routes(routes!(signup::start))
         .routes(routes!(signup::finish))
+        .routes(routes!(imported::start))
         .routes(routes!(signin::start))
         .routes(routes!(signin::finish))
         .routes(routes!(signin::step_up_start))

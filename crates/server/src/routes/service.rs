@@ -24,6 +24,7 @@ pub(crate) async fn about(State(app): State<App>) -> Result<Json<Service>, ApiEr
         log_public_key: signer.verifier().to_string(),
         kdf: signin::kdf(app.identity.settings().kdf),
         email_code: app.identity.settings().mail_required,
+        imported_sign_in: app.identity.imports_are_open(),
         issuer: app.url.clone(),
     }))
 }

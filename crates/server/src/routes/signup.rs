@@ -48,8 +48,13 @@ pub(crate) async fn start(
         app.access.view(&visitor.caller, Tenant::PLATFORM, Action::AccountCreate, Resource::Platform).await?;
     let started = app.identity.signup_start(&mut tx, &start).await?;
     drop(tx);
+    Ok(Json(to_started(&app, started)))
+}
+
+/// Sends what is to be sent, and answers.
+pub(crate) fn to_started(app: &App, started: identity::SignupStarted) -> SignUpStarted {
     app.post.send(started.letter);
-    Ok(Json(SignUpStarted {
+    SignUpStarted {
         state: started.state,
         account: AccountId::from_uuid(*started.account.uuid()),
         home: TenantId::from_uuid(*started.home.uuid()),
@@ -57,7 +62,7 @@ pub(crate) async fn start(
         opaque_response: started.opaque_response.into(),
         kdf: signin::kdf(started.kdf),
         code_required: started.needs_code,
-    }))
+    }
 }
 
 /// Finishes a sign-up: makes the account, its home and a first session.
@@ -114,6 +119,7 @@ pub(crate) async fn finish(
     app.identity.signup_live(&mut tx, &reserved).await?;
     tx.commit(Record::about(account)).await?;
 
+    app.post.send(signed_up.letter);
     let session = signin::session(account, reserved.home(), signed_up.session);
     Ok((
         StatusCode::CREATED,

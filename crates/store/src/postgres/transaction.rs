@@ -77,12 +77,16 @@ impl PgTransaction {
         self.first(client, client.execute(&statement, &dynamic(params))).await
     }
 
-    /// Runs a statement once for each list of parameters, all in flight at once.
-    pub(crate) async fn execute_each(&self, sql: &str, each: &[Vec<Param<'_>>]) -> Result<(), StoreError> {
+    /// Runs a statement once for each list of parameters, all in flight at once. Returns how many rows each changed.
+    pub(crate) async fn execute_each(
+        &self,
+        sql: &str,
+        each: &[Vec<Param<'_>>],
+    ) -> Result<Vec<u64>, StoreError> {
         let (client, statement) = self.prepare(sql).await?;
         let each: Vec<_> = each.iter().map(|params| dynamic(params)).collect();
         let all = try_join_all(each.iter().map(|params| client.execute(&statement, params)));
-        self.first(client, all).await.map(|_| ())
+        self.first(client, all).await
     }
 
     /// Takes a lock on the tenant that ends with the transaction; `false` when another one has it.
