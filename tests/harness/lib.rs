@@ -4,7 +4,8 @@
 //! A [`World`] is one server with a data folder and, on PostgreSQL, a database of its own. A [`Machine`] is one
 //! configuration folder of the command line; a [`Person`] is what somebody remembers and carries about: an address,
 //! a password, an authenticator, backup codes. [`Recorder`] stands on the wire between the two, [`Request`] asks
-//! what the command line would not, [`Secrets`] looks for what should be nowhere.
+//! what the command line would not, [`Secrets`] looks for what should be nowhere. [`Authenticator`] and [`Chromium`] make and
+//! show passkeys, one in software and one for real.
 //!
 //! ```text
 //! let world = World::started(Engine::Sqlite);
@@ -19,6 +20,8 @@
 //! The binary comes from `BAILIWICK_BIN`, or from beside the test itself; `make test` builds it. PostgreSQL comes from
 //! `BAILIWICK_TEST_PG` (`scripts/with-postgres` sets it), or is started when first asked for.
 
+mod authenticator;
+mod chromium;
 mod engine;
 mod files;
 mod machine;
@@ -32,6 +35,8 @@ mod secrets;
 mod sqlite;
 mod world;
 
+pub use authenticator::{Algorithm, Authenticator, Made, Passkeys, Shown};
+pub use chromium::Chromium;
 pub use engine::Engine;
 pub use files::{Tree, assert_same_tree, copy_tree, noise};
 pub use machine::Machine;

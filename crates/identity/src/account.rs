@@ -170,7 +170,12 @@ impl Identity {
             params![now],
         )
         .await?;
-        for statement in ["DELETE FROM login_method", "DELETE FROM backup_code", "DELETE FROM device"] {
+        for statement in [
+            "DELETE FROM login_method",
+            "DELETE FROM passkey",
+            "DELETE FROM backup_code",
+            "DELETE FROM device",
+        ] {
             tx.execute(statement, params![]).await?;
         }
         tx.execute(

@@ -29,6 +29,8 @@ pub enum Try {
     SignIn,
     /// To sign in with a recovery key, or to prove oneself again with one. Aimed at one key; a lock on passwords locks none.
     RecoveryKey,
+    /// To sign in with a passkey, or to prove oneself again with one. A lock on passwords locks none.
+    Passkey,
     /// To sign up: each may send a mail to somebody.
     SignUp,
 }

@@ -57,6 +57,7 @@ mod master_key;
 mod method;
 mod method_change;
 mod network;
+mod passkey;
 mod password;
 mod random;
 mod recovery_key;
@@ -71,6 +72,7 @@ mod signup;
 mod state;
 mod sweep;
 mod totp;
+mod webauthn;
 
 pub use account::{Account, ChangeError, Deletion};
 pub use arrival::{Arrival, Proof, SignedIn, SteppedUp};
@@ -86,6 +88,9 @@ pub use master_key::{MasterKeyRotation, ResealedMethod};
 pub use method::{LoginMethod, SlowHash, Unlocking};
 pub use method_change::{MethodLabel, MethodLabelError, NewMethod, RevokedMethod};
 pub use network::{Network, NetworkError, canonical};
+pub use passkey::{
+    NewPasskey, PasskeyAddStarted, PasskeyChallenge, PasskeyError, PasskeyProof, PasskeyState,
+};
 pub use password::{PasswordFinish, PasswordStarted, PreparedPassword, SWITCH_WITHIN_MS};
 pub use schema::MIGRATIONS;
 pub use second_factor::{SecondFactor, TotpSecret};
@@ -100,3 +105,6 @@ pub use signup::{
 };
 pub use sweep::{Entry, UnsettledPassword};
 pub use totp::TotpStarted;
+pub use webauthn::{
+    ALGORITHMS as PASSKEY_ALGORITHMS, Assertion, CeremonyError, Registration, RelyingParty, RelyingPartyError,
+};

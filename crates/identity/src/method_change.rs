@@ -209,7 +209,9 @@ impl Identity {
             params![now, method.uuid()],
         )
         .await?;
-        tx.execute("DELETE FROM login_method WHERE id = $1", params![method.uuid()]).await?;
+        for statement in ["DELETE FROM login_method WHERE id = $1", "DELETE FROM passkey WHERE method = $1"] {
+            tx.execute(statement, params![method.uuid()]).await?;
+        }
         Ok(())
     }
 

@@ -17,4 +17,9 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration { name: "identity/2", scope: Scope::Tenant, sql: include_str!("../migrations/2-home.sql") },
     Migration { name: "identity/3", scope: Scope::Platform, sql: include_str!("../migrations/3-lookup.sql") },
+    Migration {
+        name: "identity/passkey",
+        scope: Scope::Tenant,
+        sql: include_str!("../migrations/passkey.sql"),
+    },
 ];

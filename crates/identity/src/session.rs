@@ -421,6 +421,21 @@ impl Identity {
         Ok(())
     }
 
+    /// The key of the account's address that a live session keeps, when it was shown by its own token.
+    pub(crate) async fn email_key_of(
+        &self,
+        tx: &mut ReadTx,
+        session: &AuthenticatedSession,
+    ) -> Result<Option<EmailKey>, Failure> {
+        let row: Option<(Option<Vec<u8>>,)> = tx
+            .query_opt(
+                "SELECT email_key FROM session WHERE id = $1 AND ended_at IS NULL",
+                params![session.id.uuid()],
+            )
+            .await?;
+        Ok(row.and_then(|(sealed,)| sealed).and_then(|sealed| session.email_key(sealed)))
+    }
+
     /// Gives a live session another token and makes it fresh; the old token is nothing from then on. `None` when the
     /// session ended meanwhile.
     pub(crate) async fn renew_session(

@@ -3,6 +3,8 @@
 
 use keyring::KdfParams;
 
+use crate::webauthn::RelyingParty;
+
 /// The limits and choices of this room. [`Settings::default`] is what a server without configuration uses.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -12,6 +14,8 @@ pub struct Settings {
     pub mail_required: bool,
     /// How slow new passwords are hashed, on the client.
     pub kdf: KdfParams,
+    /// Whom passkeys are made for; none when the server is reached by no domain.
+    pub relying_party: Option<RelyingParty>,
     /// What [`kdf`](Self::kdf) was in the past. Unknown addresses are answered with one of all of these, so that an
     /// old value does not tell that somebody has an old account.
     pub former_kdf: Vec<KdfParams>,
@@ -39,6 +43,7 @@ impl Default for Settings {
             service_name: "Bailiwick".into(),
             mail_required: false,
             kdf: KdfParams::default(),
+            relying_party: None,
             former_kdf: Vec::new(),
             session_idle_minutes: 7 * DAY_MINUTES,
             session_absolute_minutes: 30 * DAY_MINUTES,

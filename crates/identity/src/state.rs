@@ -12,6 +12,9 @@ pub(crate) const SIGN_IN: &str = "identity/sign-in";
 pub(crate) const STEP_UP: &str = "identity/step-up";
 pub(crate) const PASSWORD: &str = "identity/password";
 pub(crate) const TOTP: &str = "identity/totp";
+pub(crate) const PASSKEY_ADD: &str = "identity/passkey-add";
+pub(crate) const PASSKEY_SIGN_IN: &str = "identity/passkey-sign-in";
+pub(crate) const PASSKEY_STEP_UP: &str = "identity/passkey-step-up";
 
 /// Names one exchange, so that it happens once.
 pub(crate) type ExchangeId = [u8; 16];

@@ -13,6 +13,8 @@ use identity::Network;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
+use crate::relying_party;
+
 /// Everything that can be set. In the file as `name = value`; in the environment as `BAILIWICK_NAME`, with `_FILE` for a
 /// secret that stands in a file.
 #[derive(Clone, Serialize, Deserialize)]
@@ -24,6 +26,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The URL under which people reach the server; `http://` and the listening address when empty.
     pub public_url: String,
+    /// The domain that passkeys are bound to; the host of `public_url` when empty. Under another one, no passkey works that was
+    /// made before.
+    pub passkey_domain: String,
+    /// More origins from which passkeys may be used, beside `public_url`: `https://` and the domain or a name below it.
+    #[serde(deserialize_with = "read_texts")]
+    pub passkey_origins: Vec<String>,
     /// Refuses what is unsafe, instead of warning of it.
     pub production: bool,
     /// PostgreSQL's address for the login role; the embedded engine when empty.
@@ -119,6 +127,8 @@ impl Default for Config {
             data: "./data".into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 7341)),
             public_url: String::new(),
+            passkey_domain: String::new(),
+            passkey_origins: Vec::new(),
             production: false,
             database_url: String::new(),
             migration_database_url: String::new(),
@@ -274,6 +284,9 @@ impl Config {
         if self.public_url.ends_with('/') {
             return refuse("public_url", "it must not end with a slash".into());
         }
+        if let Err(warning) = relying_party::of(self)? {
+            warnings.push(warning);
+        }
         if !self.root_key.is_empty() && !self.root_key_file.as_os_str().is_empty() {
             return refuse("root_key", "set root_key or root_key_file, not both".into());
         }
@@ -373,8 +386,16 @@ fn write_networks<S: Serializer>(networks: &[Network], serializer: S) -> Result<
     serializer.collect_seq(networks.iter().map(Network::to_string))
 }
 
-/// A list, or one text with commas as environment variables have it.
 fn read_networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Network>, D::Error> {
+    let texts = read_texts(deserializer)?;
+    texts
+        .iter()
+        .map(|text| text.parse().map_err(|error| de::Error::custom(format!("{text}: {error}"))))
+        .collect()
+}
+
+/// A list, or one text with commas as environment variables have it.
+fn read_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Texts {
@@ -385,8 +406,7 @@ fn read_networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Netwo
         Texts::One(text) => text.split(',').map(|text| text.trim().to_owned()).collect(),
         Texts::Many(texts) => texts,
     };
-    let named = texts.iter().filter(|text| !text.is_empty());
-    named.map(|text| text.parse().map_err(|error| de::Error::custom(format!("{text}: {error}")))).collect()
+    Ok(texts.into_iter().filter(|text| !text.is_empty()).collect())
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::caller::Roles;
 use crate::config::{Config, ConfigError, Warning};
 use crate::gateway::{self, Prompt, RateLimits, Turns};
 use crate::metrics::Metrics;
+use crate::relying_party;
 use crate::routes;
 use crate::state::{App, Parts};
 use crate::workers::{self, Post, Touches};
@@ -267,6 +268,7 @@ pub(crate) fn identity_settings(config: &Config) -> identity::Settings {
         session_absolute_minutes: config.session_absolute_minutes,
         fresh_minutes: config.fresh_minutes,
         imported_sign_in: config.imported_sign_in,
+        relying_party: relying_party::of(config).ok().and_then(Result::ok),
         ..identity::Settings::default()
     }
 }

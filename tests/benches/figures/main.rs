@@ -2,7 +2,7 @@
 //! Every figure that the project states about itself, measured here and now, beside what it is compared with.
 //!
 //! `cargo bench -p bailiwick-e2e --bench figures [-- THEME…]` with `BAILIWICK_BIN` naming a release build; themes are
-//! `signin`, `items-sqlite`, `items-postgresql`, `ledger`, `files`, `footprint`, `timing`, or how these begin.
+//! `signin`, `ways-in`, `items-sqlite`, `items-postgresql`, `ledger`, `files`, `footprint`, `timing`, or how these begin.
 //! `BENCH_QUICK=1` makes it short, `BENCH_JSON=FILE` appends each figure as a line of JSON.
 //!
 //! Both sides of a comparison are measured in the same run and take turns, so that a machine that is slow or busy slows
@@ -23,6 +23,7 @@ mod sqlite;
 mod statistics;
 mod timing;
 mod turns;
+mod ways_in;
 mod wire;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,7 +33,7 @@ use report::Report;
 
 type Theme = (&'static str, fn(&mut Report));
 
-const THEMES: [Theme; 7] = [
+const THEMES: [Theme; 8] = [
     ("signin", signin::figures),
     ("items-sqlite", items::on_sqlite),
     ("items-postgresql", items::on_postgresql),
@@ -40,6 +41,7 @@ const THEMES: [Theme; 7] = [
     ("files", files::figures),
     ("footprint", footprint::figures),
     ("timing", timing::figures),
+    ("ways-in", ways_in::figures),
 ];
 
 fn main() -> ExitCode {

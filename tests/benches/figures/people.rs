@@ -236,7 +236,8 @@ pub fn text(bytes: &[u8]) -> String {
     BASE64URL_NOPAD.encode(bytes)
 }
 
-fn bytes(text: &Value) -> Vec<u8> {
+/// What the protocol wrote.
+pub fn bytes(text: &Value) -> Vec<u8> {
     BASE64URL_NOPAD.decode(text.as_str().expect("a string").as_bytes()).expect("base64url")
 }
 

@@ -17,7 +17,8 @@ use crate::report::{Figure, Goal, Report};
 use crate::server::Server;
 use crate::wire::Wire;
 
-const HASH: &str = "Argon2id 19 MiB, 2 passes";
+/// What a sign-in is held against.
+pub const HASH: &str = "Argon2id 19 MiB, 2 passes";
 
 /// Prints the figures of this theme.
 pub fn figures(report: &mut Report) {
@@ -67,7 +68,7 @@ fn people(server: &Server, count: usize) -> Vec<Somebody> {
 }
 
 /// Seconds of processor time that one hash takes.
-fn argon2id() -> f64 {
+pub fn argon2id() -> f64 {
     let params = Params::new(19 * 1024, 2, 1, Some(32)).expect("parameters");
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     let hash = |salt: u8| {
@@ -119,19 +120,20 @@ fn signs_in_often(person: &mut Somebody, wire: &mut Wire) -> usize {
 }
 
 /// Seconds of processor time for a sign-in.
-struct Work {
+pub struct Work {
     server: f64,
     database: f64,
 }
 
 impl Work {
-    fn whole(&self) -> f64 {
+    /// With the database's.
+    pub fn whole(&self) -> f64 {
         self.server + self.database
     }
 }
 
 /// What each of the sign-ins that `work` counts takes.
-fn cost(server: &Server, work: impl FnOnce() -> usize) -> Work {
+pub fn cost(server: &Server, work: impl FnOnce() -> usize) -> Work {
     let (server_before, database_before) = (cpu_of(server.world.pid()), cpu_of_postgres());
     let count = work() as f64;
     // The sequencer numbers the last records a moment later, and that counts too.

@@ -14,6 +14,7 @@ mod history;
 mod imported;
 mod list;
 mod log;
+mod passkeys;
 mod prompt;
 mod session;
 mod sync;
@@ -67,6 +68,8 @@ pub enum Command {
     Sessions(session::SessionsArgs),
     /// List devices, or sign one out
     Devices(session::DevicesArgs),
+    /// List passkeys; they are added and used where there is a browser
+    Passkeys,
     /// Change the password, or rotate the master key
     Password(account::PasswordArgs),
     /// Make ten new backup codes; the old ones end
@@ -147,6 +150,7 @@ async fn dispatch(command: Command, globals: Globals) -> Result<(), Failure> {
         Command::Whoami => session::who_am_i(&mut context).await,
         Command::Sessions(arguments) => session::sessions(&mut context, arguments).await,
         Command::Devices(arguments) => session::devices(&mut context, arguments).await,
+        Command::Passkeys => passkeys::list(&mut context).await,
         Command::Password(arguments) => account::password(&mut context, arguments).await,
         Command::Codes(arguments) => account::codes(&mut context, arguments).await,
         Command::Totp(arguments) => account::totp(&mut context, arguments).await,

@@ -5,6 +5,7 @@ pub(crate) mod account;
 pub(crate) mod events;
 pub(crate) mod log;
 pub(crate) mod objects;
+pub mod passkey;
 pub(crate) mod signin;
 mod unreachable;
 
@@ -88,6 +89,14 @@ impl Client {
     /// The server's address, as requests are made to it.
     pub fn server(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
+    }
+
+    /// Whether the server is this domain's: its own name or one below it, or this machine, which is `localhost`.
+    pub(crate) fn belongs_to(&self, domain: &str) -> bool {
+        let host = self.base.host_str().unwrap_or_default();
+        host == domain
+            || (domain.contains('.') && host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')))
+            || (domain == "localhost" && is_loopback(&self.base))
     }
 
     /// Acts with this session's token from now on; with none, as a visitor.

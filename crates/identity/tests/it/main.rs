@@ -10,11 +10,15 @@
 )]
 
 mod at_rest;
+#[path = "../../../../tests/harness/authenticator.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the end-to-end tests use it too")]
+mod authenticator;
 mod change;
 mod delete;
 mod imported;
 mod mail;
 mod master_key;
+mod passkey;
 mod password;
 mod session;
 mod signin;

@@ -9,6 +9,7 @@ pub(crate) mod imported;
 pub(crate) mod items;
 pub(crate) mod log;
 pub(crate) mod methods;
+pub(crate) mod passkeys;
 pub(crate) mod recovery_key;
 pub(crate) mod service;
 pub(crate) mod sessions;
@@ -65,6 +66,10 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(signin::step_up_finish))
         .routes(routes!(recovery_key::sign_in))
         .routes(routes!(recovery_key::step_up))
+        .routes(routes!(passkeys::sign_in_start))
+        .routes(routes!(passkeys::sign_in_finish))
+        .routes(routes!(passkeys::step_up_start))
+        .routes(routes!(passkeys::step_up_finish))
         .routes(routes!(sessions::sign_out))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::end))
@@ -77,6 +82,8 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(methods::list))
         .routes(routes!(methods::rename, methods::revoke))
         .routes(routes!(methods::add_recovery_key))
+        .routes(routes!(passkeys::add_start))
+        .routes(routes!(passkeys::add_finish))
         .routes(routes!(methods::replace_recovery_key))
         .routes(routes!(account::password_start))
         .routes(routes!(account::password_finish))

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Passkeys: adding one, signing in and proving oneself again with one.
+
+use access::{Action, Resource};
+use axum::extract::State;
+use axum::http::StatusCode;
+use identity::{
+    Arrival, Assertion, MethodLookup, NewMethod, PASSKEY_ALGORITHMS, PasskeyChallenge, PasskeyError, Place,
+    Registration, Try,
+};
+use keyring::MethodKind;
+use protocol::passkeys::{
+    AuthenticatorSelection, CreationOptions, CredentialDescriptor, CredentialParameter, Extensions,
+    PasskeyAddFinish, PasskeyAddStarted, PasskeySignIn, PasskeyStarted, PasskeyStepUp, Prf, PrfValues,
+    RelyingParty, RequestOptions, ShownCredential, User,
+};
+use protocol::signin::{SignedIn, SteppedUp};
+use protocol::{Code, MethodId, Problem};
+use store::{Record, TenantId as Tenant};
+
+use crate::caller::{Signed, Visitor};
+use crate::error::ApiError;
+use crate::gateway::Json;
+use crate::routes::methods::{label, reserve, unlocking};
+use crate::routes::signin::{device, to_signed_in, to_stepped_up};
+use crate::state::App;
+
+/// Begins the addition of a passkey.
+#[utoipa::path(post, path = "/api/v1/account/passkeys/start", tag = "methods", operation_id = "add_passkey_start", security(("session" = [])),
+    responses((status = 200, body = PasskeyAddStarted), (status = 403, body = Problem), (status = 409, body = Problem)))]
+pub(crate) async fn add_start(
+    State(app): State<App>,
+    signed: Signed,
+) -> Result<Json<PasskeyAddStarted>, ApiError> {
+    let mut tx = app.access.view(&signed.caller, signed.home(), Action::MethodAdd, Resource::Home).await?;
+    let started = app.identity.passkey_add_start(&mut tx, &signed.session).await?;
+    let PasskeyChallenge { state, challenge, relying_party, credentials } = started.challenge;
+    let options = CreationOptions {
+        rp: RelyingParty { id: relying_party.id().to_owned(), name: app.config.service_name.clone() },
+        user: User {
+            id: (*started.user_handle.expose()).into(),
+            name: started.user_name.clone(),
+            display_name: started.user_name,
+        },
+        challenge: challenge.into(),
+        pub_key_cred_params: PASSKEY_ALGORITHMS
+            .iter()
+            .map(|&alg| CredentialParameter { r#type: PUBLIC_KEY.into(), alg })
+            .collect(),
+        timeout: TIMEOUT_MS,
+        exclude_credentials: descriptors(credentials),
+        authenticator_selection: AuthenticatorSelection {
+            resident_key: REQUIRED.into(),
+            require_resident_key: true,
+            user_verification: REQUIRED.into(),
+        },
+        attestation: "none".into(),
+        extensions: extensions(),
+    };
+    Ok(Json(PasskeyAddStarted { state, method: MethodId::from_uuid(*started.method.uuid()), options }))
+}
+
+/// Finishes it: the passkey signs in from now on.
+#[utoipa::path(post, path = "/api/v1/account/passkeys/finish", tag = "methods", operation_id = "add_passkey_finish", request_body = PasskeyAddFinish, security(("session" = [])),
+    responses((status = 204), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn add_finish(
+    State(app): State<App>,
+    signed: Signed,
+    Json(body): Json<PasskeyAddFinish>,
+) -> Result<StatusCode, ApiError> {
+    let label = label(&body.label)?;
+    let unlocking = body.unlocking.map(unlocking).transpose()?;
+    if unlocking.as_ref().is_some_and(|unlocking| unlocking.slow_hash.is_some()) {
+        return Err(ApiError::field("unlocking.slow_hash", "a passkey's secret is not hashed"));
+    }
+    let registration = Registration {
+        client_data_json: body.credential.client_data_json.into_vec(),
+        attestation_object: body.credential.attestation_object.into_vec(),
+    };
+    let passkey = app.identity.passkey_add_verify(app.now(), &signed.session, &body.state, &registration)?;
+    let new = NewMethod { id: passkey.method(), label, unlocking };
+    let reserved = reserve(&app, &signed, new.id, passkey.lookup()).await?;
+    let mut tx = app.access.enter(&signed.caller, signed.home(), Action::MethodAdd, Resource::Home).await?;
+    let letter = app.identity.add_passkey(&mut tx, &signed.session, &passkey, &new, &reserved).await?;
+    tx.commit(Record::about(new.id)).await?;
+    app.post.send(Some(letter));
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Begins a sign-in with a passkey; nobody says whose.
+#[utoipa::path(post, path = "/api/v1/signin/passkey/start", tag = "sign-in", operation_id = "sign_in_passkey_start",
+    responses((status = 200, body = PasskeyStarted), (status = 409, body = Problem), (status = 429, body = Problem)))]
+pub(crate) async fn sign_in_start(State(app): State<App>) -> Result<Json<PasskeyStarted>, ApiError> {
+    Ok(Json(to_started(app.identity.passkey_signin_start(app.now())?)))
+}
+
+/// Finishes it: gives out the session, and the sealed master key when the passkey unlocks. Whatever is wrong, the answer is
+/// one.
+#[utoipa::path(post, path = "/api/v1/signin/passkey/finish", tag = "sign-in", operation_id = "sign_in_passkey_finish", request_body = PasskeySignIn,
+    responses((status = 200, body = SignedIn), (status = 401, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
+pub(crate) async fn sign_in_finish(
+    State(app): State<App>,
+    visitor: Visitor,
+    Json(body): Json<PasskeySignIn>,
+) -> Result<Json<SignedIn>, ApiError> {
+    let signed_in = sign_in(&app, &visitor, body).await;
+    let outcome = match &signed_in {
+        Ok(_) => "signed_in",
+        Err(error) if error.code() == Code::TooManyRequests => "limited",
+        Err(_) => "refused",
+    };
+    app.metrics.signin(outcome);
+    signed_in.map(Json)
+}
+
+async fn sign_in(app: &App, visitor: &Visitor, body: PasskeySignIn) -> Result<SignedIn, ApiError> {
+    let (device, device_token) = device(&body.device)?;
+    let arrival = Arrival { device, device_token, place: Place::of(visitor.address.ip()) };
+    let now = app.now();
+    // A passkey of somebody else's making may show a handle of any length; it is nobody's here.
+    let handle = body.user_handle.to_array().ok_or_else(|| ApiError::new(Code::InvalidCredentials))?;
+    let handle = keyring::UserHandle::from_bytes(handle);
+    let lookup = MethodLookup::new(MethodKind::Passkey, handle.lookup());
+    let charged_to = app.identity.method_index(&lookup);
+    let charge = app.attempts.start(now, Try::Passkey, &charged_to, visitor.address.ip())?;
+    let state = app.identity.passkey_signin_state(now, &body.state)?;
+    let mut tx =
+        app.access.view(&visitor.caller, Tenant::PLATFORM, Action::SessionCreate, Resource::Platform).await?;
+    let proof = app.identity.passkey_proof(&mut tx, state, &lookup).await?;
+    drop(tx);
+    let mut tx =
+        app.access.enter(&visitor.caller, proof.home(), Action::SessionCreate, Resource::Home).await?;
+    let assertion = assertion(body.credential);
+    let signed_in = app.identity.passkey_signin(&mut tx, &proof, &lookup, &assertion, &arrival).await?;
+    tx.commit(Record::about(signed_in.session.id)).await?;
+    app.attempts.succeeded(now, charge);
+    Ok(to_signed_in(app, signed_in))
+}
+
+/// Begins a step-up with one of the account's passkeys.
+#[utoipa::path(post, path = "/api/v1/step-up/passkey/start", tag = "sign-in", operation_id = "step_up_passkey_start", security(("session" = [])),
+    responses((status = 200, body = PasskeyStarted), (status = 401, body = Problem), (status = 409, body = Problem)))]
+pub(crate) async fn step_up_start(
+    State(app): State<App>,
+    signed: Signed,
+) -> Result<Json<PasskeyStarted>, ApiError> {
+    let resource = Resource::Session(*signed.session.id().uuid());
+    let mut tx = app.access.view(&signed.caller, signed.home(), Action::SessionStepUp, resource).await?;
+    Ok(Json(to_started(app.identity.passkey_stepup_start(&mut tx, &signed.session).await?)))
+}
+
+/// Finishes it: the session's token changes, and for some minutes it may change methods and keys.
+#[utoipa::path(post, path = "/api/v1/step-up/passkey/finish", tag = "sign-in", operation_id = "step_up_passkey_finish", request_body = PasskeyStepUp, security(("session" = [])),
+    responses((status = 200, body = SteppedUp), (status = 401, body = Problem), (status = 429, body = Problem)))]
+pub(crate) async fn step_up_finish(
+    State(app): State<App>,
+    signed: Signed,
+    Json(body): Json<PasskeyStepUp>,
+) -> Result<Json<SteppedUp>, ApiError> {
+    let now = app.now();
+    let charged_to = app.identity.passkey_stepup_index(&signed.session);
+    let charge = app.attempts.start(now, Try::Passkey, &charged_to, signed.address.ip())?;
+    let state = app.identity.passkey_stepup_state(now, &signed.session, &body.state)?;
+    let resource = Resource::Session(*signed.session.id().uuid());
+    let mut tx = app.access.enter(&signed.caller, signed.home(), Action::SessionStepUp, resource).await?;
+    let assertion = assertion(body.credential);
+    let stepped_up = app.identity.passkey_stepup(&mut tx, &signed.session, &state, &assertion).await?;
+    tx.commit(Record::about(signed.session.id())).await?;
+    app.attempts.succeeded(now, charge);
+    Ok(Json(to_stepped_up(stepped_up)))
+}
+
+fn to_started(challenge: PasskeyChallenge<'_>) -> PasskeyStarted {
+    PasskeyStarted {
+        state: challenge.state,
+        options: RequestOptions {
+            challenge: challenge.challenge.into(),
+            timeout: TIMEOUT_MS,
+            rp_id: challenge.relying_party.id().to_owned(),
+            allow_credentials: descriptors(challenge.credentials),
+            user_verification: REQUIRED.into(),
+            extensions: extensions(),
+        },
+    }
+}
+
+fn descriptors(ids: Vec<Vec<u8>>) -> Vec<CredentialDescriptor> {
+    ids.into_iter().map(|id| CredentialDescriptor { r#type: PUBLIC_KEY.into(), id: id.into() }).collect()
+}
+
+fn extensions() -> Extensions {
+    Extensions { prf: Prf { eval: PrfValues { first: keyring::passkey::PRF_INPUT.into() } } }
+}
+
+fn assertion(shown: ShownCredential) -> Assertion {
+    Assertion {
+        credential_id: shown.id.into_vec(),
+        client_data_json: shown.client_data_json.into_vec(),
+        authenticator_data: shown.authenticator_data.into_vec(),
+        signature: shown.signature.into_vec(),
+    }
+}
+
+impl From<PasskeyError> for ApiError {
+    fn from(error: PasskeyError) -> Self {
+        match error {
+            PasskeyError::Off => ApiError::new(Code::PasskeysOff),
+            PasskeyError::Ceremony(error) => ApiError::field("credential", error),
+            PasskeyError::Change(error) => error.into(),
+            other => ApiError::internal(other),
+        }
+    }
+}
+
+const PUBLIC_KEY: &str = "public-key";
+const REQUIRED: &str = "required";
+/// As long as the state that is sent along.
+const TIMEOUT_MS: u32 = 120_000;
