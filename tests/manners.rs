@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs;
 
-use harness::{Engine, Machine, World, free_port};
+use harness::{Engine, Machine, World, assert_same_tree, free_port, noise};
 
 #[test]
 fn a_file_and_a_folder_cannot_have_one_name() {
@@ -131,4 +131,84 @@ fn slips_are_told_before_anything_is_asked() {
     let refused = machine.run(["put", "--json"]).refused(2);
     let message = refused.document["message"].as_str().unwrap();
     assert!(message.contains("<LOCAL>") && message.contains("<REMOTE>"), "{message}");
+}
+
+#[test]
+fn an_export_says_what_was_checked_and_opens_what_opens() {
+    let world = World::started(Engine::Sqlite);
+    let laptop = world.machine();
+    laptop.sign_up();
+    let folder = laptop.scratch("folder");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("small"), "a note").unwrap();
+    fs::write(folder.join("large"), noise(1, 700_000)).unwrap();
+    laptop.put(&folder, "folder").done();
+    let export = laptop.scratch("export");
+    let made =
+        laptop.run([OsStr::new("export"), export.as_os_str(), "--decrypt".as_ref(), "--json".as_ref()]);
+    let made = made.json();
+    assert_eq!(made["opened"], 2, "{made}");
+    assert_same_tree(&folder, &export.join("open/folder"));
+    let key = format!("{}\n", made["export_key"].as_str().unwrap());
+
+    let export = export.to_str().unwrap();
+    let verify = ["verify", "--export", export, "--json"];
+    let present = laptop.run(verify).json();
+    assert_eq!(present["contents"]["opened"], false, "{present}");
+    assert_eq!(present["contents"]["items"], 2, "{present}");
+    let open = || laptop.run_with(verify.iter().chain(&["--open", "--key-stdin"]), &key);
+    let opened = open().json();
+    assert_eq!(
+        (&opened["verified"], &opened["contents"]["opened"]),
+        (&true.into(), &true.into()),
+        "{opened}"
+    );
+
+    // A byte in the last chunk: nobody can tell without the key, and with it the file is named.
+    let sealed = fs::read_dir(format!("{export}/files")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = fs::read(&sealed).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&sealed, &bytes).unwrap();
+    laptop.run(verify).done();
+    let found = open();
+    assert_eq!(found.status, Some(3), "{found}");
+    assert!(found.stdout.contains("folder/large"), "{found}");
+    let out = laptop.scratch("out");
+    let opened =
+        laptop.run_with(["export", "open", export, out.to_str().unwrap(), "--key-stdin", "--json"], &key);
+    assert_eq!(opened.status, Some(1), "{opened}");
+    assert!(opened.stderr.contains("folder/large"), "{opened}");
+    assert_eq!(fs::read_to_string(out.join("folder/small")).unwrap(), "a note");
+    assert!(!out.join("folder/large").exists());
+
+    fs::remove_file(&sealed).unwrap();
+    assert_eq!(laptop.run(verify).status, Some(3), "what is gone is found without the key");
+}
+
+#[test]
+fn what_was_just_done_is_in_the_history_that_is_verified_and_shown() {
+    let world = World::started(Engine::Sqlite);
+    let laptop = world.machine();
+    laptop.sign_up();
+    let note = laptop.scratch("note");
+    fs::write(&note, "a note").unwrap();
+    laptop.put(&note, "letters/a note").done();
+    let verified = laptop.verify().json();
+    assert_eq!(verified["uncovered"], 0, "{verified}");
+    laptop.run(["rm", "letters/a note", "--json"]).done();
+    let shown = laptop.run(["log"]).done().stdout;
+    let lines: Vec<_> = shown.lines().filter(|line| line.ends_with("letters/a note")).collect();
+    assert_eq!(lines.len(), 2, "written and removed: {shown}");
+    assert!(lines.iter().all(|line| line.contains("you on ")), "{shown}");
+    assert!(shown.contains("this account"), "{shown}");
+}
+
+#[test]
+fn an_acknowledged_change_without_a_record_is_said() {
+    let world = World::started(Engine::Sqlite);
+    let laptop = world.machine();
+    laptop.sign_up();
+    fs::write(laptop.config().join("last-change"), "req_that_left_no_record").unwrap();
+    let verified = laptop.verify().json();
+    assert_eq!((&verified["verified"], &verified["uncovered"]), (&true.into(), &1.into()), "{verified}");
 }

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::files::{FILES_IN_FLIGHT, finish, no_such, report_damaged};
 use super::prompt;
-use crate::files::{Entry, RemotePath};
+use crate::files::{Entry, Names, RemotePath};
 use crate::output::{count, harmless, moment, size, table};
 
 /// Arguments of `ls`.
@@ -110,6 +110,7 @@ pub(super) async fn remove(context: &mut Context, arguments: RmArgs) -> Result<(
             });
         };
         drive.remove(&entry).await?;
+        Names::note_removed(&drive, &context.profile.names(), [&entry.path]);
         context.remember_change(&drive.account().client)?;
         output.result(&json!({ "removed": 1 }), || format!("Removed {remote}."));
         return Ok(());
@@ -138,6 +139,12 @@ pub(super) async fn remove(context: &mut Context, arguments: RmArgs) -> Result<(
         .collect()
         .await;
     context.remember_change(&drive.account().client)?;
+    let gone: Vec<RemotePath> = results
+        .iter()
+        .filter(|(_, result)| result.is_ok())
+        .filter_map(|(path, _)| RemotePath::parse(path.to_str()?).ok())
+        .collect();
+    Names::note_removed(&drive, &context.profile.names(), &gone);
     let removed = results.iter().filter(|(_, result)| result.is_ok()).count();
     let failed =
         results.into_iter().filter_map(|(path, result)| Some((path, Failure::from(result.err()?)))).collect();

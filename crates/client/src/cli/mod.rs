@@ -33,23 +33,41 @@ use failure::Failure;
 #[derive(Args, Clone, Debug, Default)]
 pub struct Globals {
     /// Say results as JSON on standard output and errors as JSON on standard error; never ask
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
 
     /// The server's address
-    #[arg(long, global = true, env = "BAILIWICK_SERVER", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        env = "BAILIWICK_SERVER",
+        value_name = "URL"
+    )]
     pub server: Option<String>,
 
     /// The folder of this device's profile [default: ~/.config/bailiwick]
-    #[arg(long, global = true, env = "BAILIWICK_CONFIG_DIR", value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        env = "BAILIWICK_CONFIG_DIR",
+        value_name = "DIR"
+    )]
     pub config_dir: Option<PathBuf>,
 
     /// Trust the certificate authorities in this PEM file instead of the system's
-    #[arg(long, global = true, env = "BAILIWICK_CA_FILE", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        env = "BAILIWICK_CA_FILE",
+        value_name = "FILE"
+    )]
     pub ca_file: Option<PathBuf>,
 
     /// Allow plain HTTP to another machine
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options")]
     pub insecure_http: bool,
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::context::Context;
 use super::failure::Failure;
-use crate::files::{RemotePath, Resume, SyncOptions, SyncState};
+use crate::files::{Names, RemotePath, Resume, SyncOptions, SyncState};
 use crate::output::{Unit, harmless};
 
 /// Arguments of `sync`.
@@ -64,6 +64,11 @@ pub(super) async fn sync(context: &mut Context, arguments: SyncArgs) -> Result<(
         bar.finish_and_clear();
         context.remember_change(&drive.account().client)?;
         let report = report?;
+        let removed: Vec<_> =
+            report.removed.iter().filter_map(|name| arguments.remote.join(name).ok()).collect();
+        if !removed.is_empty() {
+            Names::note_removed(&drive, &context.profile.names(), &removed);
+        }
         let sequence = report.sequence;
         output.result(&report, || report.to_text());
         if let Some(first) = report.unreadable.first() {

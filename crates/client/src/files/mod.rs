@@ -23,10 +23,11 @@ use std::collections::{BTreeMap, HashMap};
 use keyring::{CollectionKey, Sealed, SystemRng};
 use protocol::objects::{Collection, Item, NewCollection, PutItem};
 use protocol::{Code, CollectionId, ItemId, UploadId};
+use reqwest::StatusCode;
 
-use crate::client::RequestError;
 use crate::client::objects::Expected;
 use crate::client::signin::Unlocked;
+use crate::client::{RequestError, is_status};
 use crate::place;
 
 pub use content::{Content, MAX_INLINE, StoredFile};
@@ -134,7 +135,14 @@ impl Drive {
     pub async fn refresh(&self, index: &mut Index) -> Result<(), DriveError> {
         let Some(open) = &self.collection else { return Ok(()) };
         loop {
-            let page = self.account.client.changes(open.id, index.sequence, PAGE).await?;
+            let page = match self.account.client.changes(open.id, index.sequence, PAGE).await {
+                // What was removed that long ago the server has forgotten: from the beginning.
+                Err(error) if is_status(&error, StatusCode::GONE) && index.sequence > 0 => {
+                    *index = Index::default();
+                    continue;
+                }
+                page => page?,
+            };
             for item in page.items {
                 if item.deleted {
                     index.files.retain(|_, entry| entry.item != item.id);

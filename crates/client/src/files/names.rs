@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use protocol::ItemId;
+use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::path::{NameTaken, RemotePath, check_free};
 use super::{Drive, DriveError, PAGE, disk};
+use crate::client::is_status;
 
 /// The names of a drive's files, those of removed ones among them.
 #[derive(Debug)]
@@ -41,18 +43,33 @@ impl Names {
     /// # Errors
     /// [`DriveError`].
     pub async fn current(drive: &Drive, file: &Path) -> Result<Self, DriveError> {
+        let mut names = Self::kept(drive, file);
+        names.refresh(drive).await?;
+        let live = names.kept.items.iter().filter(|(_, name)| !name.removed);
+        names.files =
+            live.filter_map(|(item, name)| Some((RemotePath::stored(&name.path).ok()?, *item))).collect();
+        Ok(names)
+    }
+
+    /// Keeps what removed files were called, for the history: the server does not give that any more.
+    pub fn note_removed<'a>(drive: &Drive, file: &Path, paths: impl IntoIterator<Item = &'a RemotePath>) {
+        let mut names = Self::kept(drive, file);
+        for path in paths {
+            if let Ok(item) = drive.item_of(path) {
+                names.kept.items.insert(item, Name { path: path.as_str().to_owned(), removed: true });
+            }
+        }
+        names.store(drive);
+    }
+
+    fn kept(drive: &Drive, file: &Path) -> Self {
         let kept = std::fs::read(file)
             .ok()
             .and_then(|sealed| drive.open_local(sealed))
             .and_then(|kept| serde_json::from_slice::<Kept>(&kept).ok())
             .filter(|kept| kept.v == VERSION)
             .unwrap_or_default();
-        let mut names = Names { file: file.to_owned(), kept, files: BTreeMap::new() };
-        names.refresh(drive).await?;
-        let live = names.kept.items.iter().filter(|(_, name)| !name.removed);
-        names.files =
-            live.filter_map(|(item, name)| Some((RemotePath::stored(&name.path).ok()?, *item))).collect();
-        Ok(names)
+        Names { file: file.to_owned(), kept, files: BTreeMap::new() }
     }
 
     /// What stands in the way of a file of this name, if anything does.
@@ -72,7 +89,14 @@ impl Names {
         let Some(open) = &drive.collection else { return Ok(()) };
         let before = self.kept.sequence;
         loop {
-            let page = drive.account.client.changes(open.id, self.kept.sequence, PAGE).await?;
+            let page = match drive.account.client.changes(open.id, self.kept.sequence, PAGE).await {
+                // What was removed that long ago the server has forgotten: from the beginning.
+                Err(error) if is_status(&error, StatusCode::GONE) && self.kept.sequence > 0 => {
+                    self.kept = Kept::default();
+                    continue;
+                }
+                page => page?,
+            };
             for item in page.items {
                 if item.deleted {
                     if let Some(name) = self.kept.items.get_mut(&item.id) {

@@ -78,3 +78,32 @@ async fn a_server_that_asks_for_a_cheap_hash_gets_no_proof() {
     assert!(matches!(error, SignInError::Kdf(_)), "{error}");
     assert_eq!(server.requests().len(), 1);
 }
+
+#[tokio::test]
+async fn tls_and_plain_http_that_meet_are_told_apart() {
+    let plain = answering_anything_with(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+    let said = reason(&format!("https://{plain}")).await;
+    assert!(said.contains("does not speak TLS"), "{said}");
+
+    // A fatal alert (RFC 8446, section 6).
+    let tls = answering_anything_with(&[0x15, 3, 3, 0, 2, 2, 70]);
+    let said = reason(&format!("http://{tls}")).await;
+    assert!(said.contains("https://"), "{said}");
+}
+
+async fn reason(url: &str) -> String {
+    Client::new(url, &Options::default()).unwrap().service().await.unwrap_err().to_string()
+}
+
+/// The address of a server that answers whatever it hears with these bytes, and hangs up.
+fn answering_anything_with(bytes: &'static [u8]) -> std::net::SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let _ = std::io::Read::read(&mut stream, &mut [0; 4096]);
+            let _ = std::io::Write::write_all(&mut stream, bytes);
+        }
+    });
+    address
+}
