@@ -203,7 +203,7 @@ fn say(
     if let (true, Some(contents)) = (intact, &document.contents)
         && let Some(first) = contents.findings.first()
     {
-        let text = format!("the contents of the export do not verify: {}", harmless(&first.text));
+        let text = format!("the contents of the export do not verify: {}", harmless(&first.to_string()));
         return Err(Failure::verification(text));
     }
     if intact {
@@ -216,8 +216,7 @@ fn say(
 fn contents_text(contents: &Contents) -> String {
     let mut text = String::new();
     for finding in &contents.findings {
-        let (what, said) = (harmless(&finding.what), harmless(&finding.text));
-        text.push_str(&format!("NOT WHOLE: {what}: {said}\n"));
+        text.push_str(&format!("NOT WHOLE: {}\n", harmless(&finding.to_string())));
     }
     let (items, files) = (count(contents.items, "item"), count(contents.files, "sealed file"));
     text.push_str(&match (contents.is_whole(), contents.opened) {

@@ -47,9 +47,18 @@ pub(super) async fn log(context: &mut Context, arguments: LogArgs) -> Result<(),
             // Once a page: some names nobody can tell any more.
             legend.is_current = false;
         }
-        for entry in &page.records {
+        let mut records = page.records.iter().peekable();
+        while let Some(entry) = records.next() {
             let line = match &mut legend {
-                Some(legend) => legend.line(entry).await,
+                Some(legend) => {
+                    // A large file is read in many requests, each with its record: one line for people.
+                    let mut times = 1_u32;
+                    while records.next_if(|next| is_alike(entry, next)).is_some() {
+                        times += 1;
+                    }
+                    let line = legend.line(entry).await;
+                    if times > 1 { format!("{line}  ({times} times)") } else { line }
+                }
                 None => line_of_json(entry),
             };
             write_line(&mut io::stdout().lock(), &line);
@@ -64,6 +73,15 @@ pub(super) async fn log(context: &mut Context, arguments: LogArgs) -> Result<(),
         }
         tokio::time::sleep(FOLLOW_PAUSE).await;
     }
+}
+
+/// Whether two records say the same of the same, at another moment.
+fn is_alike(one: &LogEntry, other: &LogEntry) -> bool {
+    let says = |entry: &LogEntry| {
+        let record = entry.record.as_ref()?;
+        Some((record.actor.clone(), record.via.clone(), record.action.clone(), record.subject.clone()))
+    };
+    says(one).is_some_and(|one| Some(one) == says(other))
 }
 
 fn line_of_json(entry: &LogEntry) -> String {

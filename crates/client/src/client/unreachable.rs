@@ -51,6 +51,10 @@ fn certificate(why: &CertificateError, base: &Url) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "its certificate is not valid yet: is this machine's clock right?".to_owned()
         }
+        // rustls has no name for it.
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            "it shows the certificate of an authority: the server needs one of its own, made without CA:TRUE".to_owned()
+        }
         CertificateError::Revoked => "its certificate was revoked".to_owned(),
         other => format!("its certificate is not accepted: {other}"),
     }

@@ -6,6 +6,7 @@
 //! opened, to its last chunk, and held against the hash that its owner sealed with it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs;
 use std::io::{self, Write};
 
@@ -50,6 +51,15 @@ pub struct ContentFinding {
     pub what: String,
     /// The same in words.
     pub text: String,
+}
+
+impl fmt::Display for ContentFinding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.text.contains(&self.what) {
+            write!(f, "{}: ", self.what)?;
+        }
+        f.write_str(&self.text)
+    }
 }
 
 impl Contents {
