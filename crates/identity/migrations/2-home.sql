@@ -39,7 +39,7 @@ CREATE TABLE backup_code (
   lookup BLOB NOT NULL,
   used_at INTEGER,
   PRIMARY KEY (lookup)
-);
+) CLUSTERED;
 CREATE TABLE device (
   id BLOB NOT NULL,
   secret_hash BLOB NOT NULL,
@@ -67,12 +67,9 @@ CREATE TABLE session (
   email_key BLOB,
   PRIMARY KEY (token_hash),
   UNIQUE (id)
-);
-CREATE INDEX session_by_device ON session (device);
-CREATE INDEX session_by_method ON session (method);
+) CLUSTERED;
 CREATE TABLE spent_state (
   id BLOB NOT NULL,
   expires_at INTEGER NOT NULL,
   PRIMARY KEY (id)
-);
-CREATE INDEX spent_state_by_end ON spent_state (expires_at);
+) CLUSTERED;

@@ -30,7 +30,7 @@ CREATE TABLE collection_head (
   collection BLOB NOT NULL,
   sequence INTEGER NOT NULL,
   PRIMARY KEY (collection)
-);
+) CLUSTERED;
 CREATE TABLE item (
   collection BLOB NOT NULL,
   id BLOB NOT NULL,

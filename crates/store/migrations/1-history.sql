@@ -9,11 +9,12 @@ CREATE TABLE record (
   corrects BLOB,
   details BLOB NOT NULL,
   PRIMARY KEY (id)
-) APPEND ONLY;
+) CLUSTERED APPEND ONLY;
 CREATE TABLE unnumbered (
   record BLOB NOT NULL,
+  leaf BLOB NOT NULL,
   PRIMARY KEY (record)
-);
+) CLUSTERED;
 CREATE TABLE leaf (
   number INTEGER NOT NULL,
   record BLOB NOT NULL,
@@ -26,7 +27,7 @@ CREATE TABLE subtree (
   number INTEGER NOT NULL,
   hash BLOB NOT NULL,
   PRIMARY KEY (level, number)
-) APPEND ONLY;
+) CLUSTERED APPEND ONLY;
 CREATE TABLE checkpoint (
   size INTEGER NOT NULL,
   at INTEGER NOT NULL,

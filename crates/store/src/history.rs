@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use ledger::{EntryBundle, Hash};
 
-use crate::record::StoredRecord;
+use crate::record::{Entry, StoredRecord, header_of};
 use crate::{ReadTx, StoreError, params};
 
 /// The columns of a record, in the order in which they are always selected.
@@ -95,20 +95,10 @@ pub async fn entries(tx: &mut ReadTx, index: u64, width: u16) -> Result<Option<V
     let mut entries = Vec::with_capacity(logged.len());
     for logged in logged {
         let Some(record) = logged.record else { return Ok(None) };
-        let row = (
-            record.id,
-            record.at,
-            record.actor,
-            record.via,
-            record.action,
-            record.subject,
-            record.request,
-            record.corrects,
-            record.details,
-        );
-        let (header, details) = crate::sequencer::header(tenant, &row);
+        let StoredRecord { id, at, actor, via, action, subject, request, corrects, details, .. } = record;
+        let header = header_of(tenant, id, at, Entry { actor, via, action, request }, subject, corrects);
         let header = header.encode().map_err(|error| StoreError::Engine(error.to_string()))?;
-        entries.push(ledger::record::entry(&header, &ledger::record::payload_hash(details)));
+        entries.push(ledger::record::entry(&header, &ledger::record::payload_hash(&details)));
     }
     EntryBundle::encode(&entries).map(Some).map_err(|error| StoreError::Engine(error.to_string()))
 }

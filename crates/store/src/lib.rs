@@ -54,7 +54,7 @@ pub use schema::{Migration, Scope};
 pub use sequencer::{LogKey, Progress, Sequencer};
 pub use sqlite::{copy_database, read_copy, tenant_path};
 pub use tenant::TenantId;
-pub use transaction::{ReadTx, WriteTx};
+pub use transaction::{Answer, ReadTx, Sql, WriteTx};
 #[doc(hidden)]
 pub use uuid::Uuid;
 pub use value::{FromRow, FromValue, Param, Row, Value};

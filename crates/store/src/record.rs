@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Records: what happened, written in the transaction that made it happen.
 
+use ledger::Hash;
+use ledger::record::{RecordHeader, leaf_hash, payload_hash};
 use uuid::Uuid;
+
+use crate::{StoreError, TenantId};
 
 /// The tables that every tenant's history stands in.
 pub(crate) const MIGRATIONS: &[crate::Migration] = &[crate::Migration {
@@ -54,6 +58,34 @@ impl Record {
         self.corrects = Some(record);
         self
     }
+}
+
+/// The canonical header of a record.
+pub(crate) fn header_of(
+    tenant: TenantId,
+    id: RecordId,
+    at: i64,
+    entry: Entry,
+    subject: String,
+    corrects: Option<RecordId>,
+) -> RecordHeader {
+    RecordHeader {
+        tenant: *tenant.as_bytes(),
+        id: *id.as_bytes(),
+        at,
+        actor: entry.actor,
+        via: entry.via,
+        action: entry.action,
+        subject,
+        corrects: corrects.map(|id| *id.as_bytes()),
+        request: entry.request,
+    }
+}
+
+/// The leaf that the log gets for a record.
+pub(crate) fn leaf_of(header: &RecordHeader, details: &[u8]) -> Result<Hash, StoreError> {
+    let header = header.encode().map_err(|error| StoreError::Refused(error.to_string()))?;
+    Ok(leaf_hash(&header, &payload_hash(details)))
 }
 
 /// A record as it stands in the database, with its place in the log when it has one.

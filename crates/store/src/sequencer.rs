@@ -11,19 +11,28 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ledger::record::{RecordHeader, leaf_hash, payload_hash};
-use ledger::{Checkpoint, Frontier, Signer};
+use futures::StreamExt as _;
+use ledger::{Checkpoint, Frontier, Hash, Signer};
 use tokio::sync::Notify;
 
-use crate::history::RecordRow;
-use crate::record::Entry;
-use crate::{Record, Store, StoreError, TenantId, WriteTx, params};
+use crate::record::{Entry, RecordId};
+use crate::{Record, Store, StoreError, TenantId, params};
 
 /// Records that are numbered in one transaction, at the most.
 const BATCH: i64 = 2_000;
 
-/// Pause between two rounds under load: bounds the delay of a checkpoint and the number of them.
+/// Pause before a round after a quiet time: somebody may wait for the checkpoint.
 const PACE: Duration = Duration::from_millis(100);
+
+/// Pause before a round that follows the one before at once: under load fewer checkpoints cover as much. With the round
+/// itself it bounds the delay of a checkpoint.
+const PACE_UNDER_LOAD: Duration = Duration::from_millis(250);
+
+/// Pause before a tenant is tried again whose records could not be numbered.
+const PACE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// Tenants that are worked on at the same time: while one waits for the disk or the database, another does not.
+const AT_ONCE: usize = 4;
 
 /// How often the heads of tenants' logs go into the platform's log.
 const HEADS_EVERY: Duration = Duration::from_secs(5);
@@ -77,6 +86,26 @@ pub struct Sequencer {
     key: LogKey,
 }
 
+/// What a round found out about one tenant's log, to be stored together.
+pub(crate) struct Folded {
+    pub(crate) leaves: Vec<Leaf>,
+    pub(crate) nodes: Vec<Node>,
+}
+
+/// A leaf with its number.
+pub(crate) struct Leaf {
+    pub(crate) number: i64,
+    pub(crate) record: RecordId,
+    pub(crate) hash: [u8; 32],
+}
+
+/// The root of a full subtree that tiles are made of.
+pub(crate) struct Node {
+    pub(crate) level: i64,
+    pub(crate) number: i64,
+    pub(crate) hash: [u8; 32],
+}
+
 /// What one round did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -104,6 +133,7 @@ impl Sequencer {
         let mut stopping = false;
         loop {
             let progress = self.round(&mut heads).await;
+            let round_ended = tokio::time::Instant::now();
             if progress != Progress::default() {
                 report(progress);
             }
@@ -123,7 +153,10 @@ impl Sequencer {
             let next_heads = heads_at + HEADS_EVERY;
             tokio::select! {
                 () = stop.notified() => stopping = true,
-                () = self.store.backlog.added.notified() => tokio::time::sleep(PACE).await,
+                () = self.store.backlog.added.notified() => {
+                    let is_busy = progress.numbered > 0 && round_ended.elapsed() < PACE;
+                    tokio::time::sleep(if is_busy { PACE_UNDER_LOAD } else { PACE }).await;
+                }
                 () = tokio::time::sleep_until(next_heads), if !heads.is_empty() => {}
             }
         }
@@ -136,10 +169,14 @@ impl Sequencer {
 
     async fn round(&self, heads: &mut HashMap<TenantId, String>) -> Progress {
         let mut total = Progress::default();
-        for tenant in self.store.backlog.take() {
-            match self.fold(tenant).await {
-                Ok((0, _)) => {}
-                Ok((numbered, note)) => {
+        let tenants = self.store.backlog.take();
+        let mut folds = futures::stream::iter(tenants)
+            .map(|tenant| async move { (tenant, self.fold(tenant).await) })
+            .buffer_unordered(AT_ONCE);
+        while let Some((tenant, folded)) = folds.next().await {
+            match folded {
+                Ok(None) | Err(StoreError::NoTenant) => {}
+                Ok(Some((numbered, note))) => {
                     total.numbered += numbered;
                     total.checkpoints += 1;
                     if numbered >= BATCH.unsigned_abs() {
@@ -149,75 +186,64 @@ impl Sequencer {
                         heads.insert(tenant, note);
                     }
                 }
-                Err(StoreError::NoTenant) => {}
                 Err(error) => {
                     tracing::error!(%tenant, %error, "records were not numbered; they will be tried again");
-                    self.store.backlog.add(tenant);
-                    tokio::time::sleep(PACE * 10).await;
+                    // The others do not wait for it.
+                    let store = self.store.clone();
+                    tokio::spawn(async move {
+                        tokio::time::sleep(PACE_AFTER_FAILURE).await;
+                        store.backlog.add(tenant);
+                    });
                 }
             }
         }
         total
     }
 
-    /// Numbers a batch of one tenant's records and signs a checkpoint over them.
-    async fn fold(&self, tenant: TenantId) -> Result<(u64, String), StoreError> {
+    /// Numbers a batch of one tenant's records and signs a checkpoint over them; `None` when there is nothing to do. The
+    /// leaves were settled when the records were written, so the records themselves are not read again.
+    async fn fold(&self, tenant: TenantId) -> Result<Option<(u64, String)>, StoreError> {
         let mut tx = self.store.begin_write(tenant, Self::entry("log.number")).await?;
-        if !tx.lock_numbering().await? {
+        let queued = "SELECT record, leaf FROM unnumbered ORDER BY record LIMIT $1";
+        let last = "SELECT frontier FROM checkpoint ORDER BY size DESC LIMIT 1";
+        let Some([queued, last]) = tx.begin_numbering([(queued, params![BATCH]), (last, params![])]).await?
+        else {
             // Another server is at it.
-            return Ok((0, String::new()));
+            return Ok(None);
+        };
+        let queued: Vec<(RecordId, [u8; 32])> = queued.rows()?;
+        if queued.is_empty() {
+            return Ok(None);
         }
-        let records: Vec<RecordRow> = tx
-            .query(
-                "SELECT r.id, r.at, r.actor, r.via, r.action, r.subject, r.request, r.corrects, r.details
-                   FROM unnumbered u JOIN record r ON r.id = u.record
-                  ORDER BY r.id LIMIT $1",
-                params![BATCH],
-            )
-            .await?;
-        if records.is_empty() {
-            return Ok((0, String::new()));
-        }
-        let mut frontier = last_frontier(&mut tx).await?;
-        let first = frontier.size();
-        let mut nodes = Vec::new();
-        let mut leaves = Vec::with_capacity(records.len());
-        for row in &records {
-            let (header, details) = header(tenant, row);
-            let header = header.encode().map_err(|error| StoreError::Engine(error.to_string()))?;
-            let hash = leaf_hash(&header, &payload_hash(details));
-            leaves.push((to_i64(frontier.size()), row.0, *hash.as_bytes()));
-            frontier.append_each(hash, |node| {
+        let mut frontier = match last.first::<(Vec<u8>,)>()? {
+            None => Frontier::default(),
+            Some((bytes,)) => Frontier::decode(&bytes)
+                .map_err(|error| StoreError::Engine(format!("the log's frontier is damaged: {error}")))?,
+        };
+        let mut folded = Folded { leaves: Vec::with_capacity(queued.len()), nodes: Vec::new() };
+        for (record, hash) in queued {
+            folded.leaves.push(Leaf { number: to_i64(frontier.size()), record, hash });
+            frontier.append_each(Hash::from(hash), |node| {
                 if node.level > 0 && node.is_stored() {
-                    nodes.push((i64::from(node.level), to_i64(node.index), *node.hash.as_bytes()));
+                    folded.nodes.push(Node {
+                        level: i64::from(node.level),
+                        number: to_i64(node.index),
+                        hash: *node.hash.as_bytes(),
+                    });
                 }
             });
         }
-        let leaf_params: Vec<_> =
-            leaves.iter().map(|(number, record, hash)| params![*number, record, hash].to_vec()).collect();
-        tx.execute_each("INSERT INTO leaf (number, record, hash) VALUES ($1, $2, $3)", &leaf_params).await?;
-        let node_params: Vec<_> =
-            nodes.iter().map(|(level, number, hash)| params![*level, *number, hash].to_vec()).collect();
-        tx.execute_each("INSERT INTO subtree (level, number, hash) VALUES ($1, $2, $3)", &node_params)
-            .await?;
-        tx.execute(
-            "DELETE FROM unnumbered WHERE record IN (SELECT record FROM leaf WHERE number >= $1)",
-            params![to_i64(first)],
-        )
-        .await?;
         let note = Checkpoint::new(&self.key.origin(tenant), frontier.head())
             .map_err(|error| StoreError::Engine(error.to_string()))?
             .sign(&self.key.signer(tenant)?)
             .map_err(|error| StoreError::Engine(error.to_string()))?
             .to_string();
         let now = tx.now();
-        tx.execute(
-            "INSERT INTO checkpoint (size, at, note, frontier) VALUES ($1, $2, $3, $4)",
-            params![to_i64(frontier.size()), now, &note, &frontier.encode()],
-        )
-        .await?;
-        tx.commit_numbering().await?;
-        Ok((frontier.size() - first, note))
+        let checkpoint = "INSERT INTO checkpoint (size, at, note, frontier) VALUES ($1, $2, $3, $4)";
+        let (size, frontier) = (to_i64(frontier.size()), frontier.encode());
+        let values = params![size, now, &note, &frontier];
+        tx.end_numbering(&folded, (checkpoint, values)).await?;
+        Ok(Some((folded.leaves.len() as u64, note)))
     }
 
     /// Puts tenants' newest checkpoints into the platform's log, so that one witness of that log covers them all.
@@ -237,33 +263,6 @@ impl Sequencer {
             request: String::new(),
         }
     }
-}
-
-async fn last_frontier(tx: &mut WriteTx) -> Result<Frontier, StoreError> {
-    let stored: Option<(Vec<u8>,)> =
-        tx.query_opt("SELECT frontier FROM checkpoint ORDER BY size DESC LIMIT 1", params![]).await?;
-    match stored {
-        None => Ok(Frontier::default()),
-        Some((bytes,)) => Frontier::decode(&bytes)
-            .map_err(|error| StoreError::Engine(format!("the log's frontier is damaged: {error}"))),
-    }
-}
-
-/// The canonical header of a record row, and its sealed details.
-pub(crate) fn header(tenant: TenantId, row: &RecordRow) -> (RecordHeader, &[u8]) {
-    let (id, at, actor, via, action, subject, request, corrects, details) = row;
-    let header = RecordHeader {
-        tenant: *tenant.as_bytes(),
-        id: *id.as_bytes(),
-        at: *at,
-        actor: actor.clone(),
-        via: via.clone(),
-        action: action.clone(),
-        subject: subject.clone(),
-        corrects: corrects.map(|id| *id.as_bytes()),
-        request: request.clone(),
-    };
-    (header, details)
 }
 
 fn to_i64(number: u64) -> i64 {

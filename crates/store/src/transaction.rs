@@ -5,10 +5,37 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use crate::postgres::PgTransaction;
-use crate::record::{Entry, Record, RecordId};
-use crate::sequencer::Backlog;
+use crate::record::{Entry, Record, RecordId, header_of, leaf_of};
+use crate::sequencer::{Backlog, Folded};
 use crate::sqlite::{SqliteReader, SqliteWriter};
 use crate::{FromRow, Param, Row, StoreError, TenantId, params};
+
+/// A statement and its parameters, `$1` the first. It never mentions a tenant.
+pub type Sql<'a> = (&'static str, &'a [Param<'a>]);
+
+/// What a statement answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) changed: u64,
+}
+
+impl Answer {
+    /// The rows that it returned.
+    pub fn rows<R: FromRow>(self) -> Result<Vec<R>, StoreError> {
+        self.rows.into_iter().map(R::from_row).collect()
+    }
+
+    /// The first row, if it returned one.
+    pub fn first<R: FromRow>(self) -> Result<Option<R>, StoreError> {
+        self.rows.into_iter().next().map(R::from_row).transpose()
+    }
+
+    /// How many rows it changed.
+    pub fn changed(&self) -> u64 {
+        self.changed
+    }
+}
 
 /// A consistent view of one tenant's rows.
 pub struct ReadTx {
@@ -46,6 +73,18 @@ impl ReadTx {
         self.now
     }
 
+    /// The view for one look: one statement, or several [`together`](Self::together). On PostgreSQL it then ends with that
+    /// look, in the same packet.
+    #[must_use]
+    pub fn once(self) -> Self {
+        let ReadTx { tenant, now, engine } = self;
+        let engine = match engine {
+            Engine::Postgres(transaction) => Engine::Postgres(transaction.once()),
+            engine => engine,
+        };
+        ReadTx { tenant, now, engine }
+    }
+
     /// Runs a statement and reads every row that it returns. `sql` uses `$1`, `$2`, … and never
     /// mentions a tenant.
     pub async fn query<R: FromRow>(
@@ -53,7 +92,7 @@ impl ReadTx {
         sql: &'static str,
         params: &[Param<'_>],
     ) -> Result<Vec<R>, StoreError> {
-        self.rows(sql, params).await?.into_iter().map(R::from_row).collect()
+        self.run(sql, params).await?.rows()
     }
 
     /// Runs a statement and reads its first row, if it returns one.
@@ -62,7 +101,7 @@ impl ReadTx {
         sql: &'static str,
         params: &[Param<'_>],
     ) -> Result<Option<R>, StoreError> {
-        self.rows(sql, params).await?.into_iter().next().map(R::from_row).transpose()
+        self.run(sql, params).await?.first()
     }
 
     /// Runs a statement that always returns a row, and reads it.
@@ -76,12 +115,32 @@ impl ReadTx {
             .ok_or_else(|| StoreError::Engine("a statement returned no row".into()))
     }
 
-    async fn rows(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
-        match &self.engine {
-            Engine::SqliteRead(reader) => reader.run(sql, params).map(|(rows, _)| rows),
-            Engine::SqliteWrite(writer) => writer.run(sql, params).map(|(rows, _)| rows),
-            Engine::Postgres(transaction) => transaction.query(sql, params).await,
+    /// Runs statements that do not need one another's answers, one after the other; on PostgreSQL that is one round trip for
+    /// all. Each sees what those before it did. When one fails, those after it do nothing, and the transaction can only be
+    /// dropped.
+    pub async fn together<const N: usize>(
+        &mut self,
+        statements: [Sql<'_>; N],
+    ) -> Result<[Answer; N], StoreError> {
+        let unanswered = |_| StoreError::Engine("a statement was not answered".into());
+        <[Answer; N]>::try_from(self.run_all(&statements).await?).map_err(unanswered)
+    }
+
+    async fn run_all(&mut self, statements: &[Sql<'_>]) -> Result<Vec<Answer>, StoreError> {
+        match &mut self.engine {
+            Engine::SqliteRead(reader) => {
+                statements.iter().map(|(sql, params)| reader.run(sql, params)).collect()
+            }
+            Engine::SqliteWrite(writer) => {
+                statements.iter().map(|(sql, params)| writer.run(sql, params)).collect()
+            }
+            Engine::Postgres(transaction) => transaction.run(statements).await,
         }
+    }
+
+    async fn run(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<Answer, StoreError> {
+        let [answer] = self.together([(sql, params)]).await?;
+        Ok(answer)
     }
 }
 
@@ -104,7 +163,13 @@ pub struct WriteTx {
 const INSERT_RECORD: &str =
     "INSERT INTO record (id, at, actor, via, action, subject, request, corrects, details)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-const INSERT_UNNUMBERED: &str = "INSERT INTO unnumbered (record) VALUES ($1)";
+const INSERT_UNNUMBERED: &str = "INSERT INTO unnumbered (record, leaf) VALUES ($1, $2)";
+
+/// Both in one statement, which only PostgreSQL has.
+const INSERT_BOTH: &str = "WITH written AS (
+       INSERT INTO record (id, at, actor, via, action, subject, request, corrects, details)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9))
+     INSERT INTO unnumbered (record, leaf) VALUES ($1, $10)";
 
 impl WriteTx {
     pub(crate) fn sqlite(
@@ -123,11 +188,7 @@ impl WriteTx {
 
     /// Runs a statement and returns the number of rows that it changed.
     pub async fn execute(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<u64, StoreError> {
-        match &self.view.engine {
-            Engine::SqliteRead(reader) => reader.run(sql, params).map(|(_, changed)| changed),
-            Engine::SqliteWrite(writer) => writer.run(sql, params).map(|(_, changed)| changed),
-            Engine::Postgres(transaction) => transaction.execute(sql, params).await,
-        }
+        Ok(self.run(sql, params).await?.changed)
     }
 
     /// Makes the changes and their record durable, together. When it fails, neither is there.
@@ -140,27 +201,30 @@ impl WriteTx {
         let WriteTx { view, entry, backlog } = self;
         let tenant = view.tenant;
         let id = record_id(view.now);
+        let Record { subject, details, corrects } = record;
+        let header = header_of(tenant, id, view.now, entry, subject, corrects);
+        // What the log will commit to is settled here, in the transaction that it is about.
+        let leaf = leaf_of(&header, &details)?;
         let insert = params![
             &id,
             view.now,
-            &entry.actor,
-            &entry.via,
-            &entry.action,
-            &record.subject,
-            &entry.request,
-            record.corrects.as_ref(),
-            &record.details,
+            &header.actor,
+            &header.via,
+            &header.action,
+            &header.subject,
+            &header.request,
+            header.corrects.as_ref(),
+            &details,
+            leaf.as_bytes(),
         ];
         match view.engine {
             Engine::SqliteRead(_) => return Err(StoreError::Engine("a view cannot be committed".into())),
             Engine::SqliteWrite(writer) => {
                 writer.run(INSERT_RECORD, insert)?;
-                writer.run(INSERT_UNNUMBERED, params![&id])?;
+                writer.run(INSERT_UNNUMBERED, params![&id, leaf.as_bytes()])?;
                 writer.commit().await?;
             }
-            Engine::Postgres(transaction) => {
-                transaction.commit_with((INSERT_RECORD, insert), (INSERT_UNNUMBERED, params![&id])).await?;
-            }
+            Engine::Postgres(transaction) => transaction.commit_with((INSERT_BOTH, insert)).await?,
         }
         backlog.add(tenant);
         Ok(id)
@@ -173,33 +237,46 @@ impl WriteTx {
         sql: &'static str,
         each: &[Vec<Param<'_>>],
     ) -> Result<Vec<u64>, StoreError> {
-        match &self.view.engine {
-            Engine::SqliteRead(_) => Err(StoreError::Engine("a view cannot be changed".into())),
-            Engine::SqliteWrite(writer) => {
-                each.iter().map(|params| writer.run(sql, params).map(|(_, changed)| changed)).collect()
-            }
-            Engine::Postgres(transaction) => transaction.execute_each(sql, each).await,
-        }
+        let statements: Vec<Sql<'_>> = each.iter().map(|params| (sql, params.as_slice())).collect();
+        let answers = self.view.run_all(&statements).await?;
+        Ok(answers.iter().map(Answer::changed).collect())
     }
 
-    /// Takes the lock under which a tenant's records are numbered; `false` when another server holds it.
-    pub(crate) async fn lock_numbering(&mut self) -> Result<bool, StoreError> {
-        match &self.view.engine {
+    /// Takes the lock under which a tenant's records are numbered and then reads; `None` when another server has the lock.
+    pub(crate) async fn begin_numbering(
+        &mut self,
+        reads: [Sql<'_>; 2],
+    ) -> Result<Option<[Answer; 2]>, StoreError> {
+        match &mut self.view.engine {
             // The file's writer is the lock.
-            Engine::SqliteRead(_) | Engine::SqliteWrite(_) => Ok(true),
-            Engine::Postgres(transaction) => transaction.try_lock().await,
+            Engine::SqliteRead(_) | Engine::SqliteWrite(_) => self.together(reads).await.map(Some),
+            Engine::Postgres(transaction) => transaction.begin_numbering(reads).await,
         }
     }
 
     /// Ends the sequencer's own transaction: it only numbers what was recorded before.
-    pub(crate) async fn commit_numbering(self) -> Result<(), StoreError> {
+    pub(crate) async fn end_numbering(self, folded: &Folded, checkpoint: Sql<'_>) -> Result<(), StoreError> {
         match self.view.engine {
             Engine::SqliteRead(_) => Err(StoreError::Engine("a view cannot be committed".into())),
-            Engine::SqliteWrite(writer) => writer.commit().await,
-            Engine::Postgres(transaction) => transaction.commit().await,
+            Engine::SqliteWrite(writer) => {
+                for leaf in &folded.leaves {
+                    writer.run(INSERT_LEAF, params![leaf.number, &leaf.record, &leaf.hash])?;
+                    writer.run(DEQUEUE, params![&leaf.record])?;
+                }
+                for node in &folded.nodes {
+                    writer.run(INSERT_SUBTREE, params![node.level, node.number, &node.hash])?;
+                }
+                writer.run(checkpoint.0, checkpoint.1)?;
+                writer.commit().await
+            }
+            Engine::Postgres(transaction) => transaction.end_numbering(folded, checkpoint).await,
         }
     }
 }
+
+const INSERT_LEAF: &str = "INSERT INTO leaf (number, record, hash) VALUES ($1, $2, $3)";
+const INSERT_SUBTREE: &str = "INSERT INTO subtree (level, number, hash) VALUES ($1, $2, $3)";
+const DEQUEUE: &str = "DELETE FROM unnumbered WHERE record = $1";
 
 impl Deref for WriteTx {
     type Target = ReadTx;

@@ -143,7 +143,7 @@ impl Transaction {
                 format!("UPDATE {schema}usage SET bytes = bytes + $1, items = items + 1 WHERE slot = 0 RETURNING bytes, items"),
                 "INSERT INTO record (id, at, actor, via, action, subject, request, corrects, details)
                  VALUES ($1, 1, $2, $2, 'item.write', $2, $2, NULL, '')".to_owned(),
-                "INSERT INTO unnumbered (record) VALUES ($1)".to_owned(),
+                "INSERT INTO unnumbered (record, leaf) VALUES ($1, $1)".to_owned(),
             ];
             let mut prepared = Vec::new();
             for sql in &sql {

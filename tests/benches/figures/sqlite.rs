@@ -88,7 +88,7 @@ impl Plain {
                      VALUES (?1, 1, ?2, ?3, 'item.write', ?4, ?5, NULL, x'')",
                     &[&id.as_bytes(), &ACTOR, &ACTOR, &ACTOR, &ACTOR],
                 );
-                execute("INSERT INTO unnumbered (record) VALUES (?1)", &[&id.as_bytes()]);
+                execute("INSERT INTO unnumbered (record, leaf) VALUES (?1, ?1)", &[&id.as_bytes()]);
             }
             writer.execute_batch("COMMIT").expect("a commit");
         })
@@ -169,5 +169,5 @@ CREATE TABLE record (
   id BLOB NOT NULL, at INTEGER NOT NULL, actor TEXT NOT NULL, via TEXT NOT NULL, action TEXT NOT NULL,
   subject TEXT NOT NULL, request TEXT NOT NULL, corrects BLOB, details BLOB NOT NULL, PRIMARY KEY (id)
 ) STRICT;
-CREATE TABLE unnumbered (record BLOB NOT NULL, PRIMARY KEY (record)) STRICT;
+CREATE TABLE unnumbered (record BLOB NOT NULL, leaf BLOB NOT NULL, PRIMARY KEY (record)) STRICT;
 ";

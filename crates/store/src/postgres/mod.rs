@@ -5,6 +5,7 @@
 //! gone when it ends, so connections can be pooled, ours and a transaction pooler's alike.
 
 mod migrate;
+mod numbering;
 mod role;
 mod transaction;
 mod value;

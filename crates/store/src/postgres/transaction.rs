@@ -1,135 +1,159 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! One transaction, inside one tenant.
 //!
-//! Round trips are what a transaction costs here. So it begins with its first statement: `BEGIN`, the tenant and the
-//! statement leave in one packet, and so do the last statements and `COMMIT`.
+//! Round trips are what a transaction costs here, and each message that the server answers by itself. So a transaction
+//! begins with its first statements: `BEGIN`, the tenant and the statements leave in one packet, and so do the last
+//! statements and `COMMIT`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use deadpool_postgres::Object;
-use futures::future::{join3, try_join_all};
+use futures::TryStreamExt as _;
+use futures::future::{join, join_all};
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 
 use super::value;
-use crate::{Param, Row, StoreError, TenantId};
-
-const SET_TENANT: &str = "SELECT set_config('bailiwick.tenant', $1, true)";
+use crate::transaction::{Answer, Sql};
+use crate::{Param, StoreError, TenantId};
 
 /// A transaction. Dropped without a commit, it is rolled back.
 pub(crate) struct PgTransaction {
     client: Option<Object>,
-    tenant: String,
-    begin: &'static str,
+    tenant: TenantId,
+    kind: Kind,
     begun: AtomicBool,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Changes.
+    Write,
+    /// Reads that see the same.
+    Read,
+    /// What goes in one packet, which ends the transaction too.
+    ReadOnce,
+    /// Nothing more.
+    Ended,
 }
 
 impl PgTransaction {
     /// A transaction that will see `tenant`'s rows.
     pub(super) fn new(client: Object, tenant: TenantId, read_only: bool) -> Self {
-        let begin = if read_only { "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" } else { "BEGIN" };
-        PgTransaction {
-            client: Some(client),
-            tenant: tenant.uuid().to_string(),
-            begin,
-            begun: AtomicBool::new(false),
-        }
+        let kind = if read_only { Kind::Read } else { Kind::Write };
+        PgTransaction { client: Some(client), tenant, kind, begun: AtomicBool::new(false) }
     }
 
-    fn client(&self) -> Result<&Object, StoreError> {
+    /// Lets the next call be the last: the transaction ends in the same packet.
+    pub(crate) fn once(mut self) -> Self {
+        if self.kind == Kind::Read && !self.begun.load(Ordering::Relaxed) {
+            self.kind = Kind::ReadOnce;
+        }
+        self
+    }
+
+    pub(super) fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    pub(super) fn client(&self) -> Result<&Object, StoreError> {
         self.client.as_ref().ok_or_else(|| StoreError::Engine("the transaction has ended".into()))
     }
 
-    /// Runs `statement`, beginning the transaction in the same packet when it has not begun.
-    async fn first<T>(
+    /// Sends `statements`, beginning the transaction in the same packet when it has not begun.
+    pub(super) async fn first<T>(
         &self,
         client: &Object,
-        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+        statements: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, StoreError> {
         if self.begun.load(Ordering::Relaxed) {
-            return Ok(statement.await?);
+            return Ok(statements.await?);
         }
-        let set = client.prepare_cached(SET_TENANT).await?;
+        let begin = match self.kind {
+            Kind::Write => "BEGIN",
+            Kind::Read | Kind::ReadOnce => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Kind::Ended => return Err(StoreError::Engine("the view was for one look".into())),
+        };
+        // A UUID's digits and nothing else. The setting ends with the transaction.
+        let begin = format!("{begin}; SET LOCAL bailiwick.tenant = '{}'", self.tenant.uuid());
         // From here on there is something to roll back, even when the caller goes away.
         self.begun.store(true, Ordering::Relaxed);
-        let params: [&(dyn ToSql + Sync); 1] = [&self.tenant];
-        // Polled in this order, so sent in this order: the statement never runs without its tenant.
-        let (begun, set, done) =
-            join3(client.batch_execute(self.begin), client.query(&set, &params), statement).await;
+        // Polled in this order, so sent in this order: no statement runs without its tenant. When `BEGIN` fails, so do
+        // they: the tables are empty for who has no tenant.
+        let (begun, done) = join(client.batch_execute(&begin), statements).await;
         begun?;
-        set?;
         Ok(done?)
     }
 
-    async fn prepare(&self, sql: &str) -> Result<(&Object, Statement), StoreError> {
+    pub(super) async fn prepare(&self, sql: &str) -> Result<Statement, StoreError> {
+        Ok(self.client()?.prepare_cached(sql).await?)
+    }
+
+    /// Runs statements one after the other, all in one packet. After one that fails nothing more is done.
+    pub(crate) async fn run(&mut self, statements: &[Sql<'_>]) -> Result<Vec<Answer>, StoreError> {
         let client = self.client()?;
-        Ok((client, client.prepare_cached(sql).await?))
+        let prepared = self.prepare_each(statements).await?;
+        let all = join_all(prepared.iter().map(|(statement, params)| answer(client, statement, params)));
+        if self.kind != Kind::ReadOnce {
+            // The first error is the reason of those that follow.
+            let answered = async { Ok(all.await) };
+            return self.first(client, answered).await?.into_iter().collect();
+        }
+        let answered = async {
+            let (answers, ended) = join(all, client.batch_execute("COMMIT")).await;
+            ended.map(|()| answers)
+        };
+        let answers = self.first(client, answered).await?;
+        // Nothing is left to roll back.
+        self.kind = Kind::Ended;
+        self.begun.store(false, Ordering::Relaxed);
+        answers.into_iter().collect()
     }
 
-    pub(crate) async fn query(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
-        let (client, statement) = self.prepare(sql).await?;
-        let rows = self.first(client, client.query(&statement, &dynamic(params))).await?;
-        rows.iter().map(value::row).collect()
-    }
-
-    pub(crate) async fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
-        let (client, statement) = self.prepare(sql).await?;
-        self.first(client, client.execute(&statement, &dynamic(params))).await
-    }
-
-    /// Runs a statement once for each list of parameters, all in flight at once. Returns how many rows each changed.
-    pub(crate) async fn execute_each(
-        &self,
-        sql: &str,
-        each: &[Vec<Param<'_>>],
-    ) -> Result<Vec<u64>, StoreError> {
-        let (client, statement) = self.prepare(sql).await?;
-        let each: Vec<_> = each.iter().map(|params| dynamic(params)).collect();
-        let all = try_join_all(each.iter().map(|params| client.execute(&statement, params)));
-        self.first(client, all).await
-    }
-
-    /// Takes a lock on the tenant that ends with the transaction; `false` when another one has it.
-    pub(crate) async fn try_lock(&self) -> Result<bool, StoreError> {
-        let (client, statement) =
-            self.prepare("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))").await?;
-        let params: [&(dyn ToSql + Sync); 1] = [&self.tenant];
-        Ok(self.first(client, client.query_one(&statement, &params)).await?.try_get(0)?)
-    }
-
-    /// Runs two last statements and `COMMIT`, all in one packet.
-    pub(crate) async fn commit_with(
-        mut self,
-        first: (&str, &[Param<'_>]),
-        second: (&str, &[Param<'_>]),
-    ) -> Result<(), StoreError> {
+    /// Runs a last statement and `COMMIT`, in one packet.
+    pub(crate) async fn commit_with(mut self, last: Sql<'_>) -> Result<(), StoreError> {
         {
-            let (client, one) = self.prepare(first.0).await?;
-            let (_, two) = self.prepare(second.0).await?;
-            let (one_params, two_params) = (dynamic(first.1), dynamic(second.1));
-            let last = async {
-                let (one, two, committed) = join3(
-                    client.execute(&one, &one_params),
-                    client.execute(&two, &two_params),
-                    client.batch_execute("COMMIT"),
-                )
-                .await;
-                // After a failed statement COMMIT rolls back without an error: the statements decide.
-                one.and(two).and(committed)
+            let client = self.client()?;
+            let statement = self.prepare(last.0).await?;
+            let params = dynamic(last.1);
+            let ending = async {
+                let (done, committed) =
+                    join(client.execute(&statement, &params), client.batch_execute("COMMIT")).await;
+                // After a failed statement COMMIT rolls back without an error: the statement decides.
+                done.and(committed)
             };
-            self.first(client, last).await?;
+            self.first(client, ending).await?;
         }
         self.client = None;
         Ok(())
     }
 
-    pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
-        if self.begun.load(Ordering::Relaxed) {
-            self.client()?.batch_execute("COMMIT").await?;
-        }
+    /// Lets the connection go after a commit that somebody else sent.
+    pub(super) fn ended(mut self) {
         self.client = None;
-        Ok(())
     }
+
+    async fn prepare_each<'a>(
+        &self,
+        statements: &[Sql<'a>],
+    ) -> Result<Vec<(Statement, &'a [Param<'a>])>, StoreError> {
+        let mut prepared = Vec::with_capacity(statements.len());
+        for (sql, params) in statements {
+            prepared.push((self.prepare(sql).await?, *params));
+        }
+        Ok(prepared)
+    }
+}
+
+async fn answer(client: &Object, statement: &Statement, params: &[Param<'_>]) -> Result<Answer, StoreError> {
+    let rows = client.query_raw(statement, dynamic(params)).await?;
+    futures::pin_mut!(rows);
+    let mut read = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        read.push(value::row(&row)?);
+    }
+    Ok(Answer { rows: read, changed: rows.rows_affected().unwrap_or(0) })
 }
 
 impl Drop for PgTransaction {
@@ -151,6 +175,6 @@ impl Drop for PgTransaction {
     }
 }
 
-fn dynamic<'a>(params: &'a [Param<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
+pub(super) fn dynamic<'a>(params: &'a [Param<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
     params.iter().map(|param| param as &(dyn ToSql + Sync)).collect()
 }

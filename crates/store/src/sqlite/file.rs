@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use rusqlite::hooks::{AuthAction, Authorization};
 use rusqlite::{Connection, OpenFlags};
@@ -15,6 +16,8 @@ use crate::{Migration, StoreError};
 /// An open file: one connection that writes, one that reads beside it.
 pub(crate) struct File {
     pub(crate) writer: Arc<Mutex<Writer>>,
+    /// How many wait for the writer's turn.
+    pub(crate) waiting: AtomicUsize,
     pub(crate) reader: Arc<Mutex<Connection>>,
 }
 
@@ -37,7 +40,11 @@ impl File {
         let mut reader = Self::connect(path, false).map_err(|error| Self::named(path, error))?;
         reader.pragma_update(None, "query_only", true)?;
         guard(&mut reader)?;
-        Ok(File { writer: Arc::new(Mutex::new(Writer::new(writer))), reader: Arc::new(Mutex::new(reader)) })
+        Ok(File {
+            writer: Arc::new(Mutex::new(Writer::new(writer))),
+            waiting: AtomicUsize::new(0),
+            reader: Arc::new(Mutex::new(reader)),
+        })
     }
 
     fn connect(path: &Path, make: bool) -> Result<Connection, StoreError> {
@@ -64,6 +71,16 @@ impl File {
         Ok(connection)
     }
 
+    /// Lets go of cached pages and prepared statements, where nobody is at work.
+    pub(crate) fn trim(&self) {
+        if let Ok(mut writer) = self.writer.try_lock() {
+            writer.trim();
+        }
+        if let Ok(reader) = self.reader.try_lock() {
+            trim(&reader);
+        }
+    }
+
     /// Whether no transaction is open on the file.
     pub(crate) fn is_idle(&self) -> bool {
         Arc::strong_count(&self.writer) == 1
@@ -77,6 +94,11 @@ impl File {
             other => other,
         }
     }
+}
+
+pub(super) fn trim(connection: &Connection) {
+    connection.flush_prepared_statement_cache();
+    let _ = connection.release_memory();
 }
 
 /// Makes the file before SQLite does, so that nobody else can read it even for a moment.
@@ -176,5 +198,5 @@ pub fn read_copy<R: crate::FromRow>(
     params: &[crate::Param<'_>],
 ) -> Result<Vec<R>, StoreError> {
     let connection = Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    super::run(&connection, sql, params)?.0.into_iter().map(R::from_row).collect()
+    super::run(&connection, sql, params)?.rows()
 }

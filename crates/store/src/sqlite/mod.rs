@@ -25,15 +25,27 @@ pub(crate) struct Sqlite {
     folder: PathBuf,
     migrations: Vec<Migration>,
     limit: usize,
-    open: Mutex<HashMap<TenantId, Slot>>,
+    open: Mutex<Open>,
     /// Held while the process lives, so that a second one refuses to start on the same folder.
     _lock: std::fs::File,
+}
+
+#[derive(Default)]
+struct Open {
+    slots: HashMap<TenantId, Slot>,
+    /// Counts uses: what was used last has the highest number.
+    tick: u64,
 }
 
 struct Slot {
     file: Arc<tokio::sync::OnceCell<Arc<File>>>,
     used: u64,
+    /// Whether it has let go of its caches since it was used.
+    is_trimmed: bool,
 }
+
+/// So many files keep what they have in memory: pages and prepared statements. The others are open and have them no more.
+const WARM: usize = 64;
 
 impl Sqlite {
     /// Opens the data folder, making it when it is not there.
@@ -77,10 +89,15 @@ impl Sqlite {
     }
 
     async fn file_or_make(&self, tenant: TenantId, make: bool) -> Result<Arc<File>, StoreError> {
-        let (cell, evicted) = self.slot(tenant);
-        if !evicted.is_empty() {
+        let Taken { file: cell, evicted, cooled } = self.slot(tenant);
+        if !evicted.is_empty() || cooled.is_some() {
             // The last handle checkpoints the file and waits for the disk.
-            drop(tokio::task::spawn_blocking(move || drop(evicted)));
+            drop(tokio::task::spawn_blocking(move || {
+                drop(evicted);
+                if let Some(file) = cooled {
+                    file.trim();
+                }
+            }));
         }
         let opened = cell
             .get_or_try_init(|| async {
@@ -98,21 +115,23 @@ impl Sqlite {
             Ok(file) => Ok(Arc::clone(file)),
             Err(error) => {
                 let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-                if open.get(&tenant).is_some_and(|slot| !slot.file.initialized()) {
-                    open.remove(&tenant);
+                if open.slots.get(&tenant).is_some_and(|slot| !slot.file.initialized()) {
+                    open.slots.remove(&tenant);
                 }
                 Err(error)
             }
         }
     }
 
-    /// The place of the tenant's file among the open ones, and those that had to go for it.
-    fn slot(&self, tenant: TenantId) -> (Arc<tokio::sync::OnceCell<Arc<File>>>, Vec<Slot>) {
+    /// The place of the tenant's file among the open ones, and what others had to give up for it.
+    fn slot(&self, tenant: TenantId) -> Taken {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let tick = open.values().map(|slot| slot.used).max().unwrap_or(0) + 1;
+        open.tick += 1;
+        let Open { slots: open, tick } = &mut *open;
+        let tick = *tick;
         if let Some(slot) = open.get_mut(&tenant) {
-            slot.used = tick;
-            return (Arc::clone(&slot.file), Vec::new());
+            (slot.used, slot.is_trimmed) = (tick, false);
+            return Taken { file: Arc::clone(&slot.file), evicted: Vec::new(), cooled: None };
         }
         let mut evicted = Vec::new();
         while open.len() >= self.limit {
@@ -124,14 +143,25 @@ impl Sqlite {
             let Some(idle) = idle else { break };
             evicted.extend(open.remove(&idle));
         }
+        let cooled = (open.len() >= WARM)
+            .then(|| {
+                open.iter_mut()
+                    .filter(|(id, slot)| **id != TenantId::PLATFORM && !slot.is_trimmed)
+                    .min_by_key(|(_, slot)| slot.used)
+            })
+            .flatten()
+            .and_then(|(_, slot)| {
+                slot.is_trimmed = true;
+                slot.file.get().cloned()
+            });
         let file = Arc::<tokio::sync::OnceCell<Arc<File>>>::default();
-        open.insert(tenant, Slot { file: Arc::clone(&file), used: tick });
-        (file, evicted)
+        open.insert(tenant, Slot { file: Arc::clone(&file), used: tick, is_trimmed: false });
+        Taken { file, evicted, cooled }
     }
 
     /// Removes the file of a tenant whose founding was never finished.
     pub(crate) async fn remove(&self, tenant: TenantId) -> Result<(), StoreError> {
-        let slot = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
+        let slot = self.open.lock().unwrap_or_else(PoisonError::into_inner).slots.remove(&tenant);
         let path = self.path(tenant);
         blocking(move || {
             drop(slot);
@@ -186,6 +216,15 @@ impl Sqlite {
         let slots = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
         let _ = tokio::task::spawn_blocking(move || drop(slots)).await;
     }
+}
+
+/// A place among the open files.
+struct Taken {
+    file: Arc<tokio::sync::OnceCell<Arc<File>>>,
+    /// Those that are to be closed for it.
+    evicted: Vec<Slot>,
+    /// The one that is to let go of its caches.
+    cooled: Option<Arc<File>>,
 }
 
 impl Slot {

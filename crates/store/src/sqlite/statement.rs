@@ -4,20 +4,17 @@
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Statement};
 
-use crate::{Param, Row, StoreError, Value};
+use crate::transaction::Answer;
+use crate::{Param, StoreError, Value};
 
 /// Runs a statement and returns its rows and the number of rows that it changed.
-pub(crate) fn run(
-    connection: &Connection,
-    sql: &str,
-    params: &[Param<'_>],
-) -> Result<(Vec<Row>, u64), StoreError> {
+pub(crate) fn run(connection: &Connection, sql: &str, params: &[Param<'_>]) -> Result<Answer, StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
     bind(&mut statement, params)?;
     let columns = statement.column_count();
     if columns == 0 {
         let changed = statement.raw_execute()?;
-        return Ok((Vec::new(), u64::try_from(changed).unwrap_or(u64::MAX)));
+        return Ok(Answer { rows: Vec::new(), changed: u64::try_from(changed).unwrap_or(u64::MAX) });
     }
     let mut rows = statement.raw_query();
     let mut out = Vec::new();
@@ -40,7 +37,13 @@ pub(crate) fn run(
         }
         out.push(values);
     }
-    Ok((out, connection.changes()))
+    Ok(Answer { rows: out, changed: connection.changes() })
+}
+
+/// Begins or ends a transaction: a statement without parameters and rows, kept like the others.
+pub(crate) fn control(connection: &Connection, sql: &'static str) -> Result<(), StoreError> {
+    connection.prepare_cached(sql)?.raw_execute()?;
+    Ok(())
 }
 
 /// Binds by name: SQLite takes `$2` as a name and numbers it by its first appearance, so binding

@@ -1,26 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Transactions on a tenant's file, and how writers share the wait for the disk.
 //!
-//! Each write transaction is a savepoint inside a *group*. A transaction that is ready releases its
-//! savepoint and queues for the file again behind the writers that already wait; whoever comes to the
-//! front first commits the whole group, with one `fdatasync`, and the others find it done. A change is
+//! Write transactions of one file form a *group*. The first begins it; each later one is a savepoint in it. A transaction
+//! that is ready queues for the file again behind the writers that already wait; whoever comes to the front first commits
+//! the whole group, with one `fdatasync`, and the others find it done. Who is alone commits at once. A change is
 //! acknowledged only after that commit. If the group's commit fails, every member fails.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::OwnedMutexGuard;
 
-use super::{File, blocking};
-use crate::{Param, Row, StoreError};
+use super::{File, blocking, statement};
+use crate::transaction::Answer;
+use crate::{Param, StoreError};
 
 /// How long a transaction waits for its turn before it answers [`StoreError::Busy`].
-const TURN: std::time::Duration = std::time::Duration::from_secs(10);
+const TURN: Duration = Duration::from_secs(10);
+
+/// A commit that lately took less than this runs where it is asked: handing it to another thread would take longer. A disk
+/// that is waited for takes many times as long.
+const IN_PLACE: Duration = Duration::from_micros(150);
 
 /// The connection that writes, and the group that is open on it.
 pub(crate) struct Writer {
     connection: Connection,
     group: Option<Group>,
+    /// What commits took lately: at once as long as a long one, and shorter again after several short ones.
+    commits_take: Duration,
 }
 
 /// The transactions that will be made durable together; set once the commit has been tried.
@@ -28,48 +37,60 @@ type Group = Arc<OnceLock<Result<(), String>>>;
 
 impl Writer {
     pub(crate) fn new(connection: Connection) -> Self {
-        Writer { connection, group: None }
+        Writer { connection, group: None, commits_take: Duration::MAX }
     }
 
     pub(crate) fn is_idle(&self) -> bool {
         self.group.is_none()
     }
 
-    /// Joins the open group, or opens one.
-    fn join(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn trim(&mut self) {
+        if self.is_idle() {
+            super::file::trim(&self.connection);
+        }
+    }
+
+    /// Joins the open group, or opens one. Says whether the change is a savepoint in a group of others.
+    fn join(&mut self) -> Result<bool, StoreError> {
         if self.group.is_some() && self.connection.is_autocommit() {
             // A full disk or a failed read ends the engine's transaction behind our back.
             self.settle(Err("the engine gave the group up".into()));
         }
-        if self.group.is_none() {
-            self.connection.execute_batch("BEGIN IMMEDIATE")?;
-            self.group = Some(Group::default());
+        if self.group.is_some() {
+            statement::control(&self.connection, "SAVEPOINT change")?;
+            return Ok(true);
         }
-        let begun = self.connection.execute_batch("SAVEPOINT change");
-        if begun.is_err() {
-            self.abandon_if_empty();
-        }
-        Ok(begun?)
+        statement::control(&self.connection, "BEGIN IMMEDIATE")?;
+        self.group = Some(Group::default());
+        Ok(false)
     }
 
-    /// Ends a group that nobody waits for: it holds no change.
-    fn abandon_if_empty(&mut self) {
-        if self.group.as_ref().is_some_and(|group| Arc::strong_count(group) == 1) {
-            let _ = self.connection.execute_batch("ROLLBACK");
+    /// Undoes the change that has the turn. When the engine has already given the whole group up there is nothing left to undo.
+    fn undo(&mut self, is_nested: bool) {
+        if is_nested {
+            let _ = statement::control(&self.connection, "ROLLBACK TO change");
+            let _ = statement::control(&self.connection, "RELEASE change");
+        } else {
+            let _ = statement::control(&self.connection, "ROLLBACK");
             self.settle(Err("rolled back".into()));
         }
     }
 
     /// Commits the group. Waits for the disk.
     fn commit(&mut self) {
+        let begun = Instant::now();
         let outcome = if self.connection.is_autocommit() {
             Err("the engine gave the group up".to_owned())
         } else {
-            self.connection.execute_batch("COMMIT").map_err(|error| {
-                let _ = self.connection.execute_batch("ROLLBACK");
+            statement::control(&self.connection, "COMMIT").map_err(|error| {
+                let _ = statement::control(&self.connection, "ROLLBACK");
                 error.to_string()
             })
         };
+        let took = begun.elapsed();
+        let lately =
+            if self.commits_take == Duration::MAX { took } else { (self.commits_take * 7 + took) / 8 };
+        self.commits_take = lately.max(took);
         self.settle(outcome);
     }
 
@@ -92,21 +113,42 @@ impl Drop for Writer {
 pub(crate) struct SqliteWriter {
     /// `None` only while the end of the transaction is under way.
     turn: Option<OwnedMutexGuard<Writer>>,
-    writer: Arc<Mutex<Writer>>,
-    _file: Arc<File>,
+    is_nested: bool,
+    file: Arc<File>,
+}
+
+/// Counts one that waits for a file's turn, for as long as it is there.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn among(all: &'a AtomicUsize) -> Self {
+        all.fetch_add(1, Ordering::Relaxed);
+        Waiting(all)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl SqliteWriter {
     pub(crate) async fn begin(file: Arc<File>) -> Result<Self, StoreError> {
-        let writer = Arc::clone(&file.writer);
-        let mut turn = tokio::time::timeout(TURN, Arc::clone(&writer).lock_owned())
-            .await
-            .map_err(|_| StoreError::Busy)?;
-        turn.join()?;
-        Ok(SqliteWriter { turn: Some(turn), writer, _file: file })
+        let mut turn = match Arc::clone(&file.writer).try_lock_owned() {
+            Ok(turn) => turn,
+            Err(_) => {
+                let _waiting = Waiting::among(&file.waiting);
+                tokio::time::timeout(TURN, Arc::clone(&file.writer).lock_owned())
+                    .await
+                    .map_err(|_| StoreError::Busy)?
+            }
+        };
+        let is_nested = turn.join()?;
+        Ok(SqliteWriter { turn: Some(turn), is_nested, file })
     }
 
-    pub(crate) fn run(&self, sql: &str, params: &[Param<'_>]) -> Result<(Vec<Row>, u64), StoreError> {
+    pub(crate) fn run(&self, sql: &str, params: &[Param<'_>]) -> Result<Answer, StoreError> {
         match &self.turn {
             // A full disk ends the engine's transaction; nothing may then run outside of one.
             Some(turn) if turn.connection.is_autocommit() => Err(StoreError::Full),
@@ -117,34 +159,45 @@ impl SqliteWriter {
 
     /// Makes the change durable. Goes on to its end even when the caller stops waiting for it.
     pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
-        let Some(turn) = self.turn.take() else {
+        let Some(mut turn) = self.turn.take() else {
             return Err(StoreError::Engine("the transaction has ended".into()));
         };
-        if let Err(error) = turn.connection.execute_batch("RELEASE change") {
-            self.turn = Some(turn);
-            return Err(error.into());
-        }
         let Some(group) = turn.group.clone() else {
             return Err(StoreError::Engine("the transaction has no group".into()));
         };
-        let writer = Arc::clone(&self.writer);
+        if self.is_nested
+            && let Err(error) = statement::control(&turn.connection, "RELEASE change")
+        {
+            self.turn = Some(turn);
+            return Err(error);
+        }
+        if self.file.waiting.load(Ordering::Relaxed) == 0 {
+            // Nobody would join.
+            if turn.commits_take < IN_PLACE {
+                turn.commit();
+            } else {
+                // A task of the blocking pool runs to its end, whoever still waits for it.
+                blocking(move || {
+                    turn.commit();
+                    Ok(())
+                })
+                .await?;
+            }
+            return outcome(&group);
+        }
+        let writer = Arc::clone(&self.file.writer);
         // A waiting writer that takes its turn before us joins the group; so queue behind it.
         drop(turn);
         let ended = tokio::spawn(async move {
             let mut turn = writer.lock_owned().await;
-            if let Some(outcome) = group.get() {
-                return outcome.clone().map_err(commit_failed);
+            if group.get().is_none() {
+                blocking(move || {
+                    turn.commit();
+                    Ok(())
+                })
+                .await?;
             }
-            blocking(move || {
-                turn.commit();
-                Ok(())
-            })
-            .await?;
-            group
-                .get()
-                .cloned()
-                .unwrap_or_else(|| Err("the group was not committed".into()))
-                .map_err(commit_failed)
+            outcome(&group)
         });
         match ended.await {
             Ok(result) => result,
@@ -153,16 +206,20 @@ impl SqliteWriter {
     }
 }
 
-fn commit_failed(reason: String) -> StoreError {
-    if reason.contains("full") { StoreError::Full } else { StoreError::Engine(reason) }
+fn outcome(group: &Group) -> Result<(), StoreError> {
+    match group.get() {
+        Some(Ok(())) => Ok(()),
+        Some(Err(reason)) if reason.contains("full") => Err(StoreError::Full),
+        Some(Err(reason)) => Err(StoreError::Engine(reason.clone())),
+        None => Err(StoreError::Engine("the group was not committed".into())),
+    }
 }
 
 impl Drop for SqliteWriter {
     fn drop(&mut self) {
-        let Some(mut turn) = self.turn.take() else { return };
-        // When the engine has already given the whole group up there is nothing left to undo.
-        let _ = turn.connection.execute_batch("ROLLBACK TO change; RELEASE change");
-        turn.abandon_if_empty();
+        if let Some(mut turn) = self.turn.take() {
+            turn.undo(self.is_nested);
+        }
     }
 }
 
@@ -174,20 +231,23 @@ pub(crate) struct SqliteReader {
 
 impl SqliteReader {
     pub(crate) async fn begin(file: Arc<File>) -> Result<Self, StoreError> {
-        let connection = tokio::time::timeout(TURN, Arc::clone(&file.reader).lock_owned())
-            .await
-            .map_err(|_| StoreError::Busy)?;
-        connection.execute_batch("BEGIN DEFERRED")?;
+        let connection = match Arc::clone(&file.reader).try_lock_owned() {
+            Ok(connection) => connection,
+            Err(_) => tokio::time::timeout(TURN, Arc::clone(&file.reader).lock_owned())
+                .await
+                .map_err(|_| StoreError::Busy)?,
+        };
+        statement::control(&connection, "BEGIN DEFERRED")?;
         Ok(SqliteReader { connection, _file: file })
     }
 
-    pub(crate) fn run(&self, sql: &str, params: &[Param<'_>]) -> Result<(Vec<Row>, u64), StoreError> {
+    pub(crate) fn run(&self, sql: &str, params: &[Param<'_>]) -> Result<Answer, StoreError> {
         super::run(&self.connection, sql, params)
     }
 }
 
 impl Drop for SqliteReader {
     fn drop(&mut self) {
-        let _ = self.connection.execute_batch("ROLLBACK");
+        let _ = statement::control(&self.connection, "ROLLBACK");
     }
 }

@@ -119,3 +119,36 @@ async fn the_platforms_rows_are_a_tenants_too() {
         assert!(matches!(store.config.engine, Engine::Sqlite { .. } | Engine::Postgres { .. }));
     }
 }
+
+/// Whoever has the file itself can do what no connection of the server can; what a record was is settled when it is
+/// written, not when it is numbered.
+#[tokio::test]
+async fn a_record_that_was_changed_before_it_was_numbered_does_not_fit_its_leaf() {
+    for store in stores().await {
+        let home = tenant(&store).await;
+        add_and_commit(&store, home, 1, "kept").await;
+        let Some(path) = store.store.tenant_file(home) else { continue };
+        let file = rusqlite::Connection::open(path).unwrap();
+        file.execute_batch("DROP TRIGGER record_refuses_update; UPDATE record SET actor = 'someone else'")
+            .unwrap();
+        Sequencer::new(store.store.clone(), key()).drain().await;
+        let mut tx = store.door.read(home).await.unwrap();
+        let logged = history::records(&mut tx, 0, 1).await.unwrap();
+        assert_eq!(logged[0].record.as_ref().unwrap().actor, "someone else");
+        let bundle = history::entries(&mut tx, 0, 1).await.unwrap().unwrap();
+        let entries = ledger::EntryBundle::at(0, 1).unwrap().decode(&bundle).unwrap();
+        assert_ne!(ledger::Hash::leaf(entries[0]), logged[0].leaf);
+    }
+}
+
+#[tokio::test]
+async fn a_record_too_long_for_the_log_is_refused_with_its_change() {
+    for store in stores().await {
+        let home = tenant(&store).await;
+        let mut tx = store.door.write(home, entry("note.write")).await.unwrap();
+        crate::add(&mut tx, 1, "never").await.unwrap();
+        let error = tx.commit(store::Record::about("x".repeat(70_000))).await.unwrap_err();
+        assert!(matches!(error, StoreError::Refused(_)), "{}: {error:?}", store.name);
+        assert!(crate::texts(&store, home).await.is_empty(), "{}", store.name);
+    }
+}

@@ -120,3 +120,100 @@ async fn a_tenant_that_does_not_exist_shows_nothing() {
         }
     }
 }
+
+#[tokio::test]
+async fn statements_that_go_together_see_what_those_before_them_did() {
+    for store in stores().await {
+        let home = tenant(&store).await;
+        let mut tx = store.door.write(home, entry("note.write")).await.unwrap();
+        let [added, found, renamed] = tx
+            .together([
+                ("INSERT INTO note (id, text) VALUES ($1, $2)", params![&[1; 16], "first"]),
+                ("SELECT text FROM note WHERE id = $1", params![&[1; 16]]),
+                ("UPDATE note SET text = $1 RETURNING text", params!["second"]),
+            ])
+            .await
+            .unwrap();
+        assert_eq!(added.changed(), 1, "{}", store.name);
+        assert_eq!(found.rows::<(String,)>().unwrap(), [("first".to_owned(),)], "{}", store.name);
+        assert_eq!(renamed.first::<(String,)>().unwrap(), Some(("second".to_owned(),)), "{}", store.name);
+        tx.commit(Record::about("note")).await.unwrap();
+        assert_eq!(texts(&store, home).await, ["second"], "{}", store.name);
+    }
+}
+
+#[tokio::test]
+async fn of_statements_that_go_together_the_first_that_fails_is_told_and_nothing_stays() {
+    for store in stores().await {
+        let home = tenant(&store).await;
+        add_and_commit(&store, home, 1, "kept").await;
+        let mut tx = store.door.write(home, entry("note.write")).await.unwrap();
+        let insert = "INSERT INTO note (id, text) VALUES ($1, $2)";
+        let error = tx
+            .together([
+                (insert, params![&[2; 16], "dropped"]),
+                (insert, params![&[1; 16], "taken"]),
+                (insert, params![&[3; 16], "never"]),
+            ])
+            .await
+            .unwrap_err();
+        assert!(matches!(error, StoreError::Conflict(_)), "{}: {error:?}", store.name);
+        drop(tx);
+        assert_eq!(texts(&store, home).await, ["kept"], "{}", store.name);
+        // The connection that it ran on is as good as new.
+        add_and_commit(&store, home, 4, "later").await;
+        assert_eq!(texts(&store, home).await, ["kept", "later"], "{}", store.name);
+    }
+}
+
+#[tokio::test]
+async fn whoever_stops_waiting_for_a_commit_has_committed_or_not_and_the_next_writer_goes_on() {
+    for store in stores().await {
+        let home = tenant(&store).await;
+        for id in 0..20u8 {
+            let mut tx = store.door.write(home, entry("note.write")).await.unwrap();
+            add(&mut tx, id, &format!("{id:02}")).await.unwrap();
+            let commit = tx.commit(Record::about(id));
+            // Polled once and dropped.
+            drop(futures::poll!(std::pin::pin!(commit)));
+        }
+        add_and_commit(&store, home, 99, "last").await;
+        let notes = texts(&store, home).await;
+        assert_eq!(notes.last().unwrap(), "last", "{}", store.name);
+        let mut tx = store.door.read(home).await.unwrap();
+        let (records,): (i64,) = tx.query_one("SELECT count(*) FROM record", &[]).await.unwrap();
+        assert_eq!(records, notes.len() as i64, "{}", store.name);
+    }
+}
+
+#[tokio::test]
+async fn a_view_for_one_look_shows_its_tenants_rows_and_leaves_the_connection_as_it_was() {
+    for store in stores().await {
+        let (home, other) = (tenant(&store).await, tenant(&store).await);
+        add_and_commit(&store, home, 1, "kept").await;
+        for _ in 0..20 {
+            let store = &store;
+            let look = |tenant| async move {
+                let mut tx = store.door.read(tenant).await.unwrap().once();
+                tx.query::<(String,)>("SELECT text FROM note", &[]).await.unwrap()
+            };
+            let (mine, theirs) = (look(home).await, look(other).await);
+            assert_eq!((mine.len(), theirs.len()), (1, 0), "{}", store.name);
+        }
+        let mut failing = store.door.read(home).await.unwrap().once();
+        assert!(
+            failing.query::<(i64,)>("SELECT 1 FROM note WHERE text = $1", params![1]).await.is_err()
+                || store.name == "sqlite"
+        );
+        drop(failing);
+        let mut writing = store.door.read(home).await.unwrap().once();
+        assert!(
+            writing.query::<(i64,)>("DELETE FROM note RETURNING 1", &[]).await.is_err(),
+            "{}",
+            store.name
+        );
+        drop(writing);
+        add_and_commit(&store, home, 2, "later").await;
+        assert_eq!(texts(&store, home).await, ["kept", "later"], "{}", store.name);
+    }
+}
