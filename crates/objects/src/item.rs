@@ -139,8 +139,7 @@ impl Objects {
         if sealed.len() > MAX_SEALED {
             return Err(ItemError::TooLarge { size: sealed.len() });
         }
-        let sequence = next_sequence(tx, collection).await?;
-        let before = before(tx, collection, item).await?;
+        let (sequence, before) = next_sequence(tx, collection, item).await?;
         self.expect(tx, collection, item, expected, before.as_ref()).await?;
 
         let had = before.as_ref().and_then(|before| before.blob).map(BlobId::from_uuid);
@@ -160,26 +159,20 @@ impl Objects {
         let version = before.as_ref().map_or(1, |before| before.version.saturating_add(1));
         let now = tx.now();
         let values = params![&collection, &item, version, sequence, sealed, size, blob.as_ref(), now, &by];
-        if before.is_some() {
-            tx.execute(
+        let write = match before {
+            Some(_) => {
                 "UPDATE item SET version = $3, sequence = $4, sealed = $5, size = $6, blob = $7, \
-                 changed_at = $8, changed_by = $9, deleted_at = NULL WHERE collection = $1 AND id = $2",
-                values,
-            )
-            .await?;
-        } else {
-            tx.execute(
+                 changed_at = $8, changed_by = $9, deleted_at = NULL WHERE collection = $1 AND id = $2"
+            }
+            None => {
                 "INSERT INTO item (collection, id, version, sequence, sealed, size, blob, changed_at, changed_by, deleted_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL)",
-                values,
-            )
-            .await?;
-        }
-
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL)"
+            }
+        };
         let (old_size, old_items) =
             before.filter(|before| before.live).map_or((0, 0), |before| (before.size, 1));
         let change = Change { bytes: size - old_size - reserved, items: 1 - old_items, collections: 0 };
-        self.charge::<ItemError>(tx, change).await?;
+        self.charge_with::<ItemError>(tx, (write, values), change).await?;
         Ok(Written { version: unsigned(version), sequence: unsigned(sequence) })
     }
 
@@ -192,8 +185,8 @@ impl Objects {
         expected: Expected,
         by: Uuid,
     ) -> Result<Written, ItemError> {
-        let sequence = next_sequence(tx, collection).await?;
-        let Some(before) = before(tx, collection, item).await?.filter(|before| before.live) else {
+        let (sequence, before) = next_sequence(tx, collection, item).await?;
+        let Some(before) = before.filter(|before| before.live) else {
             return Err(ItemError::NotFound);
         };
         self.expect(tx, collection, item, expected, Some(&before)).await?;
@@ -202,13 +195,11 @@ impl Objects {
         }
         let version = before.version.saturating_add(1);
         let (now, nothing): (i64, &[u8]) = (tx.now(), &[]);
-        tx.execute(
-            "UPDATE item SET version = $3, sequence = $4, sealed = $5, size = 0, blob = NULL, \
-             changed_at = $6, changed_by = $7, deleted_at = $6 WHERE collection = $1 AND id = $2",
-            params![&collection, &item, version, sequence, nothing, now, &by],
-        )
-        .await?;
-        self.charge::<ItemError>(tx, Change { bytes: -before.size, items: -1, collections: 0 }).await?;
+        let delete = "UPDATE item SET version = $3, sequence = $4, sealed = $5, size = 0, blob = NULL, \
+                      changed_at = $6, changed_by = $7, deleted_at = $6 WHERE collection = $1 AND id = $2";
+        let values = params![&collection, &item, version, sequence, nothing, now, &by];
+        let change = Change { bytes: -before.size, items: -1, collections: 0 };
+        self.charge_with::<ItemError>(tx, (delete, values), change).await?;
         Ok(Written { version: unsigned(version), sequence: unsigned(sequence) })
     }
 
@@ -234,37 +225,37 @@ impl Objects {
     }
 }
 
-/// Takes the next number, and with it the lock on the collection's changes. The first statement of every change: a reader
-/// who sees this number then sees all lower ones.
-async fn next_sequence(tx: &mut WriteTx, collection: CollectionId) -> Result<i64, ItemError> {
-    let row: Option<(i64,)> = tx
-        .query_opt(
-            "UPDATE collection_head SET sequence = sequence + 1 WHERE collection = $1 RETURNING sequence",
-            params![&collection],
-        )
-        .await?;
-    row.map(|(sequence,)| sequence).ok_or(ItemError::NotFound)
-}
-
-async fn before(
-    tx: &mut ReadTx,
+/// Takes the next number, and with it the lock on the collection's changes; and reads what the item is then. The first
+/// statements of every change: a reader who sees this number then sees all lower ones.
+async fn next_sequence(
+    tx: &mut WriteTx,
     collection: CollectionId,
     item: ItemId,
-) -> Result<Option<Before>, StoreError> {
-    let row: Option<BeforeRow> = tx
-        .query_opt(
-            "SELECT version, size, CAST(length(sealed) AS BIGINT), blob, deleted_at FROM item \
-             WHERE collection = $1 AND id = $2",
-            params![&collection, &item],
-        )
+) -> Result<(i64, Option<Before>), ItemError> {
+    let [head, before] = tx
+        .together([
+            (
+                "UPDATE collection_head SET sequence = sequence + 1 WHERE collection = $1 RETURNING sequence",
+                params![&collection],
+            ),
+            // Begins when the lock is held.
+            (
+                "SELECT version, size, CAST(length(sealed) AS BIGINT), blob, deleted_at FROM item \
+                 WHERE collection = $1 AND id = $2",
+                params![&collection, &item],
+            ),
+        ])
         .await?;
-    Ok(row.map(|(version, size, sealed_size, blob, deleted_at)| Before {
+    let (sequence,) = head.first::<(i64,)>()?.ok_or(ItemError::NotFound)?;
+    let before: Option<BeforeRow> = before.first()?;
+    let before = before.map(|(version, size, sealed_size, blob, deleted_at)| Before {
         version,
         size,
         blob,
         live: deleted_at.is_none(),
         blob_size: size - sealed_size,
-    }))
+    });
+    Ok((sequence, before))
 }
 
 async fn current(

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use store::{ReadTx, StoreError, WriteTx, params};
+use store::{ReadTx, Sql, StoreError, WriteTx, params};
 
 use crate::{Objects, PART_SIZE};
 
@@ -124,14 +124,26 @@ impl Objects {
         let after = match count(tx, change).await? {
             Some(after) => after,
             // The tenant's first collection.
-            None => {
-                tx.execute(
-                    "INSERT INTO usage (slot, bytes, items, collections) VALUES (0, 0, 0, 0) ON CONFLICT DO NOTHING",
-                    params![],
-                )
-                .await?;
-                count(tx, change).await?.unwrap_or_default()
-            }
+            None => count_first(tx, change).await?,
+        };
+        Ok(self.check(change.undo(after), change)?)
+    }
+
+    /// The same in one go with the statement that makes the change.
+    pub(crate) async fn charge_with<E>(
+        &self,
+        tx: &mut WriteTx,
+        write: Sql<'_>,
+        change: Change,
+    ) -> Result<(), E>
+    where
+        E: From<StoreError> + From<QuotaExceeded>,
+    {
+        let Change { bytes, items, collections } = change;
+        let [_, counted] = tx.together([write, (COUNT, params![bytes, items, collections])]).await?;
+        let after = match counted.first()?.map(Usage::from_row) {
+            Some(after) => after,
+            None => count_first(tx, change).await?,
         };
         Ok(self.check(change.undo(after), change)?)
     }
@@ -161,15 +173,19 @@ impl Usage {
     }
 }
 
+const COUNT: &str = "UPDATE usage SET bytes = bytes + $1, items = items + $2, collections = collections + $3 \
+                     WHERE slot = 0 RETURNING bytes, items, collections";
+
 async fn count(tx: &mut WriteTx, change: Change) -> Result<Option<Usage>, StoreError> {
-    let row = tx
-        .query_opt(
-            "UPDATE usage SET bytes = bytes + $1, items = items + $2, collections = collections + $3 \
-             WHERE slot = 0 RETURNING bytes, items, collections",
-            params![change.bytes, change.items, change.collections],
-        )
-        .await?;
+    let row = tx.query_opt(COUNT, params![change.bytes, change.items, change.collections]).await?;
     Ok(row.map(Usage::from_row))
+}
+
+async fn count_first(tx: &mut WriteTx, change: Change) -> Result<Usage, StoreError> {
+    let insert =
+        "INSERT INTO usage (slot, bytes, items, collections) VALUES (0, 0, 0, 0) ON CONFLICT DO NOTHING";
+    tx.execute(insert, params![]).await?;
+    Ok(count(tx, change).await?.unwrap_or_default())
 }
 
 /// A size for the database, whose integers are signed. Sizes are bounded by limits far below 2⁶³.
