@@ -12,13 +12,13 @@ use crate::device::{self, DeviceInfo, DeviceToken, Place};
 use crate::failure::Failure;
 use crate::letter::{Letter, Message};
 use crate::lookup::{FoundMethod, MethodLookup};
-use crate::method::LoginMethod;
+use crate::method::{self, LoginMethod};
 use crate::service::{Identity, in_home};
 use crate::session::{AuthenticatedSession, NewSession};
 use crate::session_token::SessionToken;
-use crate::signin::{SigninError, spend_exchange};
+use crate::signin::{SPEND_EXCHANGE, SigninError};
 use crate::state::ExchangeId;
-use crate::{AccountId, MethodId, backup_codes};
+use crate::{AccountId, DeviceId, MethodId, backup_codes};
 
 /// That somebody proved by this method to be this account. Made by a method's own module alone, when its proof holds.
 pub struct Proof {
@@ -159,21 +159,19 @@ impl Identity {
         key: AddressKey<'_>,
     ) -> Result<ProvenAccount, SigninError> {
         in_home(tx, proof.home)?;
-        if let Some((exchange, expires_at)) = &proof.exchange
-            && !spend_exchange(tx, exchange, *expires_at).await?
-        {
-            return Err(SigninError::InvalidCredentials);
-        }
         type Row = (String, Option<[u8; 32]>, Option<Vec<u8>>, Option<Vec<u8>>, Vec<u8>, Option<Vec<u8>>);
-        let row: Option<Row> = tx
-            .query_opt(
-                "SELECT account.number, account.email_index, account.sealed_email, account.totp,
-                        account.identity_public, login_method.address
-                 FROM account JOIN login_method ON login_method.id = $2
-                 WHERE account.id = $1 AND account.deleted_at IS NULL",
-                params![proof.account.uuid(), proof.method.uuid()],
-            )
-            .await?;
+        let ids = params![proof.account.uuid(), proof.method.uuid()];
+        let row: Option<Row> = match &proof.exchange {
+            Some((exchange, expires_at)) => {
+                let spend = params![exchange, *expires_at];
+                let [spent, found] = tx.together([(SPEND_EXCHANGE, spend), (FIND_ACCOUNT, ids)]).await?;
+                if spent.changed() != 1 {
+                    return Err(SigninError::InvalidCredentials);
+                }
+                found.first()?
+            }
+            None => tx.query_opt(FIND_ACCOUNT, ids).await?,
+        };
         let Some((number, Some(email_index), Some(sealed_email), totp, identity_public, address)) = row
         else {
             return Err(SigninError::InvalidCredentials);
@@ -211,17 +209,21 @@ impl Identity {
         arrival: &Arrival,
     ) -> Result<SignedIn, SigninError> {
         let now = tx.now();
-        self.used(tx, proof.method).await?;
-        let method = self.login_method(tx, proof.method).await?.ok_or(SigninError::InvalidCredentials)?;
-        let seen = device::see(
-            self,
-            tx,
-            &account.email_index,
-            arrival.device_token.as_ref(),
-            &arrival.device,
-            &arrival.place,
-        )
-        .await?;
+        let token = arrival.device_token.as_ref();
+        let shown = token.map(DeviceToken::device);
+        let [_, method, device, codes_left] = tx
+            .together([
+                (USE_METHOD, params![now, proof.method.uuid()]),
+                (method::FIND, params![proof.method.uuid()]),
+                (device::FIND, params![shown.as_ref().map(DeviceId::uuid)]),
+                (backup_codes::COUNT_LEFT, params![]),
+            ])
+            .await?;
+        let method = method::found(method)?.ok_or(SigninError::InvalidCredentials)?;
+        let backup_codes_left = backup_codes::counted(codes_left)?;
+        let known = device::recognised(device, token)?;
+        let seen =
+            device::see(self, tx, &account.email_index, known, &arrival.device, &arrival.place).await?;
         let is_new_device = seen.token.is_some();
         let session = self
             .begin_session(tx, proof.account, proof.method, seen, &arrival.place, &account.email_key)
@@ -244,7 +246,7 @@ impl Identity {
             session,
             method,
             identity_public: account.identity_public,
-            backup_codes_left: backup_codes::left(tx).await?,
+            backup_codes_left,
             is_new_device,
             address: (!proof.is_address_known).then(|| {
                 let salt = self.email_salt(&account.email.hash());
@@ -271,8 +273,13 @@ impl Identity {
 
     async fn used(&self, tx: &mut WriteTx, method: MethodId) -> Result<(), Failure> {
         let now = tx.now();
-        tx.execute("UPDATE login_method SET last_used_at = $1 WHERE id = $2", params![now, method.uuid()])
-            .await?;
+        tx.execute(USE_METHOD, params![now, method.uuid()]).await?;
         Ok(())
     }
 }
+
+const FIND_ACCOUNT: &str = "SELECT account.number, account.email_index, account.sealed_email, account.totp,
+                                   account.identity_public, login_method.address
+                            FROM account JOIN login_method ON login_method.id = $2
+                            WHERE account.id = $1 AND account.deleted_at IS NULL";
+const USE_METHOD: &str = "UPDATE login_method SET last_used_at = $1 WHERE id = $2";

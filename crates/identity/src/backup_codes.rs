@@ -2,7 +2,7 @@
 //! Backup codes: ten, each in place of the authenticator app once. Stored under the pepper, for they are short.
 
 use keyring::Lookup;
-use store::{ReadTx, WriteTx, params};
+use store::{Answer, ReadTx, WriteTx, params};
 
 use crate::account::ChangeError;
 use crate::failure::Failure;
@@ -38,10 +38,17 @@ pub(crate) async fn store(tx: &mut WriteTx, indices: &[[u8; 32]]) -> Result<(), 
 }
 
 pub(crate) async fn left(tx: &mut ReadTx) -> Result<u32, Failure> {
-    let (left,): (i64,) = tx
-        .query_one("SELECT CAST(count(*) AS BIGINT) FROM backup_code WHERE used_at IS NULL", params![])
-        .await?;
-    u32::try_from(left).map_err(|_| Failure::Damaged("backup codes"))
+    let [answer] = tx.together([(COUNT_LEFT, params![])]).await?;
+    counted(answer)
+}
+
+/// Says how many are left.
+pub(crate) const COUNT_LEFT: &str = "SELECT CAST(count(*) AS BIGINT) FROM backup_code WHERE used_at IS NULL";
+
+/// The answer to [`COUNT_LEFT`].
+pub(crate) fn counted(answer: Answer) -> Result<u32, Failure> {
+    let left = answer.first::<(i64,)>()?.and_then(|(left,)| u32::try_from(left).ok());
+    left.ok_or(Failure::Damaged("backup codes"))
 }
 
 /// Uses a code up. Of two that come at once with the same code, the database lets one through.

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use data_encoding::BASE64URL_NOPAD;
-use store::{ReadTx, WriteTx, params};
+use store::{Answer, ReadTx, WriteTx, params};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -167,30 +167,31 @@ pub(crate) struct SeenDevice {
     pub(crate) token: Option<DeviceToken>,
 }
 
+/// Reads what [`recognised`] compares.
+pub(crate) const FIND: &str = "SELECT secret_hash FROM device WHERE id = $1 AND ended_at IS NULL";
+
+/// The device, when the token is that of the one that was found.
+pub(crate) fn recognised(found: Answer, token: Option<&DeviceToken>) -> Result<Option<DeviceId>, Failure> {
+    let hash: Option<([u8; 32],)> = found.first()?;
+    Ok(token.filter(|token| hash.is_some_and(|(hash,)| same(&hash, &token.hash()))).map(|token| token.id))
+}
+
 pub(crate) async fn see(
     identity: &Identity,
     tx: &mut WriteTx,
     email_index: &[u8; 32],
-    token: Option<&DeviceToken>,
+    known: Option<DeviceId>,
     info: &DeviceInfo,
     place: &Place,
 ) -> Result<SeenDevice, Failure> {
     let now = tx.now();
-    if let Some(token) = token {
-        let known: Option<([u8; 32],)> = tx
-            .query_opt(
-                "SELECT secret_hash FROM device WHERE id = $1 AND ended_at IS NULL",
-                params![token.id.uuid()],
-            )
-            .await?;
-        if known.is_some_and(|(hash,)| same(&hash, &token.hash())) {
-            tx.execute(
-                "UPDATE device SET name = $1, platform = $2, place = $3, last_seen_at = $4 WHERE id = $5",
-                params![&info.name, &info.platform, &place.0, now, token.id.uuid()],
-            )
-            .await?;
-            return Ok(SeenDevice { id: token.id, token: None });
-        }
+    if let Some(id) = known {
+        tx.execute(
+            "UPDATE device SET name = $1, platform = $2, place = $3, last_seen_at = $4 WHERE id = $5",
+            params![&info.name, &info.platform, &place.0, now, id.uuid()],
+        )
+        .await?;
+        return Ok(SeenDevice { id, token: None });
     }
     let token = DeviceToken::derive(identity, email_index, DeviceId::random());
     tx.execute(

@@ -6,7 +6,7 @@
 //! its unlocking half authenticate alone.
 
 use keyring::{KdfParams, MethodKind, MethodPublicKey, MethodSalt, MethodTag, SealedMasterKey};
-use store::{ReadTx, params};
+use store::{Answer, ReadTx, params};
 use uuid::Uuid;
 
 use crate::MethodId;
@@ -82,16 +82,20 @@ impl Identity {
         tx: &mut ReadTx,
         method: MethodId,
     ) -> Result<Option<LoginMethod>, Failure> {
-        let row: Option<Row> = tx
-            .query_opt(
-                "SELECT id, kind, label, public_key, sealed_master_key, tag, master_key_version,
-                        salt, kdf_memory, kdf_passes, kdf_lanes, created_at, last_used_at
-                 FROM login_method WHERE id = $1",
-                params![method.uuid()],
-            )
-            .await?;
-        row.map(read).transpose()
+        let [answer] = tx.together([(FIND, params![method.uuid()])]).await?;
+        found(answer)
     }
+}
+
+/// Finds a method by its id.
+pub(crate) const FIND: &str =
+    "SELECT id, kind, label, public_key, sealed_master_key, tag, master_key_version,
+                                      salt, kdf_memory, kdf_passes, kdf_lanes, created_at, last_used_at
+                               FROM login_method WHERE id = $1";
+
+/// The answer to [`FIND`].
+pub(crate) fn found(answer: Answer) -> Result<Option<LoginMethod>, Failure> {
+    answer.first::<Row>()?.map(read).transpose()
 }
 
 /// The methods of this home's account, the oldest first.

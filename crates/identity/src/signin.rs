@@ -366,14 +366,12 @@ pub(crate) async fn spend_exchange(
     exchange: &ExchangeId,
     expires_at: i64,
 ) -> Result<bool, Failure> {
-    let spent = tx
-        .execute(
-            "INSERT INTO spent_state (id, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            params![exchange, expires_at],
-        )
-        .await?;
-    Ok(spent == 1)
+    Ok(tx.execute(SPEND_EXCHANGE, params![exchange, expires_at]).await? == 1)
 }
+
+/// Changes a row when the exchange was not used up before.
+pub(crate) const SPEND_EXCHANGE: &str =
+    "INSERT INTO spent_state (id, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 
 /// Uses a step of the authenticator up, with all before it.
 pub(crate) async fn spend_step(tx: &mut WriteTx, account: AccountId, step: i64) -> Result<bool, Failure> {
