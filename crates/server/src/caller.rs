@@ -111,7 +111,7 @@ async fn by_session(
     visitor: &Visitor,
     token: &SessionToken,
 ) -> Result<AuthenticatedSession, ApiError> {
-    let mut tx = look(&app.access, visitor, token.home()).await?;
+    let mut tx = look(&app.access, visitor, token.home()).await?.once();
     app.identity.authenticate(&mut tx, token).await.map_err(ApiError::from)
 }
 
@@ -123,7 +123,7 @@ async fn by_access_token(
 ) -> Result<(AuthenticatedSession, Scopes, Option<i64>), ApiError> {
     let claims = app.tokens.verify(app.now(), token)?;
     let session: SessionId = claims.sid.parse().map_err(|_| ApiError::new(Code::TokenMalformed))?;
-    let mut tx = look(&app.access, visitor, claims.tenant_id).await?;
+    let mut tx = look(&app.access, visitor, claims.tenant_id).await?.once();
     let session = app.identity.session_by_id(&mut tx, session).await?;
     if session.account().to_string() != claims.sub {
         return Err(ApiError::new(Code::TokenUntrusted));

@@ -156,9 +156,8 @@ impl Shared {
     async fn read(&self, home: &Home, item: ItemId) {
         let caller = home.caller();
         let resource = Resource::Item { collection: *home.collection.uuid(), id: *item.uuid() };
-        let mut tx =
-            self.access.view(&caller, home.tenant, Action::ItemRead, resource).await.expect("allowed");
-        let found = self.objects.item(&mut tx, home.collection, item).await.expect("it is there");
+        let view = self.access.view(&caller, home.tenant, Action::ItemRead, resource).await.expect("allowed");
+        let found = self.objects.item(&mut view.once(), home.collection, item).await.expect("it is there");
         assert_eq!(found.sealed.len(), CONTENT);
     }
 }
@@ -266,7 +265,7 @@ impl Ajar {
             let (shared, items) = (Arc::clone(&shared), Arc::clone(&items));
             async move {
                 let (door, objects, _) = &*shared;
-                let mut tx = door.read(tenant).await.expect("a view");
+                let mut tx = door.read(tenant).await.expect("a view").once();
                 objects.item(&mut tx, collection, items[place(worker, number)]).await.expect("it is there");
             }
         })

@@ -67,7 +67,8 @@ pub(crate) async fn read(
     Path((collection, item)): Path<(CollectionId, ItemId)>,
 ) -> Result<Response, ApiError> {
     let resource = Resource::Item { collection: collection.uuid(), id: item.uuid() };
-    let mut tx = app.access.view(&signed.caller, signed.home(), Action::ItemRead, resource).await?;
+    let view = app.access.view(&signed.caller, signed.home(), Action::ItemRead, resource).await?;
+    let mut tx = view.once();
     let item = to_item(app.objects.item(&mut tx, collections::id(collection), id(item)).await?);
     Ok(tagged(item.version, Json(item)))
 }

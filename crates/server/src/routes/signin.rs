@@ -35,8 +35,9 @@ pub(crate) async fn start(
         Some(device) => app.attempts.start_known(app.now(), Try::SignIn, device.as_bytes())?,
         None => app.attempts.start(app.now(), Try::SignIn, index.as_bytes(), visitor.address.ip())?,
     };
-    let mut tx =
+    let view =
         app.access.view(&visitor.caller, Tenant::PLATFORM, Action::SessionCreate, Resource::Platform).await?;
+    let mut tx = view.once();
     let started = app.identity.signin_start(&mut tx, &email, known, body.opaque_request.as_slice()).await?;
     Ok(Json(to_started(started)))
 }
