@@ -166,6 +166,11 @@ impl Blobs {
         Ok(WrittenPart { tenant, blob, number, size, sha256, inline: None })
     }
 
+    /// The same with the part in pieces, as they arrived.
+    pub async fn write_pieces(&self, slot: PartSlot, pieces: Vec<Bytes>) -> Result<WrittenPart, UploadError> {
+        self.write_part(slot, PutPayload::from_iter(pieces)).await
+    }
+
     /// Removes the object of a part that [`crate::Objects::is_unwanted`] found unwanted.
     pub async fn discard(&self, part: &WrittenPart) -> Result<(), BlobsError> {
         if part.inline.is_some() {

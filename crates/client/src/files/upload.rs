@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender};
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -295,7 +296,8 @@ impl Opened {
         if data.len() as u64 == size { Ok(data) } else { Err(PutError::Changed(self.path)) }
     }
 
-    /// Seals the file chunk by chunk and gives out its parts as they become whole.
+    /// Seals the file chunk by chunk and gives out its parts as they become whole. Beside that another thread reads and
+    /// hashes what comes next.
     fn seal(
         mut self,
         sealer: &FileSealer,
@@ -304,36 +306,42 @@ impl Opened {
         modified_ms: Option<i64>,
         parts: &mpsc::Sender<(u32, Bytes)>,
     ) -> Result<[u8; 32], PutError> {
+        let (filled, chunks) = std::sync::mpsc::sync_channel(CHUNKS_AHEAD);
+        let (emptied, buffers) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let reading = scope.spawn(|| {
+                let hash = self.read_chunks(sealer, filled, buffers)?;
+                let metadata = self.file.metadata().map_err(|error| self.failed(error))?;
+                let has_changed = modified_ms.is_some() && disk::modified_ms(&metadata) != modified_ms;
+                if has_changed || metadata.len() != size {
+                    return Err(PutError::Changed(self.path.clone()));
+                }
+                Ok(hash)
+            });
+            let sealed = seal_chunks(sealer, &mut cutter, chunks, &emptied, parts);
+            // Where both failed, the reader has heard of it only because nobody took its chunks.
+            let read = reading.join().map_err(|_| PutError::Interrupted)?;
+            sealed.and(read)
+        })
+    }
+
+    /// Reads and hashes the whole file, chunk by chunk, into buffers that come back.
+    fn read_chunks(
+        &mut self,
+        sealer: &FileSealer,
+        filled: SyncSender<Chunk>,
+        buffers: Receiver<Chunk>,
+    ) -> Result<[u8; 32], PutError> {
         let mut hash = Sha256::new();
-        let mut chunk = Zeroizing::new(Vec::new());
-        cutter.push(sealer.header(), parts)?;
         for index in 0..sealer.chunks() {
             let range = sealer.plaintext_range(index).map_err(PutError::Seal)?;
-            let length = usize::try_from(range.end - range.start).unwrap_or_default();
-            chunk.resize(length, 0);
+            let mut chunk = buffers.try_recv().unwrap_or_default();
+            chunk.resize(usize::try_from(range.end - range.start).unwrap_or_default(), 0);
             self.file.read_exact(&mut chunk).map_err(|error| self.failed(error))?;
             hash.update(&chunk);
-            let sealed_length = length as u64 + keyring::file::CHUNK_OVERHEAD;
-            match cutter.wanted(sealed_length) {
-                Wanted::No => cutter.skip(sealed_length),
-                Wanted::Whole => {
-                    let sealed = sealer.seal_chunk(index, &chunk, &mut SystemRng).map_err(PutError::Seal)?;
-                    cutter.push(&sealed, parts)?;
-                }
-                Wanted::Cut => {
-                    let mut rng = RepeatedRng::new(&cutter.seed, index, &chunk);
-                    let sealed = sealer.seal_chunk(index, &chunk, &mut rng).map_err(PutError::Seal)?;
-                    cutter.push(&sealed, parts)?;
-                }
-            }
+            filled.send(chunk).map_err(|_| PutError::Interrupted)?;
         }
-        let metadata = self.file.metadata().map_err(|error| self.failed(error))?;
-        let has_changed = modified_ms.is_some() && disk::modified_ms(&metadata) != modified_ms;
-        if has_changed || metadata.len() != size {
-            Err(PutError::Changed(self.path))
-        } else {
-            Ok(hash.finalize().into())
-        }
+        Ok(hash.finalize().into())
     }
 
     fn failed(&self, error: io::Error) -> PutError {
@@ -343,6 +351,38 @@ impl Opened {
             PutError::Local(self.path.clone(), error)
         }
     }
+}
+
+/// The content of a chunk; erased when it is dropped.
+type Chunk = Zeroizing<Vec<u8>>;
+
+/// Seals the chunks in their order, as far as they come.
+fn seal_chunks(
+    sealer: &FileSealer,
+    cutter: &mut Cutter,
+    chunks: Receiver<Chunk>,
+    emptied: &std::sync::mpsc::Sender<Chunk>,
+    parts: &mpsc::Sender<(u32, Bytes)>,
+) -> Result<(), PutError> {
+    cutter.push(sealer.header(), parts)?;
+    for (index, chunk) in (0..).zip(chunks) {
+        let sealed_length = chunk.len() as u64 + keyring::file::CHUNK_OVERHEAD;
+        match cutter.wanted(sealed_length) {
+            Wanted::No => cutter.skip(sealed_length),
+            Wanted::Whole => {
+                let sealed = sealer.seal_chunk(index, &chunk, &mut SystemRng).map_err(PutError::Seal)?;
+                cutter.push(&sealed, parts)?;
+            }
+            Wanted::Cut => {
+                let mut rng = RepeatedRng::new(&cutter.seed, index, &chunk);
+                let sealed = sealer.seal_chunk(index, &chunk, &mut rng).map_err(PutError::Seal)?;
+                cutter.push(&sealed, parts)?;
+            }
+        }
+        // The reader may have read all by now.
+        let _ = emptied.send(chunk);
+    }
+    Ok(())
 }
 
 /// Cuts the sealed file into the upload's parts, and leaves out those that have arrived.
@@ -527,7 +567,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 }
 
 /// Parts that are sent at the same time: enough to fill a connection, few enough to hold in memory.
-const PARTS_IN_FLIGHT: usize = 3;
+const PARTS_IN_FLIGHT: usize = 4;
+
+/// Chunks that are read before they are sealed.
+const CHUNKS_AHEAD: usize = 4;
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,8 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
 use objects::BlobId;
 use protocol::objects::{NewUpload, Upload};
 use protocol::{CollectionId, ItemId, Problem, UploadId};
@@ -106,7 +107,7 @@ pub(crate) async fn put_part(
     let bytes = part_body(request, slot.len()).await?;
     // To its end, even when the client leaves: what is written and not recorded would lie there uncounted.
     let stored = tokio::spawn(async move {
-        let written = app.blobs.write_part(slot, bytes).await?;
+        let written = app.blobs.write_pieces(slot, bytes).await?;
         let resource = Resource::File { collection: collection.uuid(), id: upload.uuid() };
         let mut tx = signed.enter(&app, Action::FileWrite, resource).await?;
         if let Err(error) = app.objects.record_part(&mut tx, collections::id(collection), &written).await {
@@ -124,11 +125,36 @@ pub(crate) async fn put_part(
     stored.await.unwrap_or_else(|error| Err(ApiError::internal(error)))
 }
 
-/// Reads at most as many bytes as the part has.
-async fn part_body(request: Request, len: u64) -> Result<Bytes, ApiError> {
-    let limit = usize::try_from(len).unwrap_or(usize::MAX).saturating_add(1);
-    let body = axum::body::to_bytes(request.into_body(), limit).await;
-    body.map_err(|_| ApiError::field("body", format_args!("the part has {len} bytes")))
+/// Pieces of a body that are shorter are put together: who sends it byte by byte takes no more memory than others.
+const WORTH_KEEPING: usize = 16 << 10;
+
+/// Reads at most as many bytes as the part has, mostly in the pieces in which they arrive.
+async fn part_body(request: Request, len: u64) -> Result<Vec<Bytes>, ApiError> {
+    let mut body = request.into_body().into_data_stream();
+    let (mut pieces, mut small, mut arrived) = (Vec::new(), BytesMut::new(), 0);
+    let wrong = || ApiError::field("body", format_args!("the part has {len} bytes"));
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(|_| wrong())?;
+        arrived += piece.len() as u64;
+        if arrived > len {
+            return Err(wrong());
+        }
+        if piece.len() < WORTH_KEEPING {
+            small.extend_from_slice(&piece);
+            if small.len() >= WORTH_KEEPING {
+                pieces.push(small.split().freeze());
+            }
+            continue;
+        }
+        if !small.is_empty() {
+            pieces.push(small.split().freeze());
+        }
+        pieces.push(piece);
+    }
+    if !small.is_empty() {
+        pieces.push(small.freeze());
+    }
+    Ok(pieces)
 }
 
 /// Reads an item's file, whole or a range of it (RFC 9110, section 14). Recorded.
@@ -194,6 +220,23 @@ fn byte_range(headers: &HeaderMap, size: u64) -> Result<Option<Range<u64>>, ApiE
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_part_sent_byte_by_byte_comes_together_and_one_byte_too_many_is_refused() {
+        let body = |count: usize| {
+            let bytes = (0..count).map(|n| Ok::<_, std::io::Error>(Bytes::from(vec![n as u8])));
+            Request::new(Body::from_stream(futures::stream::iter(bytes)))
+        };
+        let length = 3 * WORTH_KEEPING + 1;
+        let pieces = part_body(body(length), length as u64).await.ok().unwrap();
+        assert_eq!(pieces.len(), 4);
+        assert!(pieces.concat().iter().enumerate().all(|(n, byte)| *byte == n as u8));
+        assert!(part_body(body(length + 1), length as u64).await.is_err());
+        let large = vec![7; 2 * WORTH_KEEPING];
+        let whole = Request::new(Body::from(large.clone()));
+        let whole = part_body(whole, large.len() as u64).await.ok().unwrap();
+        assert_eq!(whole, [Bytes::from(large)]);
+    }
 
     #[test]
     fn ranges_are_those_of_rfc_9110() {
