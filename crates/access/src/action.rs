@@ -44,6 +44,13 @@ actions! {
     /// Get an access token.
     TokenIssue = "token.issue",
 
+    /// Ask for a device to be let in, and talk with whoever approves it.
+    PairingAsk = "pairing.ask",
+    /// See which device asks, and take its answers.
+    PairingRead = "pairing.read",
+    /// Let a device in.
+    PairingApprove = "pairing.approve",
+
     /// See one's own account.
     AccountRead = "account.read",
     /// Delete the account and shred its keys.

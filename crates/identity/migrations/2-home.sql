@@ -57,6 +57,7 @@ CREATE TABLE session (
   account BLOB NOT NULL,
   device BLOB NOT NULL,
   method BLOB NOT NULL,
+  kind TEXT NOT NULL,
   place TEXT NOT NULL,
   created_at INTEGER NOT NULL,
   last_used_at INTEGER NOT NULL,

@@ -33,6 +33,8 @@ pub enum Try {
     Passkey,
     /// To sign up: each may send a mail to somebody.
     SignUp,
+    /// To ask for a device to be let in: each is a row for some minutes.
+    Pair,
 }
 
 /// The tries of this process.

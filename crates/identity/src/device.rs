@@ -42,6 +42,16 @@ impl DeviceInfo {
         Ok(Self { name: name.to_owned(), platform: platform.to_owned() })
     }
 
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The platform.
+    pub fn platform(&self) -> &str {
+        &self.platform
+    }
+
     pub(crate) fn label(&self) -> String {
         format!("{} ({})", self.name, self.platform)
     }

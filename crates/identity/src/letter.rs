@@ -29,6 +29,7 @@ impl Letter {
             Message::PasswordChanged => "password_changed",
             Message::BackupCodesReplaced => "backup_codes_replaced",
             Message::SecondFactorReplaced => "second_factor_replaced",
+            Message::DevicePaired { .. } => "device_paired",
             Message::MasterKeyRotated => "master_key_rotated",
             Message::AccountDeleted => "account_deleted",
             Message::RecoveryKeyUsed { .. } => "recovery_key_used",
@@ -57,6 +58,10 @@ impl Letter {
             Message::Code(_) => format!("Your {service} code"),
             Message::AlreadyRegistered => format!("You already have a {service} account"),
             Message::NewDevice { .. } => format!("New device signed in to {service}"),
+            Message::DevicePaired { is_public: false, .. } => format!("A device was let in to {service}"),
+            Message::DevicePaired { is_public: true, .. } => {
+                format!("A public computer was let in to {service}")
+            }
             Message::PasswordChanged => format!("Your {service} password was changed"),
             Message::BackupCodesReplaced => format!("Your {service} backup codes were replaced"),
             Message::SecondFactorReplaced => format!("Your {service} authenticator was replaced"),
@@ -112,6 +117,14 @@ impl Letter {
                 capital(a(*kind)),
                 named(label)
             ),
+            Message::DevicePaired { device, place, session, is_public } => format!(
+                "{} to your {service} account, approved on a device that was\nsigned in.\n\n  Device:   {device}\n  Network:  {place}\n  Time:     {when}\n  Session:  {session}\n\nIf it was you, you need not do anything.\nIf not: sign in from a device you trust, open the list of your sessions, end this\nsession and the one that approved it, and change your password.\n",
+                if *is_public {
+                    "A public computer was let in for a short while"
+                } else {
+                    "A device was let in"
+                }
+            ),
             Message::PasswordChanged => format!(
                 "The password of your {service} account was changed.\nAll other sessions were ended.\n\n  Time:  {when}\n\n{not_you}\n"
             ),
@@ -144,6 +157,7 @@ pub(crate) enum Message {
     Code(Zeroizing<String>),
     AlreadyRegistered,
     NewDevice { device: String, place: String, session: crate::SessionId },
+    DevicePaired { device: String, place: String, session: crate::SessionId, is_public: bool },
     PasswordChanged,
     BackupCodesReplaced,
     SecondFactorReplaced,

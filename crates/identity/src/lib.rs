@@ -57,6 +57,7 @@ mod master_key;
 mod method;
 mod method_change;
 mod network;
+mod pairing;
 mod passkey;
 mod password;
 mod random;
@@ -88,6 +89,10 @@ pub use master_key::{MasterKeyRotation, ResealedMethod};
 pub use method::{LoginMethod, SlowHash, Unlocking};
 pub use method_change::{MethodLabel, MethodLabelError, NewMethod, RevokedMethod};
 pub use network::{Network, NetworkError, canonical};
+pub use pairing::{
+    DeviceSecret, PairedIn, PairingApprover, PairingAsk, PairingAsked, PairingError, PairingSide,
+    PairingState, RedeemedPairing,
+};
 pub use passkey::{
     NewPasskey, PasskeyAddStarted, PasskeyChallenge, PasskeyError, PasskeyProof, PasskeyState,
 };
@@ -95,7 +100,7 @@ pub use password::{PasswordFinish, PasswordStarted, PreparedPassword, SWITCH_WIT
 pub use schema::MIGRATIONS;
 pub use second_factor::{SecondFactor, TotpSecret};
 pub use service::{Identity, StartError};
-pub use session::{AuthenticatedSession, NewSession, Session, SessionError};
+pub use session::{AuthenticatedSession, NewSession, Session, SessionError, SessionKind};
 pub use session_token::{SessionToken, SessionTokenError};
 pub use settings::{Settings, SettingsError};
 pub use signin::{ProvenPassword, SigninError, SigninFinish, SigninStarted, SigninState};

@@ -22,4 +22,9 @@ pub const MIGRATIONS: &[Migration] = &[
         scope: Scope::Tenant,
         sql: include_str!("../migrations/passkey.sql"),
     },
+    Migration {
+        name: "identity/pairing",
+        scope: Scope::Platform,
+        sql: include_str!("../migrations/pairing.sql"),
+    },
 ];

@@ -37,6 +37,29 @@ pub struct NewSession {
     pub device_token: Option<DeviceToken>,
 }
 
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionKind {
+    /// Its owner proved to be there.
+    Proven,
+    /// A device of the owner's that another one let in; it changes how one signs in only after a proof.
+    Paired,
+    /// A public computer that a device let in: it reads for a short while.
+    Public,
+}
+
+impl SessionKind {
+    const ALL: [Self; 3] = [Self::Proven, Self::Paired, Self::Public];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            SessionKind::Proven => "proven",
+            SessionKind::Paired => "paired",
+            SessionKind::Public => "public",
+        }
+    }
+}
+
 /// A live session: proof that its token was shown in this home. Made by [`Identity::authenticate`] alone.
 #[derive(Clone, Debug)]
 pub struct AuthenticatedSession {
@@ -45,6 +68,7 @@ pub struct AuthenticatedSession {
     home: TenantId,
     device: DeviceId,
     method: MethodId,
+    kind: SessionKind,
     created_at: i64,
     last_used_at: i64,
     expires_at: i64,
@@ -77,6 +101,11 @@ impl AuthenticatedSession {
     /// By which login method it was opened.
     pub fn method(&self) -> MethodId {
         self.method
+    }
+
+    /// What it is for.
+    pub fn kind(&self) -> SessionKind {
+        self.kind
     }
 
     /// Since when, in milliseconds since the Unix epoch.
@@ -154,14 +183,14 @@ pub struct Session {
 }
 
 /// As [`select_session`] reads it; the last column is `NULL` when the method that opened the session is gone.
-type SessionRow = (Uuid, Uuid, Uuid, Uuid, i64, i64, i64, i64, Option<i64>, Option<Uuid>);
+type SessionRow = (Uuid, Uuid, Uuid, Uuid, String, i64, i64, i64, i64, Option<i64>, Option<Uuid>);
 
 /// The statement that finds a session by one of its unique columns.
 macro_rules! select_session {
     ($column:literal) => {
         concat!(
-            "SELECT session.id, session.account, session.device, session.method, session.created_at,
-                    session.last_used_at, session.expires_at, session.fresh_until, session.ended_at, login_method.id
+            "SELECT session.id, session.account, session.device, session.method, session.kind,
+                    session.created_at, session.last_used_at, session.expires_at, session.fresh_until, session.ended_at, login_method.id
              FROM session LEFT JOIN login_method ON login_method.id = session.method
              WHERE session.",
             $column,
@@ -210,6 +239,7 @@ impl Identity {
             account,
             device,
             method,
+            kind,
             created_at,
             last_used_at,
             expires_at,
@@ -229,6 +259,10 @@ impl Identity {
             home: tx.tenant(),
             device: DeviceId::from_uuid(device),
             method: MethodId::from_uuid(method),
+            kind: SessionKind::ALL
+                .into_iter()
+                .find(|known| known.as_str() == kind)
+                .ok_or(Failure::Damaged("session"))?,
             created_at,
             last_used_at,
             expires_at,
@@ -358,7 +392,7 @@ impl Identity {
         Ok(ServerHalf::from_bytes(half))
     }
 
-    /// Opens a session for a device that was just seen.
+    /// Opens a session for a device that was just seen, for an owner who was just proved to be there.
     pub(crate) async fn begin_session(
         &self,
         tx: &mut WriteTx,
@@ -368,22 +402,41 @@ impl Identity {
         place: &Place,
         email_key: &EmailKey,
     ) -> Result<NewSession, Failure> {
+        self.begin_session_of(tx, SessionKind::Proven, account, method, device, place, email_key).await
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "a session's row has as many columns")]
+    pub(crate) async fn begin_session_of(
+        &self,
+        tx: &mut WriteTx,
+        kind: SessionKind,
+        account: AccountId,
+        method: MethodId,
+        device: SeenDevice,
+        place: &Place,
+        email_key: &EmailKey,
+    ) -> Result<NewSession, Failure> {
         let (home, now) = (tx.tenant(), tx.now());
         let (id, token) = (SessionId::random(), SessionToken::generate(home));
-        let (expires_at, fresh_until) = (now + self.settings.absolute_ms(), now + self.settings.fresh_ms());
+        let (expires_at, fresh_until) = match kind {
+            SessionKind::Proven => (now + self.settings.absolute_ms(), now + self.settings.fresh_ms()),
+            SessionKind::Paired => (now + self.settings.absolute_ms(), now),
+            SessionKind::Public => (now + PUBLIC_MS, now),
+        };
         let server_half = ServerHalf::from_bytes(random::bytes());
         let keys = self.custody.tenant(tx).await?;
         let sealed_half = keys.seal(SERVER_HALF, &[id.as_bytes()], server_half.expose());
         tx.execute(
-            "INSERT INTO session (token_hash, id, account, device, method, place,
+            "INSERT INTO session (token_hash, id, account, device, method, kind, place,
                                   created_at, last_used_at, expires_at, fresh_until, server_half, email_key)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             params![
                 &token.hash(),
                 id.uuid(),
                 account.uuid(),
                 device.id.uuid(),
                 method.uuid(),
+                kind.as_str(),
                 place.as_str(),
                 now,
                 now,
@@ -484,3 +537,5 @@ fails!(SessionError);
 const SERVER_HALF: &str = "session-half";
 /// Milliseconds.
 const TOUCH_EVERY: i64 = 60_000;
+/// For how long a public computer is let in, in milliseconds.
+const PUBLIC_MS: i64 = 15 * 60_000;

@@ -32,6 +32,12 @@ impl Packer {
         self.put(&number.to_be_bytes())
     }
 
+    /// Text after its length; it was bounded before.
+    pub(crate) fn text(self, text: &str) -> Self {
+        let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
+        self.put(&length.to_be_bytes()).put(text.as_bytes())
+    }
+
     pub(crate) fn finish(self) -> Zeroizing<Vec<u8>> {
         self.0
     }
@@ -52,6 +58,13 @@ impl<'a> Unpacker<'a> {
 
     pub(crate) fn number(&mut self) -> Option<i64> {
         self.take().map(i64::from_be_bytes)
+    }
+
+    pub(crate) fn text(&mut self) -> Option<String> {
+        let length = u16::from_be_bytes(self.take()?);
+        let (text, rest) = self.0.split_at_checked(length.into())?;
+        self.0 = rest;
+        String::from_utf8(text.to_vec()).ok()
     }
 
     pub(crate) fn rest(&self) -> &'a [u8] {

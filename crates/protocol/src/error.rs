@@ -76,6 +76,12 @@ codes! {
     AccountExists = "account_exists" 409;
     /// The code is wrong or has expired.
     InvalidCode = "invalid_code" 422;
+    /// This pairing request is over: it expired, was refused, given up or used. Start again on the device.
+    PairingOver = "pairing_over" 410;
+    /// Somebody else goes on with this pairing request already.
+    PairingTaken = "pairing_taken" 409;
+    /// Three codes were wrong; this pairing request is dead.
+    PairingTriesSpent = "pairing_tries_spent" 409;
     /// Parts of the upload are missing.
     UploadIncomplete = "upload_incomplete" 409;
     /// The requested range is not in the file.

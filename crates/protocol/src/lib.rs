@@ -18,6 +18,7 @@ pub mod id;
 pub mod log;
 pub mod methods;
 pub mod objects;
+pub mod pairing;
 pub mod passkeys;
 mod secret;
 pub mod service;

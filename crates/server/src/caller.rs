@@ -8,7 +8,7 @@ use access::{Access, Action, Caller, PlatformRole, PlatformRoles, Resource, Scop
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use identity::{AuthenticatedSession, SessionError, SessionId, SessionToken};
+use identity::{AuthenticatedSession, SessionError, SessionId, SessionKind, SessionToken};
 use protocol::Code;
 use store::{StoreError, TenantId};
 use tokens::VerifyError;
@@ -45,6 +45,15 @@ pub(crate) struct Signed {
 }
 
 impl Signed {
+    /// A public computer signs itself out and nobody else.
+    pub(crate) fn may_end(&self, session: Option<SessionId>) -> Result<(), ApiError> {
+        let is_own = session == Some(self.session.id());
+        if self.session.kind() == SessionKind::Public && !is_own {
+            return Err(access::Refused::Forbidden { action: Action::SessionEnd }.into());
+        }
+        Ok(())
+    }
+
     /// Enters the home to change something, as long as the session still lives: a body may arrive long after the head of
     /// its request, and what ended meanwhile writes nothing any more.
     pub(crate) async fn enter(
@@ -99,6 +108,10 @@ impl FromRequestParts<App> for Signed {
             suspended: false,
             platform_roles: roles,
         };
+        let scopes = match session.kind() {
+            SessionKind::Public => scopes.and(PUBLIC_COMPUTER.into_iter().collect()),
+            _ => scopes,
+        };
         let caller = Caller::account(account, visitor.caller.request())
             .within(scopes)
             .from_address(visitor.address.to_string());
@@ -134,7 +147,7 @@ async fn by_access_token(
 /// What an access token may be used for: what it says, and never what only the session itself may do. One that is
 /// stolen ends by itself, opens no device's keys, and gets its bearer no other token.
 fn ceiling(scope: &str) -> Scopes {
-    const FOR_THE_SESSION_ALONE: [Action; 13] = [
+    const FOR_THE_SESSION_ALONE: &[Action] = &[
         Action::SessionStepUp,
         Action::SessionUnlock,
         Action::SessionEnd,
@@ -148,6 +161,8 @@ fn ceiling(scope: &str) -> Scopes {
         Action::MethodRevoke,
         Action::MasterKeyRotate,
         Action::PlatformAdminister,
+        Action::PairingRead,
+        Action::PairingApprove,
     ];
     // An action that this release does not know allows nothing.
     let said = match scope.trim() {
@@ -160,6 +175,19 @@ fn ceiling(scope: &str) -> Scopes {
         .filter(|action| said.contains(*action) && !FOR_THE_SESSION_ALONE.contains(action))
         .collect()
 }
+
+/// What a public computer does, which others use too: it reads, and signs itself out.
+const PUBLIC_COMPUTER: [Action; 9] = [
+    Action::AccountRead,
+    Action::SessionEnd,
+    Action::CollectionList,
+    Action::CollectionRead,
+    Action::ItemRead,
+    Action::FileRead,
+    Action::ChangesFollow,
+    Action::UsageRead,
+    Action::LogRead,
+];
 
 /// A view of the home that a token names. Anyone can write any home into a token: one that is not there is a session
 /// that is not there.

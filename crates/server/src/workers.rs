@@ -175,6 +175,7 @@ pub(crate) async fn upkeep(app: App, mut stop: watch::Receiver<bool>) {
             ("sign-ups", undo_signups(&app).await),
             ("deletions", finish_deletions(&app).await),
             ("passwords", settle_passwords(&app).await),
+            ("pairings", sweep_pairings(&app).await),
             ("signing keys", rotate_signing_keys(&app).await),
             ("imports", reload_imports(&app).await),
         ] {
@@ -277,6 +278,16 @@ async fn settle_password(app: &App, entry: identity::UnsettledPassword) -> Resul
     let mut tx = directory(app).await?;
     app.identity.password_settled(&mut tx, &entry).await?;
     tx.commit(Record::about(entry.account)).await?;
+    Ok(())
+}
+
+/// Forgets requests to be let in that nobody answered in time.
+async fn sweep_pairings(app: &App) -> Result<(), ApiError> {
+    if app.identity.has_dead_pairings(&mut directory_view(app).await?).await? {
+        let mut tx = directory(app).await?;
+        app.identity.sweep_pairings(&mut tx).await?;
+        tx.commit(Record::about("pairings")).await?;
+    }
     Ok(())
 }
 

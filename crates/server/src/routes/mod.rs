@@ -9,6 +9,7 @@ pub(crate) mod imported;
 pub(crate) mod items;
 pub(crate) mod log;
 pub(crate) mod methods;
+pub(crate) mod pairing;
 pub(crate) mod passkeys;
 pub(crate) mod recovery_key;
 pub(crate) mod service;
@@ -70,6 +71,16 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(passkeys::sign_in_finish))
         .routes(routes!(passkeys::step_up_start))
         .routes(routes!(passkeys::step_up_finish))
+        .routes(routes!(pairing::ask))
+        .routes(routes!(pairing::device_take))
+        .routes(routes!(pairing::device_answer))
+        .routes(routes!(pairing::device_cancel))
+        .routes(routes!(pairing::device_redeem))
+        .routes(routes!(pairing::read))
+        .routes(routes!(pairing::offer))
+        .routes(routes!(pairing::approver_take))
+        .routes(routes!(pairing::deliver))
+        .routes(routes!(pairing::refuse))
         .routes(routes!(sessions::sign_out))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::end))

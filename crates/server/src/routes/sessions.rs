@@ -31,6 +31,7 @@ pub(crate) async fn end(
 }
 
 async fn end_one(app: &App, signed: &Signed, session: identity::SessionId) -> Result<StatusCode, ApiError> {
+    signed.may_end(Some(session))?;
     let resource = Resource::Session(*session.uuid());
     let mut tx = app.access.enter(&signed.caller, signed.home(), Action::SessionEnd, resource).await?;
     if !app.identity.end_session(&mut tx, &signed.session, session).await? {
@@ -62,6 +63,7 @@ pub(crate) async fn list(State(app): State<App>, signed: Signed) -> Result<Json<
 /// Ends every session but this one.
 #[utoipa::path(post, path = "/api/v1/sessions/end-others", tag = "sessions", operation_id = "end_other_sessions", security(("session" = [])), responses((status = 204)))]
 pub(crate) async fn end_others(State(app): State<App>, signed: Signed) -> Result<StatusCode, ApiError> {
+    signed.may_end(None)?;
     let mut tx = app.access.enter(&signed.caller, signed.home(), Action::SessionEnd, Resource::Home).await?;
     app.identity.end_other_sessions(&mut tx, &signed.session).await?;
     tx.commit(Record::about("others")).await?;
@@ -94,6 +96,7 @@ pub(crate) async fn end_device(
     signed: Signed,
     Path(device): Path<DeviceId>,
 ) -> Result<StatusCode, ApiError> {
+    signed.may_end(None)?;
     let mut tx = app.access.enter(&signed.caller, signed.home(), Action::SessionEnd, Resource::Home).await?;
     if !app
         .identity
