@@ -13,6 +13,7 @@ mod isolation;
 mod mail;
 mod manners;
 mod operating;
+mod pairing;
 mod passkeys;
 mod rollback;
 mod scripting;

@@ -61,6 +61,20 @@ fn rows() -> Vec<Row> {
         with(row("sign_in_recovery_key", Everybody, 422), || json_body(json!({}))),
         row("sign_in_passkey_start", Everybody, 200),
         with(row("sign_in_passkey_finish", Everybody, 422), || json_body(json!({}))),
+        with(row("pairing_ask", Everybody, 422), || json_body(json!({}))),
+        with(row("pairing_device_take", Everybody, 422), || json_body(json!({}))),
+        with(row("pairing_device_answer", Everybody, 422), || json_body(json!({}))),
+        with(row("pairing_device_cancel", Everybody, 422), || json_body(json!({}))),
+        with(row("pairing_device_redeem", Everybody, 422), || json_body(json!({}))),
+        with(row("pairing_read", Whoever, 410), no_pairing),
+        with(row("pairing_take", Whoever, 410), no_pairing),
+        with(row("pairing_refuse", Whoever, 410), no_pairing),
+        with(row("pairing_offer", Whoever, 410), || {
+            json_body(json!({ "request": NO_PAIRING, "message": "AA" }))
+        }),
+        with(row("pairing_deliver", Whoever, 410), || {
+            json_body(json!({ "request": NO_PAIRING, "message": "AA", "grant_hash": "A".repeat(43) }))
+        }),
         row("read_account", Whoever, 200),
         row("list_methods", Whoever, 200),
         row("list_collections", Whoever, 200),
@@ -115,6 +129,13 @@ fn rows() -> Vec<Row> {
 /// What an access token is not for, whatever the path names.
 const FOR_THE_SESSION_ALONE: [&str; 5] =
     ["end_session", "end_device", "rename_method", "revoke_method", "replace_recovery_key"];
+
+/// A request to be let in that is not there.
+const NO_PAIRING: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+
+fn no_pairing() -> Option<Body> {
+    json_body(json!({ "request": NO_PAIRING }))
+}
 
 /// The size of an upload of one part.
 const UPLOAD: usize = 1_000;

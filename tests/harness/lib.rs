@@ -22,6 +22,7 @@
 
 mod authenticator;
 mod chromium;
+mod dialogue;
 mod engine;
 mod files;
 mod machine;
@@ -37,6 +38,7 @@ mod world;
 
 pub use authenticator::{Algorithm, Authenticator, Made, Passkeys, Shown};
 pub use chromium::Chromium;
+pub use dialogue::Dialogue;
 pub use engine::Engine;
 pub use files::{Tree, assert_same_tree, copy_tree, noise};
 pub use machine::Machine;

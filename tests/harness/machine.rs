@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::dialogue::Dialogue;
 use crate::outcome::Outcome;
 use crate::person::{Factor, Person};
 use crate::process::{binary, without_settings};
@@ -82,6 +83,11 @@ impl Machine {
         // It may end before it has read everything.
         let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
         Outcome::new(shown, child.wait_with_output().expect("its output"))
+    }
+
+    /// Begins a command that is talked with.
+    pub fn talk<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> Dialogue {
+        Dialogue::begin(self.command(arguments))
     }
 
     /// Signs up somebody new, with an address and a password that nobody else has.

@@ -37,6 +37,16 @@ account.delete password.change method.add method.revoke
 api_key.report
                                         own        | Y - - x ! - - - - !
                                         other      | Y ? ? x ? ? ? ? ? !
+pairing.ask
+                                        platform   | Y ! ! x ! ! ! ! ! !
+pairing.read
+                                        own-entry  | ! Y Y x ! Y Y Y Y !
+                                        its-entry  | ! ? ? x ? ? ? ? ? !
+pairing.approve
+                                        own        | ! ^ Y x ! Y ^ Y Y !
+                                        other      | ! ? ? x ? ? ? ? ? !
+                                        own-entry  | ! ^ Y x ! Y ^ Y Y !
+                                        its-entry  | ! ? ? x ? ? ? ? ? !
 root_key.rotate maintenance.run api_key.refuse
                                         own        | ! - - x ! - - - - Y
                                         other      | ! ? ? x ? ? ? ? ? Y

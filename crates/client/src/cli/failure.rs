@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::client::account::AccountError;
 use crate::client::events::EventsError;
+use crate::client::pairing::PairingError;
 use crate::client::signin::SignInError;
 use crate::client::{ConnectError, RequestError};
 use crate::export::ExportError;
@@ -222,6 +223,26 @@ impl From<AccountError> for Failure {
             AccountError::Proof(error) => error.into(),
             AccountError::Key(_) => Failure::failed("does_not_open", message),
             AccountError::NotVouchedFor => Failure::failed("server_not_trusted", message),
+        }
+    }
+}
+
+impl From<PairingError> for Failure {
+    fn from(error: PairingError) -> Self {
+        let message = error.to_string();
+        match error {
+            error if error.is_tampering() => {
+                Failure { status: VERIFICATION, ..Failure::failed("pairing_tampered", message) }
+            }
+            PairingError::Request(error) => error.into(),
+            PairingError::Refused => {
+                Failure { status: NOT_ALLOWED, ..Failure::failed("pairing_refused", message) }
+            }
+            PairingError::TriesSpent => Failure::failed(Code::PairingTriesSpent.as_str(), message),
+            PairingError::Protocol(_) if error.is_typing() => Failure::usage(message),
+            PairingError::Protocol(_) | PairingError::AnotherAccount => {
+                Failure::failed("pairing_failed", message)
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ mod history;
 mod imported;
 mod list;
 mod log;
+mod pair;
 mod passkeys;
 mod prompt;
 mod session;
@@ -78,6 +79,8 @@ pub enum Command {
     Signup(session::SignUpArgs),
     /// Sign in
     Login(session::LoginArgs),
+    /// Let a device in that shows a link (`bailiwick login --pair`)
+    Pair(pair::PairArgs),
     /// Sign out; what this device keeps is worthless from then on
     Logout,
     /// Say which account this device is signed in to
@@ -164,6 +167,7 @@ async fn dispatch(command: Command, globals: Globals) -> Result<(), Failure> {
     match command {
         Command::Signup(arguments) => session::sign_up(&mut context, arguments).await,
         Command::Login(arguments) => session::log_in(&mut context, arguments).await,
+        Command::Pair(arguments) => pair::pair(&mut context, arguments).await,
         Command::Logout => session::log_out(&mut context).await,
         Command::Whoami => session::who_am_i(&mut context).await,
         Command::Sessions(arguments) => session::sessions(&mut context, arguments).await,

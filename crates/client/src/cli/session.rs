@@ -11,6 +11,7 @@ use serde_json::json;
 use super::context::Context;
 use super::failure::Failure;
 use super::imported;
+use super::pair::PairingArgs;
 use super::prompt::{self, ProofArgs};
 use crate::client::Client;
 use crate::client::signin::{NewAccount, SignIn, SignInError, SignUp, SignedIn, Unlocked, this_device};
@@ -64,6 +65,9 @@ pub struct LoginArgs {
 
     #[command(flatten)]
     proof: ProofArgs,
+
+    #[command(flatten)]
+    pairing: PairingArgs,
 }
 
 /// Arguments of `sessions`.
@@ -173,6 +177,10 @@ fn check_totp(output: Output, uri: &str) -> Result<(), Failure> {
 }
 
 pub(super) async fn log_in(context: &mut Context, arguments: LoginArgs) -> Result<(), Failure> {
+    if arguments.pairing.pair {
+        let (force, accept_older_key) = (arguments.force, arguments.accept_older_key);
+        return super::pair::log_in(context, arguments.pairing, force, accept_older_key).await;
+    }
     let output = context.output;
     let client = context.visitor()?;
     let email = email(arguments.email, output)?;

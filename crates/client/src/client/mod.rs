@@ -5,6 +5,7 @@ pub(crate) mod account;
 pub(crate) mod events;
 pub(crate) mod log;
 pub(crate) mod objects;
+pub(crate) mod pairing;
 pub mod passkey;
 pub(crate) mod signin;
 mod unreachable;

@@ -135,6 +135,11 @@ impl Binding {
     }
 }
 
+/// Whether a message to the device is an offer; anything else is the delivery, or nothing.
+pub fn is_offer(message: &[u8]) -> bool {
+    opened(message, Some(OFFER)).is_ok()
+}
+
 /// What stands for the code in SPAKE2.
 fn password(form: PairingForm, typed: &[&str]) -> Zeroizing<[u8; 64]> {
     let mut password = Zeroizing::new([0; 64]);
