@@ -140,7 +140,7 @@ impl Attempts {
         for key in finish.keys {
             let given_back = match key {
                 Key::Account(..) | Key::AccountFrom(..) | Key::Known(..) => u32::MAX,
-                Key::Network(Try::SignIn, _) | Key::Wide(Try::SignIn, _) | Key::Everyone(Try::SignIn) => 2,
+                Key::Network(kind, _) | Key::Wide(kind, _) | Key::Everyone(kind) if kind != Try::SignUp => 2,
                 _ => 1,
             };
             if let Some(count) = counts.get_mut(&key) {

@@ -117,6 +117,8 @@ pub(crate) async fn device_redeem(
     let grant = key("grant", &body.grant, PairingGrant::from_bytes)?;
     let token = body.device_token.as_ref().map(|token| token.expose().parse()).transpose();
     let token = parsed("device_token", token)?;
+    let (now, index) = (app.now(), app.identity.pairing_index(&request));
+    let charge = app.attempts.finish(now, Try::Pair, &index, request.expose(), visitor.address.ip())?;
     let mut tx = enter_as_device(&app, &visitor).await?;
     let redeemed = app.identity.pairing_redeem(&mut tx, &request, &secret, &grant).await?;
     tx.commit(about()).await?;
@@ -125,6 +127,7 @@ pub(crate) async fn device_redeem(
     let mut tx = app.access.enter(&visitor.caller, redeemed.home(), action, Resource::Home).await?;
     let paired = app.identity.pairing_arrive(&mut tx, &redeemed, token.as_ref(), &place).await?;
     tx.commit(Record::about(paired.session.id)).await?;
+    app.attempts.succeeded(now, charge);
     app.post.send(Some(paired.letter));
     app.metrics.signin("paired");
     Ok(Json(Paired {
