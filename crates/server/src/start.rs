@@ -173,6 +173,8 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
     let (stop, stopping) = watch::channel(false);
     let mut tries = identity::Limits::default();
     tries.network.free = config.signin_tries_per_address;
+    // Who lets one address try more lets its wider network try as much.
+    tries.wide.free = tries.wide.free.max(config.signin_tries_per_address);
     let parts = Parts {
         tokens: AccessTokens::new(signing, url.clone(), url.clone(), lifetime),
         objects: Objects::new(Limits {
