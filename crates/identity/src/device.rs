@@ -186,6 +186,13 @@ pub(crate) fn recognised(found: Answer, token: Option<&DeviceToken>) -> Result<O
     Ok(token.filter(|token| hash.is_some_and(|(hash,)| same(&hash, &token.hash()))).map(|token| token.id))
 }
 
+/// The device that shows this token, if it is known.
+pub(crate) async fn known(tx: &mut ReadTx, token: Option<&DeviceToken>) -> Result<Option<DeviceId>, Failure> {
+    let Some(token) = token else { return Ok(None) };
+    let [found] = tx.together([(FIND, params![token.id.uuid()])]).await?;
+    recognised(found, Some(token))
+}
+
 pub(crate) async fn see(
     identity: &Identity,
     tx: &mut WriteTx,

@@ -523,7 +523,8 @@ impl Identity {
             .ok_or(Failure::Damaged("address"))?;
         let is_public = *form == PairingForm::Public;
         let device_token = device_token.filter(|_| !is_public);
-        let seen = device::see(self, tx, &index, device_token, device, place).await?;
+        let known = device::known(tx, device_token).await?;
+        let seen = device::see(self, tx, &index, known, device, place).await?;
         let kind = if is_public { SessionKind::Public } else { SessionKind::Paired };
         let session = self
             .begin_session_of(tx, kind, approver.account, approver.method, seen, place, &approver.email_key)
