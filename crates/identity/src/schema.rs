@@ -11,9 +11,9 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/1-directory.sql"),
     },
     Migration {
-        name: "identity/3",
+        name: "identity/imported",
         scope: Scope::Platform,
-        sql: include_str!("../migrations/3-imported.sql"),
+        sql: include_str!("../migrations/imported.sql"),
     },
     Migration { name: "identity/2", scope: Scope::Tenant, sql: include_str!("../migrations/2-home.sql") },
     Migration { name: "identity/3", scope: Scope::Platform, sql: include_str!("../migrations/3-lookup.sql") },
