@@ -55,6 +55,7 @@ pub mod verify;
 
 pub use client::account::{AccountError, Proof};
 pub use client::events::{ChangeEvents, EventsError};
+pub use client::methods::MadeRecoveryKey;
 pub use client::pairing::{Answered, Approval, Outcome, Pairing, PairingError, PublicAccount, WayIn};
 pub use client::passkey;
 pub use client::signin::{NewAccount, SignIn, SignInError, SignUp, SignedIn, Unlocked, this_device};

@@ -11,7 +11,7 @@
 //!
 //! A method is added in the directory first and then in its home, and taken away in the opposite order. What a crash
 //! leaves is a row of the directory that names a method which is not there: it lets nobody in, and the sweep takes it
-//! away ([`Identity::lookups_of`], [`Identity::stale_lookups`], [`Identity::forget_lookup`]).
+//! away ([`Identity::listed_methods`], [`Identity::unmatched_methods`]).
 
 use keyring::{AddressSeal, EmailKey, Lookup, MethodKind, Sealed, SystemRng};
 use store::{ReadTx, TenantId, WriteTx, params};
@@ -19,7 +19,6 @@ use uuid::Uuid;
 
 use crate::account::ChangeError;
 use crate::failure::Failure;
-use crate::method::kind_named;
 use crate::password::{SETTLE_AFTER_MS, SWITCH_WITHIN_MS};
 use crate::service::{Identity, in_directory};
 use crate::session::AuthenticatedSession;
@@ -77,6 +76,26 @@ pub struct FoundMethod {
     pub home: TenantId,
     /// The method.
     pub method: MethodId,
+}
+
+/// What the directory lists of an account's methods.
+#[derive(Clone, Debug)]
+pub struct ListedMethods {
+    /// Those that a lookup value finds.
+    pub others: Vec<MethodId>,
+    /// The password, unless it was revoked or is being changed.
+    pub password: Option<MethodId>,
+}
+
+/// What a crash between directory and home left.
+#[derive(Clone, Debug)]
+pub struct UnmatchedMethods {
+    /// Lookup values of methods that the home does not have: to be forgotten.
+    pub lookups: Vec<MethodId>,
+    /// The password, when the home does not have it any more: to be forgotten as revoked.
+    pub password: Option<MethodId>,
+    /// Whether the home has a password that the directory does not name: to be settled.
+    pub has_unnamed_password: bool,
 }
 
 /// A lookup value whose place in the directory is taken, for the method that is about to be added.
@@ -174,12 +193,15 @@ impl Identity {
         Ok(())
     }
 
-    /// The methods that the directory lists of an account and that nobody can still be adding. In a view of the directory;
-    /// for the sweep.
+    /// What the directory lists of an account, except what is being changed. In a view of the directory; for the sweep.
     ///
     /// # Errors
     /// Only the server's own.
-    pub async fn lookups_of(&self, tx: &mut ReadTx, account: AccountId) -> Result<Vec<MethodId>, Failure> {
+    pub async fn listed_methods(
+        &self,
+        tx: &mut ReadTx,
+        account: AccountId,
+    ) -> Result<ListedMethods, Failure> {
         in_directory(tx)?;
         let before = tx.now() - SETTLE_AFTER_MS;
         let rows: Vec<(Uuid,)> = tx
@@ -188,23 +210,43 @@ impl Identity {
                 params![account.uuid(), before],
             )
             .await?;
-        Ok(rows.into_iter().map(|(method,)| MethodId::from_uuid(method)).collect())
+        let password: Option<(Uuid, String)> = tx
+            .query_opt(
+                "SELECT method, state FROM password_login WHERE account = $1 AND changed_at < $2",
+                params![account.uuid(), before],
+            )
+            .await?;
+        Ok(ListedMethods {
+            others: rows.into_iter().map(|(method,)| MethodId::from_uuid(method)).collect(),
+            password: password
+                .filter(|(_, state)| state == "live")
+                .map(|(method, _)| MethodId::from_uuid(method)),
+        })
     }
 
-    /// Those of the listed methods that the home does not have. In a view of the home, after the directory was read.
+    /// What directory and home do not agree about. In a view of the home, after the directory was read; for the sweep.
     ///
     /// # Errors
     /// Only the server's own.
-    pub async fn stale_lookups(
+    pub async fn unmatched_methods(
         &self,
         tx: &mut ReadTx,
-        listed: Vec<MethodId>,
-    ) -> Result<Vec<MethodId>, Failure> {
-        let rows: Vec<(Uuid, String)> = tx.query("SELECT id, kind FROM login_method", params![]).await?;
-        let has = |method: &MethodId| {
-            rows.iter().any(|(id, kind)| id == method.uuid() && kind_named(kind).is_some())
+        listed: &ListedMethods,
+    ) -> Result<UnmatchedMethods, Failure> {
+        let before = tx.now() - SETTLE_AFTER_MS;
+        let rows: Vec<(Uuid, String, i64)> =
+            tx.query("SELECT id, kind, created_at FROM login_method", params![]).await?;
+        let has = |method: &MethodId| rows.iter().any(|(id, ..)| id == method.uuid());
+        let is_unnamed = |(id, kind, created_at): &(Uuid, String, i64)| {
+            listed.password.is_some_and(|named| named.uuid() != id)
+                && kind == MethodKind::Password.as_str()
+                && *created_at < before
         };
-        Ok(listed.into_iter().filter(|method| !has(method)).collect())
+        Ok(UnmatchedMethods {
+            lookups: listed.others.iter().copied().filter(|method| !has(method)).collect(),
+            password: listed.password.filter(|method| !has(method)),
+            has_unnamed_password: rows.iter().any(is_unnamed),
+        })
     }
 
     /// HMAC-SHA256 of the value under the pepper; what tries with it are charged to, too.

@@ -15,7 +15,8 @@
 //! do not count.
 
 use keyring::MethodKind;
-use store::{TenantId, WriteTx, params};
+use store::{ReadTx, TenantId, WriteTx, params};
+use uuid::Uuid;
 
 use crate::account::ChangeError;
 use crate::device::is_visible;
@@ -166,8 +167,10 @@ impl Identity {
         Ok(Letter::new(email, &self.settings.service_name, tx.now(), message))
     }
 
-    /// Takes a method away, with every session that it opened: the asking one too, when it is one of them. In the home;
-    /// commit, then go on with [`forget_method`](Self::forget_method) in the directory.
+    /// Takes a method away, with every session that it opened: the asking one too, when it is one of them. `password` is the
+    /// password that the directory names ([`live_password`](Self::live_password)): one that it does not name, which a crash
+    /// left, lets nobody in and so does not count. In the home; commit, then go on with
+    /// [`forget_method`](Self::forget_method) in the directory.
     ///
     /// # Errors
     /// [`ChangeError::LastMethod`], [`ChangeError::StepUpRequired`], [`ChangeError::NoSuchMethod`],
@@ -177,6 +180,7 @@ impl Identity {
         tx: &mut WriteTx,
         session: &AuthenticatedSession,
         method: MethodId,
+        password: Option<MethodId>,
     ) -> Result<RevokedMethod, ChangeError> {
         let (email, _) = self.right_to_change(tx, session).await?;
         // Of two that revoke each other's last resort at once, the second sees what the first left.
@@ -185,7 +189,10 @@ impl Identity {
         let revoked =
             methods.iter().find(|other| other.id == method).ok_or(ChangeError::NoSuchMethod)?.clone();
         let stays = |other: &&LoginMethod| {
-            other.id != method && LoginMethod::is_interactive(other.kind) && other.unlocking.is_some()
+            other.id != method
+                && LoginMethod::is_interactive(other.kind)
+                && other.unlocking.is_some()
+                && (other.kind != MethodKind::Password || password == Some(other.id))
         };
         if LoginMethod::is_interactive(revoked.kind) && !methods.iter().any(|other| stays(&other)) {
             return Err(ChangeError::LastMethod);
@@ -199,6 +206,25 @@ impl Identity {
             kind: revoked.kind,
             letter: Letter::new(email, &self.settings.service_name, tx.now(), message),
         })
+    }
+
+    /// The password that the directory names, unless it was revoked. In a view of the directory.
+    ///
+    /// # Errors
+    /// Only the server's own.
+    pub async fn live_password(
+        &self,
+        tx: &mut ReadTx,
+        session: &AuthenticatedSession,
+    ) -> Result<Option<MethodId>, Failure> {
+        in_directory(tx)?;
+        let row: Option<(Uuid,)> = tx
+            .query_opt(
+                "SELECT method FROM password_login WHERE account = $1 AND state = 'live'",
+                params![session.account().uuid()],
+            )
+            .await?;
+        Ok(row.map(|(method,)| MethodId::from_uuid(method)))
     }
 
     /// Takes a method's rows away, and ends what it opened.
@@ -225,11 +251,25 @@ impl Identity {
         if revoked.kind != MethodKind::Password {
             return self.forget_lookup(tx, revoked.account, revoked.method).await;
         }
+        self.forget_password(tx, revoked.account, revoked.method).await
+    }
+
+    /// Nobody signs in with this password any more. In the directory.
+    ///
+    /// # Errors
+    /// Only the server's own.
+    pub async fn forget_password(
+        &self,
+        tx: &mut WriteTx,
+        account: AccountId,
+        method: MethodId,
+    ) -> Result<(), Failure> {
+        in_directory(tx)?;
         let now = tx.now();
         tx.execute(
             "UPDATE password_login SET state = 'none', opaque_record = $1, changed_at = $2
              WHERE account = $3 AND method = $4 AND state = 'live'",
-            params![&Vec::new(), now, revoked.account.uuid(), revoked.method.uuid()],
+            params![&Vec::new(), now, account.uuid(), method.uuid()],
         )
         .await?;
         Ok(())

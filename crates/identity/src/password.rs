@@ -2,15 +2,19 @@
 //! Changing the password: a new login method takes the place of the old.
 //!
 //! ```text
-//! start    home (view)  password_start     OPAQUE's answer, the id of the new method, the sealed state
+//! start    directory    password_named     which method it replaces
+//!          home (view)  password_start     OPAQUE's answer, the id of the new method, the sealed state
 //! finish   home         password_prepare   the new method stands beside the old; other sessions end
 //!          directory    password_switch    record, parameters and method change in one row
 //!          home         password_settle    the old method goes, and with it every session that it opened
 //! ```
 //!
+//! The old password need not be known, nor be there: whoever came in by a recovery key or a passkey has proved enough, and this
+//! is how they get a password again.
+//!
 //! A crash after `password_prepare` leaves a method that nothing points to; after `password_switch`, an old
 //! method that nobody can sign in with. [`Identity::settle_password`] takes away whatever the directory does not name; the
-//! sweep calls it for each account that [`Identity::unsettled_passwords`] lists.
+//! sweep calls it for each account that [`Identity::unsettled_passwords`] lists, and for every home in its turn.
 //!
 //! A switch comes within [`SWITCH_WITHIN_MS`] of its preparation or not at all, and the sweep takes away only what is older
 //! than that: so a method that is about to be switched to is never swept.
@@ -69,7 +73,26 @@ pub struct PreparedPassword {
 }
 
 impl Identity {
-    /// Answers a session that wants another password. In a view of the home.
+    /// Which method the password of the session's account is, or was before it was revoked. In a view of the directory.
+    ///
+    /// # Errors
+    /// [`ChangeError::Gone`].
+    pub async fn password_named(
+        &self,
+        tx: &mut ReadTx,
+        session: &AuthenticatedSession,
+    ) -> Result<MethodId, ChangeError> {
+        in_directory(tx)?;
+        let row: Option<(Uuid,)> = tx
+            .query_opt(
+                "SELECT method FROM password_login WHERE account = $1 AND state IN ('live', 'none')",
+                params![session.account().uuid()],
+            )
+            .await?;
+        row.map(|(method,)| MethodId::from_uuid(method)).ok_or(ChangeError::Gone)
+    }
+
+    /// Answers a session that wants another password in the place of `old`. In a view of the home.
     ///
     /// # Errors
     /// [`ChangeError::StepUpRequired`]; [`ChangeError::Field`] when OPAQUE's request is none; [`ChangeError::Gone`].
@@ -77,6 +100,7 @@ impl Identity {
         &self,
         tx: &mut ReadTx,
         session: &AuthenticatedSession,
+        old: MethodId,
         opaque_request: &[u8],
     ) -> Result<PasswordStarted, ChangeError> {
         in_home(tx, session.home())?;
@@ -90,13 +114,6 @@ impl Identity {
             )
             .await?;
         let Some((Some(index),)) = row else { return Err(ChangeError::Gone) };
-        let old: Option<(Uuid,)> = tx
-            .query_opt(
-                "SELECT id FROM login_method WHERE id = $1 AND kind = 'password'",
-                params![session.method().uuid()],
-            )
-            .await?;
-        let (old,) = old.ok_or(ChangeError::Gone)?;
         let opaque_response = self
             .opaque
             .registration_response(opaque_request, &index)
@@ -141,26 +158,24 @@ impl Identity {
             return Err(ChangeError::Restart);
         }
         self.at_version(tx, session, finish.master_key_version, finish.master_key_version).await?;
-        let prepared = tx
+        tx
             .execute(
                 "INSERT INTO login_method (id, kind, label, public_key, sealed_master_key, tag, master_key_version,
                                            created_at, last_used_at)
-                 SELECT $1, kind, label, $2, $3, $4, $5, $6, $7 FROM login_method WHERE id = $8",
+                 VALUES ($1, $2, COALESCE((SELECT label FROM login_method WHERE id = $3), ''), $4, $5, $6, $7, $8, $9)",
                 params![
                     state.new.uuid(),
+                    MethodKind::Password.as_str(),
+                    state.old.uuid(),
                     &finish.public_key.to_bytes(),
                     finish.sealed_master_key.as_bytes(),
                     finish.tag.as_bytes(),
                     i64::from(finish.master_key_version),
                     now,
                     now,
-                    state.old.uuid(),
                 ],
             )
             .await?;
-        if prepared != 1 {
-            return Err(ChangeError::Restart);
-        }
         self.end_other_sessions(tx, session).await?;
         Ok(PreparedPassword {
             account: session.account(),
@@ -192,8 +207,8 @@ impl Identity {
             .execute(
                 "UPDATE password_login
                  SET method = $1, opaque_record = $2, kdf_memory = $3, kdf_passes = $4, kdf_lanes = $5,
-                     changed_at = $6, unsettled_since = $7
-                 WHERE account = $8 AND method = $9 AND state = 'live'",
+                     changed_at = $6, unsettled_since = $7, state = 'live'
+                 WHERE account = $8 AND method = $9 AND state IN ('live', 'none')",
                 params![
                     prepared.new.uuid(),
                     &prepared.record.to_bytes(),

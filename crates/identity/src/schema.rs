@@ -16,7 +16,6 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/imported.sql"),
     },
     Migration { name: "identity/2", scope: Scope::Tenant, sql: include_str!("../migrations/2-home.sql") },
-    Migration { name: "identity/3", scope: Scope::Platform, sql: include_str!("../migrations/3-lookup.sql") },
     Migration {
         name: "identity/passkey",
         scope: Scope::Tenant,
@@ -26,5 +25,10 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "identity/pairing",
         scope: Scope::Platform,
         sql: include_str!("../migrations/pairing.sql"),
+    },
+    Migration {
+        name: "identity/lookup",
+        scope: Scope::Platform,
+        sql: include_str!("../migrations/lookup.sql"),
     },
 ];

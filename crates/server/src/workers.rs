@@ -322,22 +322,29 @@ async fn sweep_homes(app: &App, stop: &watch::Receiver<bool>) -> Result<(), ApiE
             if *stop.borrow() {
                 return all;
             }
-            keep_first(&mut all, sweep_lookups(app, entry).await);
+            keep_first(&mut all, sweep_methods(app, entry).await);
             keep_first(&mut all, sweep_home(app, entry.home).await);
         }
     }
 }
 
-/// Takes away what the directory lists of methods that are not in the home: what a crash left of adding or revoking one.
-async fn sweep_lookups(app: &App, entry: identity::Entry) -> Result<(), ApiError> {
-    let listed = app.identity.lookups_of(&mut directory_view(app).await?, entry.account).await?;
-    if listed.is_empty() {
-        return Ok(());
-    }
+/// Takes away what a crash left of adding, changing or revoking a login method.
+async fn sweep_methods(app: &App, entry: identity::Entry) -> Result<(), ApiError> {
+    let listed = app.identity.listed_methods(&mut directory_view(app).await?, entry.account).await?;
     let mut view = app.access.view(&worker(), entry.home, Action::MaintenanceRun, Resource::Home).await?;
-    let stale = app.identity.stale_lookups(&mut view, listed).await?;
+    let unmatched = app.identity.unmatched_methods(&mut view, &listed).await?;
     drop(view);
-    for method in stale {
+    if let Some(named) = listed.password.filter(|_| unmatched.has_unnamed_password) {
+        let mut tx = home(app, entry.home).await?;
+        app.identity.settle_password(&mut tx, named).await?;
+        tx.commit(Record::about(entry.account)).await?;
+    }
+    if let Some(password) = unmatched.password {
+        let mut tx = directory(app).await?;
+        app.identity.forget_password(&mut tx, entry.account, password).await?;
+        tx.commit(Record::about(password)).await?;
+    }
+    for method in unmatched.lookups {
         let mut tx = directory(app).await?;
         app.identity.forget_lookup(&mut tx, entry.account, method).await?;
         tx.commit(Record::about(method)).await?;

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::context::Context;
 use super::failure::Failure;
+use super::methods::ask_recovery_key;
 use super::prompt::{self, ProofArgs};
 use super::session::{codes_text, totp_text};
 
@@ -17,6 +18,11 @@ use super::session::{codes_text, totp_text};
 pub struct PasswordArgs {
     #[command(subcommand)]
     command: Option<PasswordCommand>,
+
+    /// Set a new password without the old one: after `login --recovery-key`, or with a passkey. With --password-stdin, the
+    /// new one on a line
+    #[arg(long)]
+    forgotten: bool,
 
     #[command(flatten)]
     proof: ProofArgs,
@@ -126,6 +132,7 @@ pub(super) async fn password(context: &mut Context, arguments: PasswordArgs) -> 
         Some(PasswordCommand::Change { proof }) => {
             change_password(context, &merged(proof, arguments.proof)).await
         }
+        None if arguments.forgotten => set_password(context, &arguments.proof).await,
         None => change_password(context, &arguments.proof).await,
     }
 }
@@ -134,6 +141,7 @@ pub(super) async fn password(context: &mut Context, arguments: PasswordArgs) -> 
 fn merged(inner: ProofArgs, outer: ProofArgs) -> ProofArgs {
     ProofArgs {
         password_stdin: inner.password_stdin || outer.password_stdin,
+        recovery_key_stdin: inner.recovery_key_stdin || outer.recovery_key_stdin,
         otp: inner.otp.or(outer.otp),
         backup_code: inner.backup_code.or(outer.backup_code),
     }
@@ -149,6 +157,27 @@ async fn change_password(context: &mut Context, proof: &ProofArgs) -> Result<(),
     context.with_proof(&account, proof, Some(old), async || account.change_password(&new).await).await?;
     output.result(&json!({ "changed": true }), || {
         "The password is changed. Every other session has ended.".to_owned()
+    });
+    Ok(())
+}
+
+/// A new password for somebody who forgot the old one, and came in by another way.
+async fn set_password(context: &mut Context, proof: &ProofArgs) -> Result<(), Failure> {
+    let output = context.output;
+    let account = context.account().await?;
+    // Read first: what stands behind it on standard input is the password.
+    let key = if proof.recovery_key_stdin { Some(ask_recovery_key(true, output)?) } else { None };
+    let new = prompt::new_password(proof.password_stdin, "The new password: ", output)?;
+    if let Some(key) = key {
+        context.prove_by_recovery_key(&account, &key).await?;
+    } else if account.client.account().await?.fresh_until.is_none() {
+        prompt::must_ask(output, "--recovery-key-stdin")?;
+        output.note("This needs a fresh proof that it is you.");
+        context.prove_by_recovery_key(&account, &ask_recovery_key(false, output)?).await?;
+    }
+    account.change_password(&new).await?;
+    output.result(&json!({ "changed": true }), || {
+        "The new password is set. Every other session has ended.".to_owned()
     });
     Ok(())
 }

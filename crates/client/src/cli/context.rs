@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::Globals;
 use super::failure::Failure;
+use super::methods::ask_recovery_key;
 use super::prompt::{self, ProofArgs};
 use crate::client::account::AccountError;
 use crate::client::signin::{SignInError, Unlocked};
@@ -106,20 +107,49 @@ impl Context {
             }
             other => return Ok(other?),
         };
+        if arguments.recovery_key_stdin {
+            self.prove_by_recovery_key(account, &ask_recovery_key(true, self.output)?).await?;
+            return Ok(change().await?);
+        }
         let is_given = password.is_some() || arguments.password_stdin;
         if (!is_given || arguments.proof().is_none()) && prompt::must_ask(self.output, "").is_err() {
-            let text = "this needs a fresh proof: give --password-stdin, and --otp or --backup-code";
+            let text = "this needs a fresh proof: give --password-stdin, and --otp or --backup-code; or \
+                        --recovery-key-stdin";
             return Err(refused.saying(text));
         }
         self.output.note("This needs a fresh proof that it is you.");
         let password = match password {
             Some(password) => password,
-            None => prompt::password(arguments.password_stdin, "Password: ", self.output)?,
+            None => {
+                let question = "Password (or a recovery key): ";
+                let typed = prompt::password(arguments.password_stdin, question, self.output)?;
+                if !arguments.password_stdin
+                    && let Ok(key) = keyring::RecoveryKey::parse(&typed)
+                {
+                    self.prove_by_recovery_key(account, &key).await?;
+                    return Ok(change().await?);
+                }
+                typed
+            }
         };
         let proof = arguments.proof_or_ask(self.output)?;
         let token: Secret = account.step_up(&password, &proof).await?;
         self.profile.keep_token(&token)?;
         Ok(change().await?)
+    }
+
+    /// Makes the session fresh by a recovery key.
+    pub(crate) async fn prove_by_recovery_key(
+        &self,
+        account: &Unlocked,
+        key: &keyring::RecoveryKey,
+    ) -> Result<(), Failure> {
+        let token = account.step_up_with_recovery_key(key).await.map_err(|error| match error {
+            AccountError::Request(error) if error.is(Code::InvalidCredentials) => Failure::from(error)
+                .saying("this recovery key is not one of this account: it was replaced or revoked"),
+            other => other.into(),
+        })?;
+        Ok(self.profile.keep_token(&token)?)
     }
 
     fn connect(&self, server: &str) -> Result<Client, Failure> {

@@ -207,7 +207,7 @@ impl From<SignInError> for Failure {
             SignInError::Kdf(_) => Failure::failed("kdf_refused", message),
             SignInError::Unlock(_) => Failure::failed("does_not_open", message),
             SignInError::NotVouchedFor | SignInError::AnotherIdentity | SignInError::AnotherAccount => {
-                Failure::failed("server_not_trusted", message)
+                Failure::verification(message).with_code("server_not_trusted")
             }
             SignInError::Malformed(_) => Failure::failed("malformed_answer", message),
             SignInError::Interrupted => Failure::failed("interrupted", message),
@@ -222,7 +222,7 @@ impl From<AccountError> for Failure {
             AccountError::Request(error) => error.into(),
             AccountError::Proof(error) => error.into(),
             AccountError::Key(_) => Failure::failed("does_not_open", message),
-            AccountError::NotVouchedFor => Failure::failed("server_not_trusted", message),
+            AccountError::NotVouchedFor => Failure::verification(message).with_code("server_not_trusted"),
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) async fn log_in(
     let password = prompt::password(stdin, "The password that you had there: ", context.output)?;
     let sign_up = SignUp::start_imported(client, email, &password).await?;
     context.output.note("From now on no server is shown this password.");
-    finish_sign_up(context, sign_up, stdin).await
+    finish_sign_up(context, sign_up, stdin, false).await
 }
 
 /// After a refusal: asks a person who may be waiting to be taken over. Whoever is not, hears of the refusal.

@@ -14,6 +14,7 @@ mod history;
 mod imported;
 mod list;
 mod log;
+mod methods;
 mod pair;
 mod passkeys;
 mod prompt;
@@ -93,6 +94,10 @@ pub enum Command {
     Passkeys,
     /// Change the password, or rotate the master key
     Password(account::PasswordArgs),
+    /// List what lets you in, name it, revoke it
+    Methods(methods::MethodsArgs),
+    /// Make, replace or revoke a recovery key, which lets you in when all else is lost
+    RecoveryKey(methods::RecoveryKeyArgs),
     /// Make ten new backup codes; the old ones end
     Codes(account::CodesArgs),
     /// Set up the authenticator app anew
@@ -174,6 +179,8 @@ async fn dispatch(command: Command, globals: Globals) -> Result<(), Failure> {
         Command::Devices(arguments) => session::devices(&mut context, arguments).await,
         Command::Passkeys => passkeys::list(&mut context).await,
         Command::Password(arguments) => account::password(&mut context, arguments).await,
+        Command::Methods(arguments) => methods::methods(&mut context, arguments).await,
+        Command::RecoveryKey(arguments) => methods::recovery_key(&mut context, arguments).await,
         Command::Codes(arguments) => account::codes(&mut context, arguments).await,
         Command::Totp(arguments) => account::totp(&mut context, arguments).await,
         Command::Put(arguments) => files::put(&mut context, arguments).await,

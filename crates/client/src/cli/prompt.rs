@@ -18,6 +18,10 @@ pub(crate) struct ProofArgs {
     #[arg(long)]
     pub(crate) password_stdin: bool,
 
+    /// Prove with a recovery key instead: read it from standard input, one line
+    #[arg(long, conflicts_with_all = ["otp", "backup_code"])]
+    pub(crate) recovery_key_stdin: bool,
+
     /// The six digits that the authenticator app shows
     #[arg(long, value_name = "DIGITS", conflicts_with = "backup_code")]
     pub(crate) otp: Option<String>,

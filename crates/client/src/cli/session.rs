@@ -11,9 +11,11 @@ use serde_json::json;
 use super::context::Context;
 use super::failure::Failure;
 use super::imported;
+use super::methods::{ask_recovery_key, recovery_key_text};
 use super::pair::PairingArgs;
 use super::prompt::{self, ProofArgs};
 use crate::client::Client;
+use crate::client::methods::MadeRecoveryKey;
 use crate::client::signin::{NewAccount, SignIn, SignInError, SignUp, SignedIn, Unlocked, this_device};
 use crate::output::{Output, harmless, moment, size, table};
 use crate::profile::ProfileError;
@@ -32,6 +34,10 @@ pub struct SignUpArgs {
     /// Sign out of the account that this device is signed in to, without asking
     #[arg(long)]
     force: bool,
+
+    /// Make a recovery key too
+    #[arg(long)]
+    recovery_key: bool,
 
     /// Read the password from standard input: one line. Where the server mails a code, the next line is that code: it is
     /// waited for
@@ -59,6 +65,10 @@ pub struct LoginArgs {
     #[arg(long)]
     force: bool,
 
+    /// Sign in with a recovery key instead: no address, no password, no code
+    #[arg(long, conflicts_with_all = ["email", "password_stdin", "otp", "backup_code"])]
+    recovery_key: bool,
+
     /// Accept an older master key than was seen here before, because the operator restored a backup
     #[arg(long)]
     accept_older_key: bool,
@@ -79,6 +89,8 @@ pub struct SessionsArgs {
 
 #[derive(Subcommand, Debug)]
 enum SessionsCommand {
+    /// List the live sessions
+    List,
     /// End a session
     End {
         /// Its id, as listed
@@ -97,6 +109,8 @@ pub struct DevicesArgs {
 
 #[derive(Subcommand, Debug)]
 enum DevicesCommand {
+    /// List the devices that signed in
+    List,
     /// Sign a device out: all its sessions end, and what it keeps is worthless
     End {
         /// Its id, as listed
@@ -113,11 +127,16 @@ pub(super) async fn sign_up(context: &mut Context, arguments: SignUpArgs) -> Res
     let password =
         prompt::new_password(arguments.password_stdin, "A password for the new account: ", output)?;
     let sign_up = SignUp::start(&client, &email, &password).await?;
-    finish_sign_up(context, sign_up, arguments.password_stdin).await
+    finish_sign_up(context, sign_up, arguments.password_stdin, arguments.recovery_key).await
 }
 
 /// Takes the mailed code where there is one, makes the account and shows it.
-pub(super) async fn finish_sign_up(context: &Context, sign_up: SignUp, stdin: bool) -> Result<(), Failure> {
+pub(super) async fn finish_sign_up(
+    context: &Context,
+    sign_up: SignUp,
+    stdin: bool,
+    with_recovery_key: bool,
+) -> Result<(), Failure> {
     let output = context.output;
     let code = match (sign_up.code_required(), stdin) {
         (false, _) => None,
@@ -130,13 +149,27 @@ pub(super) async fn finish_sign_up(context: &Context, sign_up: SignUp, stdin: bo
     output.note("Making the keys of the account …");
     let new = sign_up.finish(code, this_device(context.profile.device_token()?)).await?;
     enter(context, &new.account, &new.session, false).await?;
-    show_new_account(context, &new)
+    // The account is there already: should this fail, what lets its owner in is still shown.
+    let recovery_key = match with_recovery_key {
+        true => new.account.add_recovery_key("").await.map(Some).unwrap_or_else(|error| {
+            output.warn(&format!(
+                "no recovery key was made: {error}. `bailiwick recovery-key create` makes one"
+            ));
+            None
+        }),
+        false => None,
+    };
+    show_new_account(context, &new, recovery_key).await
 }
 
-fn show_new_account(context: &Context, new: &NewAccount) -> Result<(), Failure> {
+async fn show_new_account(
+    context: &Context,
+    new: &NewAccount,
+    recovery_key: Option<MadeRecoveryKey>,
+) -> Result<(), Failure> {
     let output = context.output;
     let codes: Vec<&str> = new.backup_codes.iter().map(|code| code.as_str()).collect();
-    let document = json!({
+    let mut document = json!({
         "account_id": new.account.number,
         "account": new.account.account,
         "home": new.account.home,
@@ -146,14 +179,27 @@ fn show_new_account(context: &Context, new: &NewAccount) -> Result<(), Failure> 
         "totp_uri": new.totp_uri.expose(),
         "backup_codes": codes,
     });
+    if let (Some(made), Some(fields)) = (&recovery_key, document.as_object_mut()) {
+        fields.insert("recovery_key".to_owned(), json!(made.key.as_str()));
+    }
     output.result(&document, || {
         let mut text = format!("Your account number is {}.\n\n", new.account.number);
         text.push_str(&totp_text(new.totp_uri.expose(), new.totp_secret.expose()));
         text.push_str(&codes_text(&codes));
+        if let Some(made) = &recovery_key {
+            text.push('\n');
+            text.push_str(&recovery_key_text(&made.key));
+        }
         text
     });
-    if !output.is_json() && prompt::must_ask(output, "").is_ok() {
-        check_totp(output, new.totp_uri.expose())?;
+    if output.is_json() || prompt::must_ask(output, "").is_err() {
+        return Ok(());
+    }
+    check_totp(output, new.totp_uri.expose())?;
+    let question = "Without the password nobody can open your data, not even we. A recovery key on paper can. Make one now?";
+    if recovery_key.is_none() && prompt::confirm(output, question, "--recovery-key")? {
+        let made = new.account.add_recovery_key("").await?;
+        output.result(&json!({}), || recovery_key_text(&made.key));
     }
     Ok(())
 }
@@ -183,15 +229,23 @@ pub(super) async fn log_in(context: &mut Context, arguments: LoginArgs) -> Resul
     }
     let output = context.output;
     let client = context.visitor()?;
-    let email = email(arguments.email, output)?;
-    let service = context.service(&client).await?;
-    may_leave(context, Some(&email), arguments.force).await?;
-    if arguments.imported {
-        return imported::log_in(context, &client, &service, &email, arguments.proof.password_stdin).await;
-    }
-    let signed_in = match prove(context, &client, email, &arguments.proof).await {
-        Err(failure) => return imported::offer(context, &client, &service, failure).await,
-        Ok(signed_in) => signed_in,
+    let signed_in = if arguments.recovery_key || arguments.proof.recovery_key_stdin {
+        let key = ask_recovery_key(arguments.proof.recovery_key_stdin, output)?;
+        context.service(&client).await?;
+        may_leave(context, None, arguments.force).await?;
+        by_recovery_key(context, &client, &key).await?
+    } else {
+        let email = email(arguments.email, output)?;
+        let service = context.service(&client).await?;
+        may_leave(context, Some(&email), arguments.force).await?;
+        if arguments.imported {
+            let stdin = arguments.proof.password_stdin;
+            return imported::log_in(context, &client, &service, &email, stdin).await;
+        }
+        match prove(context, &client, email, &arguments.proof).await {
+            Err(failure) => return imported::offer(context, &client, &service, failure).await,
+            Ok(signed_in) => signed_in,
+        }
     };
     enter(context, &signed_in.account, &signed_in.session, arguments.accept_older_key).await?;
     let account = &signed_in.account;
@@ -211,6 +265,19 @@ pub(super) async fn log_in(context: &mut Context, arguments: LoginArgs) -> Resul
         output.warn(&format!("{left} backup codes are left: `bailiwick codes` makes new ones"));
     }
     Ok(())
+}
+
+async fn by_recovery_key(
+    context: &Context,
+    client: &Client,
+    key: &keyring::RecoveryKey,
+) -> Result<SignedIn, Failure> {
+    let device = this_device(context.profile.device_token()?);
+    client.sign_in_with_recovery_key(key, device).await.map_err(|error| match error {
+        SignInError::Request(error) if error.is(Code::InvalidCredentials) => Failure::from(error)
+            .saying("this recovery key lets nobody in: it was replaced or revoked, or is another server's"),
+        other => other.into(),
+    })
 }
 
 /// Proves password and second factor. A person who mistyped is asked again, and only for what may be wrong.
@@ -421,7 +488,7 @@ pub(super) async fn who_am_i(context: &mut Context) -> Result<(), Failure> {
 pub(super) async fn sessions(context: &mut Context, arguments: SessionsArgs) -> Result<(), Failure> {
     let (client, stored) = context.client()?;
     match arguments.command {
-        None => list_sessions(context.output, &client).await,
+        None | Some(SessionsCommand::List) => list_sessions(context.output, &client).await,
         Some(SessionsCommand::End { session }) => {
             client.end_session(session).await?;
             if session == stored.session {

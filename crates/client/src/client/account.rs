@@ -2,14 +2,13 @@
 //! The account, its sessions and devices, and what changes it.
 
 use keyring::{
-    BackupCode, CollectionKey, IdentityRotation, MasterKey, MethodKind, MethodPublicKey, MethodTag,
-    OpenError, Password, Sealed, SystemRng,
+    BackupCode, CollectionKey, IdentityRotation, MasterKey, MethodKind, OpenError, Password, Sealed,
+    SystemRng,
 };
 use protocol::account::{
     AccessToken, Account, BackupCodes, Devices, MasterKeyRotation, PasswordChangeFinish, PasswordChangeStart,
     PasswordChangeStarted, RotatedCollection, RotatedMethod, ServerHalf, Sessions, TotpFinish, TotpStarted,
 };
-use protocol::methods::Methods;
 use protocol::signin::{SignInStarted, StepUpFinish, StepUpStart, SteppedUp};
 use protocol::{DeviceId, Secret, SessionId};
 use reqwest::Method;
@@ -43,14 +42,6 @@ impl Client {
     /// [`RequestError`].
     pub async fn account(&self) -> Result<Account, RequestError> {
         self.get("/api/v1/account").await
-    }
-
-    /// Its login methods.
-    ///
-    /// # Errors
-    /// [`RequestError`].
-    pub async fn methods(&self) -> Result<Methods, RequestError> {
-        self.get("/api/v1/account/methods").await
     }
 
     /// The live sessions.
@@ -265,18 +256,10 @@ impl Unlocked {
         let master = MasterKey::generate(&mut SystemRng);
 
         let mut methods = Vec::new();
-        for method in self.client.methods().await?.methods {
+        for method in self.vouched_methods().await? {
             // A method that does not unlock has nothing to be sealed anew.
-            let Some(unlocking) = &method.unlocking else { continue };
-            let kind = kind(&method.kind).ok_or(AccountError::NotVouchedFor)?;
+            let Some((kind, public_key)) = self.vouched(&method)? else { continue };
             let id = place::method(method.id);
-            let public_key = MethodPublicKey::from_bytes(unlocking.public_key.as_slice())
-                .map_err(|_| AccountError::NotVouchedFor)?;
-            let tag =
-                unlocking.tag.to_array().map(MethodTag::from_bytes).ok_or(AccountError::NotVouchedFor)?;
-            self.master
-                .verify_method(&account, &id, kind, &public_key, &tag)
-                .map_err(|_| AccountError::NotVouchedFor)?;
             let place = place::master_key(self.account, method.id, next);
             methods.push(RotatedMethod {
                 id: method.id,
@@ -320,13 +303,6 @@ impl Unlocked {
         self.client.set_token(None);
         Ok(())
     }
-}
-
-/// The kind of method that the server names.
-pub(crate) fn kind(name: &str) -> Option<MethodKind> {
-    [MethodKind::Password, MethodKind::Passkey, MethodKind::RecoveryKey, MethodKind::ApiKey]
-        .into_iter()
-        .find(|kind| kind.as_str() == name)
 }
 
 /// Why the account was not changed.

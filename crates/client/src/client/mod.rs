@@ -4,6 +4,7 @@
 pub(crate) mod account;
 pub(crate) mod events;
 pub(crate) mod log;
+pub(crate) mod methods;
 pub(crate) mod objects;
 pub(crate) mod pairing;
 pub mod passkey;

@@ -274,12 +274,14 @@ impl SignIn {
                 },
             )
             .await?;
-        unlock(client, signed_in, &proven.secret.key_pair(), MethodKind::Password, email, email_salt)
+        let keys = proven.secret.key_pair();
+        unlock(client, signed_in, &keys, MethodKind::Password, Some((email, email_salt)))
     }
 }
 
 /// The client's half of every sign-in: the master key opens with the method's secret, and vouches for the method and for the
-/// identity that the server shows. The client acts with the new session from then on.
+/// identity that the server shows. The client acts with the new session from then on. `typed` is the address, where somebody
+/// typed it.
 ///
 /// # Errors
 /// [`SignInError`].
@@ -288,10 +290,13 @@ pub(crate) fn unlock(
     signed_in: protocol::signin::SignedIn,
     keys: &MethodKeyPair,
     kind: MethodKind,
-    email: Email,
-    email_salt: EmailSalt,
+    typed: Option<(Email, EmailSalt)>,
 ) -> Result<SignedIn, SignInError> {
     let session = signed_in.session;
+    let (email, email_salt) = match typed {
+        Some(typed) => typed,
+        None => shown_address(signed_in.address)?,
+    };
     let unlocking = signed_in.unlocking.ok_or(SignInError::Malformed("the sealed master key"))?;
     let sealed = SealedMasterKey::parse(unlocking.sealed_master_key.into_vec())?;
     let place = place::master_key(session.account, signed_in.method, unlocking.master_key_version);
@@ -334,6 +339,14 @@ pub(crate) fn unlock(
         backup_codes_left: signed_in.backup_codes_left,
         session,
     })
+}
+
+/// The address that the server shows to a client to which nobody typed it. Should it lie, its letters go astray, as they
+/// would anyway.
+fn shown_address(shown: Option<protocol::signin::Address>) -> Result<(Email, EmailSalt), SignInError> {
+    let shown = shown.ok_or(SignInError::Malformed("the address"))?;
+    let salt = shown.email_salt.to_array().map(EmailSalt::from_bytes);
+    Ok((Email::parse(shown.email.expose())?, salt.ok_or(SignInError::Malformed("the email salt"))?))
 }
 
 /// What signing in gives.

@@ -19,8 +19,11 @@ struct Change {
 
 async fn start(world: &World, person: &Person, session: &AuthenticatedSession, new: &str) -> Change {
     let (registration, request) = Registration::start(&Password::new(new).unwrap(), &mut SystemRng).unwrap();
+    let mut directory = world.read(TenantId::PLATFORM).await;
+    let old = world.identity.password_named(&mut directory, session).await.unwrap();
+    drop(directory);
     let mut view = world.read(person.home).await;
-    let started = world.identity.password_start(&mut view, session, &request).await.unwrap();
+    let started = world.identity.password_start(&mut view, session, old, &request).await.unwrap();
     let finished = registration.finish(&started.opaque_response, started.kdf, &mut SystemRng).unwrap();
     let public_key = finished.secret.key_pair().public_key();
     let finish = PasswordFinish {
@@ -240,7 +243,10 @@ async fn a_change_needs_a_fresh_session_its_own_state_and_the_current_master_key
         world.wait(11 * MINUTE);
         assert!(matches!(change(&world, &one, &changed).await, Err(ChangeError::StepUpRequired)));
         let (_, request) = Registration::start(&Password::new("x").unwrap(), &mut SystemRng).unwrap();
-        let stale = world.identity.password_start(&mut world.read(person.home).await, &one, &request).await;
+        let stale = world
+            .identity
+            .password_start(&mut world.read(person.home).await, &one, person.method, &request)
+            .await;
         assert!(matches!(stale, Err(ChangeError::StepUpRequired)));
         assert!(person.opens(&world.sign_in(&person).await));
     }

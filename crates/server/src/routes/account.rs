@@ -49,9 +49,13 @@ pub(crate) async fn password_start(
     signed: Signed,
     Json(body): Json<PasswordChangeStart>,
 ) -> Result<Json<PasswordChangeStarted>, ApiError> {
+    let entry = Resource::DirectoryEntry { account: *signed.session.account().uuid() };
+    let mut tx = app.access.view(&signed.caller, Tenant::PLATFORM, Action::AccountRead, entry).await?;
+    let old = app.identity.password_named(&mut tx, &signed.session).await?;
+    drop(tx);
     let mut tx = enter(&app, &signed, Action::PasswordChange).await?;
     let started =
-        app.identity.password_start(&mut tx, &signed.session, body.opaque_request.as_slice()).await?;
+        app.identity.password_start(&mut tx, &signed.session, old, body.opaque_request.as_slice()).await?;
     Ok(Json(PasswordChangeStarted {
         state: started.state,
         method: MethodId::from_uuid(*started.method.uuid()),

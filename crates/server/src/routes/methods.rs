@@ -63,8 +63,12 @@ pub(crate) async fn revoke(
     Path(method): Path<MethodId>,
 ) -> Result<StatusCode, ApiError> {
     let method = id(method);
+    let entry = Resource::DirectoryEntry { account: *signed.session.account().uuid() };
+    let mut tx = app.access.view(&signed.caller, Tenant::PLATFORM, Action::AccountRead, entry).await?;
+    let password = app.identity.live_password(&mut tx, &signed.session).await?;
+    drop(tx);
     let mut tx = enter(&app, &signed, Action::MethodRevoke).await?;
-    let revoked = app.identity.revoke_method(&mut tx, &signed.session, method).await?;
+    let revoked = app.identity.revoke_method(&mut tx, &signed.session, method, password).await?;
     tx.commit(Record::about(method)).await?;
     // From here on it lets nobody in. Should the directory fail, upkeep takes its row away.
     let mut tx = directory(&app, &signed, Action::MethodRevoke).await?;
