@@ -23,3 +23,4 @@ mod signin;
 mod story;
 mod strangers;
 mod tampering;
+mod ways_in;

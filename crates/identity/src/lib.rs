@@ -13,6 +13,8 @@
 //!   not kept.
 //! - An unknown address and a wrong password are the same to whoever asks: same work, same shapes, same error
 //!   ([`SigninError::InvalidCredentials`]).
+//! - One method that a person signs in with and that opens the account's data always stays; whatever is revoked lets nobody
+//!   in from then on, and ends what it opened.
 //! - Whatever proves something works once: a step of the authenticator, a backup code, the state of an exchange.
 //! - A session is one row. Ending it, its device, its method or its account ends it everywhere at once, and takes the
 //!   server's half of the device's key away.
@@ -51,7 +53,7 @@ mod failure;
 mod id;
 mod imported;
 mod letter;
-pub mod lookup;
+mod lookup;
 mod mail;
 mod master_key;
 mod method;
@@ -83,7 +85,7 @@ pub use failure::Failure;
 pub use id::{AccountId, DeviceId, MethodId, SessionId};
 pub use imported::{HashError, Import, ImportReject, ImportedSignin, ImportedUser, NoMemory, ProvenImport};
 pub use letter::Letter;
-pub use lookup::{FoundMethod, MethodLookup, ReservedLookup};
+pub use lookup::{FoundMethod, ListedMethods, MethodLookup, ReservedLookup, UnmatchedMethods};
 pub use mail::{Mail, MailError, Outbox, Sending, Smtp};
 pub use master_key::{MasterKeyRotation, ResealedMethod};
 pub use method::{LoginMethod, SlowHash, Unlocking};

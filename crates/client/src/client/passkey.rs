@@ -8,7 +8,7 @@ use std::fmt;
 
 use keyring::method::MethodSecretError;
 use keyring::passkey::PRF_INPUT;
-use keyring::{Email, EmailSalt, MethodKind, MethodSecret, SystemRng};
+use keyring::{MethodKind, MethodSecret, SystemRng};
 use protocol::methods::NewUnlocking;
 use protocol::passkeys::{
     CreatedCredential, CreationOptions, CredentialDescriptor, Extensions, PasskeyAddFinish,
@@ -161,11 +161,7 @@ impl Client {
                 new_device: signed_in.new_device,
             }));
         };
-        let malformed = || SignInError::Malformed("the address");
-        let address = signed_in.address.as_ref().ok_or_else(malformed)?;
-        let email = Email::parse(address.email.expose()).map_err(SignInError::from)?;
-        let salt = address.email_salt.to_array().map(EmailSalt::from_bytes).ok_or_else(malformed)?;
-        let account = unlock(self.clone(), signed_in, &secret.key_pair(), MethodKind::Passkey, email, salt)?;
+        let account = unlock(self.clone(), signed_in, &secret.key_pair(), MethodKind::Passkey, None)?;
         Ok(SignedInByPasskey::Unlocked(Box::new(account)))
     }
 

@@ -107,3 +107,33 @@ fn answering_anything_with(bytes: &'static [u8]) -> std::net::SocketAddr {
     });
     address
 }
+
+#[tokio::test]
+async fn a_server_that_asks_for_a_cheap_hash_of_a_recovery_key_gets_none() {
+    let id = |prefix: &str| format!("{prefix}{}", "0".repeat(32));
+    let answer = json!({
+        "account_number": "K7F2QXM", "method": id("mth_"), "method_kind": "recovery-key",
+        "unlocking": {
+            "master_key_version": 1, "sealed_master_key": "AAAA", "public_key": "AAAA", "method_tag": "AAAA",
+            "slow_hash": {
+                "salt": "AAAAAAAAAAAAAAAAAAAAAA", "kdf": {"memory_kib": 19455, "passes": 3, "lanes": 1},
+            },
+        },
+        "identity": "AAAA", "new_device": true, "backup_codes_left": 10,
+        "session": {
+            "token": "bws_x", "id": id("ses_"), "account": id("acc_"), "home": id("ten_"), "device": id("dev_"),
+            "expires_at": 1, "fresh_until": 1, "server_half": "AAAA",
+        },
+    });
+    let server = Scripted::answering(vec![(200, "", answer.to_string())]);
+    let client = client(&server);
+    let key = keyring::RecoveryKey::generate(&mut keyring::SystemRng);
+    let device = client::this_device(None);
+    let Err(error) = client.sign_in_with_recovery_key(&key, device).await else {
+        panic!("the client went on")
+    };
+    assert!(matches!(error, SignInError::Kdf(_)), "{error}");
+    let requests = server.requests().join("\n");
+    assert!(!requests.contains(key.to_text().as_str()), "the key itself stays here");
+    assert!(client.token().is_none(), "nobody is signed in");
+}

@@ -18,6 +18,7 @@ mod delete;
 mod imported;
 mod mail;
 mod master_key;
+mod methods;
 mod pairing;
 mod passkey;
 mod password;

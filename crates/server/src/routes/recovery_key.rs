@@ -63,8 +63,8 @@ pub(crate) async fn step_up(
 ) -> Result<Json<SteppedUp>, ApiError> {
     let lookup = key("lookup", &body.lookup, keyring::Lookup::from_bytes)?;
     let now = app.now();
-    let charged_to = app.identity.method_index(&MethodLookup::new(MethodKind::RecoveryKey, lookup.clone()));
-    let charge = app.attempts.start(now, Try::RecoveryKey, &charged_to, signed.address.ip())?;
+    // A live session waits for its own tries alone.
+    let charge = app.attempts.start_known(now, Try::RecoveryKey, signed.session.id().as_bytes())?;
     let entry = Resource::DirectoryEntry { account: *signed.session.account().uuid() };
     let mut tx = app.access.view(&signed.caller, Tenant::PLATFORM, Action::SessionStepUp, entry).await?;
     let proof = app.identity.recovery_proof(&mut tx, &lookup).await?;
