@@ -3,7 +3,9 @@
 
 use std::fs;
 
-use harness::{Engine, Factor, Files, Machine, Outcome, Recorder, Role, Secrets, World, noise, on_both_engines, unique};
+use harness::{
+    Engine, Factor, Files, Machine, Outcome, Recorder, Role, Secrets, World, noise, on_both_engines, unique,
+};
 use serde_json::Value;
 
 on_both_engines!(

@@ -474,7 +474,11 @@ async fn a_revoked_passkey_and_one_of_a_deleted_account_open_nothing() {
         let signed_in = sign_in(&world, &phone).await.unwrap();
         let live = world.session(&session.token).await;
         let mut tx = world.write(ada.home).await;
-        let revoked = world.identity.revoke_method(&mut tx, &live, signed_in.method.id).await.unwrap();
+        let revoked = world
+            .identity
+            .revoke_method(&mut tx, &live, signed_in.method.id, Some(ada.method))
+            .await
+            .unwrap();
         commit(tx).await;
         // Between the two steps as after them.
         is_refused(sign_in(&world, &phone).await);
