@@ -1,15 +1,130 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Starting, checking, stopping: what an operator sees.
 
-use std::process::Stdio;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
 
-use harness::{Engine, World, on_both_engines};
+use harness::{Engine, World, noise, on_both_engines};
+use serde_json::Value;
 
 on_both_engines!(
     a_sound_configuration_passes_the_check,
     stopping_ends_well_and_loses_nothing,
     two_servers_do_not_share_a_data_folder,
+    a_sweep_clears_away_what_nothing_names,
+    operators_commands_answer_in_json,
 );
+
+fn a_sweep_clears_away_what_nothing_names(mut world: World) {
+    let machine = world.machine();
+    machine.sign_up();
+    let kept = machine.scratch("kept");
+    fs::write(&kept, noise(1, 1 << 20)).unwrap();
+    machine.put(&kept, "kept").done();
+    let blobs = world.data().join("blobs");
+    let before = files(&blobs);
+    assert!(!before.is_empty(), "{before:?}");
+    // What a crash between writing an object and recording it leaves, of a moment ago and of long ago.
+    let folder = before[0].parent().unwrap().with_file_name(format!("blb_{}", "7".repeat(32)));
+    fs::create_dir_all(&folder).unwrap();
+    let (young, old) = (folder.join("0-young"), folder.join("1-old"));
+    fs::write(&young, "just written").unwrap();
+    fs::write(&old, "written long ago").unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs(2 * 24 * 3_600);
+    fs::File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
+
+    world.stop();
+    let swept = json(world.command("sweep").arg("--json"));
+    assert_eq!((swept["homes"].as_u64(), swept["unnamed"].as_u64()), (Some(1), Some(1)), "{swept}");
+    assert!(!old.exists() && young.exists());
+    assert!(before.iter().all(|file| file.exists()), "what is named stays");
+    world.start();
+    machine.get("kept", &machine.scratch("copy")).done();
+    machine.verified_records();
+}
+
+fn operators_commands_answer_in_json(mut world: World) {
+    let machine = world.machine();
+    let ada = machine.sign_up();
+    if world.engine() == Engine::Sqlite {
+        world.stop();
+    }
+    let checked = json(world.command("check").arg("--json").env("BAILIWICK_LISTN", "127.0.0.1:1"));
+    assert_eq!(checked["usable"], true);
+    let warnings = checked["warnings"].as_array().unwrap();
+    assert!(warnings.iter().any(|warning| warning["setting"] == "BAILIWICK_LISTN"), "{checked}");
+
+    let granted = json(world.command("admin grant").args([&ada.account_id, "auditor", "--json"]));
+    assert_eq!((granted["role"].as_str(), granted["changed"].as_bool()), (Some("auditor"), Some(true)));
+    let listed = json(world.command("admin list").arg("--json"));
+    assert_eq!(listed["account"], granted["account"]);
+    let status = json(world.command("root-key status").arg("--json"));
+    assert_eq!(status["older"], 0, "{status}");
+    assert!(status["current"].as_u64().unwrap() > 1, "{status}");
+
+    let refused =
+        world.command("admin grant").args(["nobody", "--json"]).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(refused.stdout.is_empty(), "{refused:?}");
+    let error: Value = serde_json::from_slice(&refused.stderr).unwrap_or_else(|_| panic!("{refused:?}"));
+    assert_eq!(error["code"], "configuration", "{error}");
+
+    let output = world.command("check").arg("--print-defaults").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("# access_token_minutes = 30"), "{text}");
+}
+
+/// A server beside which the root key is rotated serves on, and what it seals from then on is under the new one.
+#[test]
+fn the_root_key_is_rotated_while_the_server_runs() {
+    let mut world = World::started(Engine::Postgresql);
+    let machine = world.machine();
+    let ada = machine.sign_up();
+    let note = machine.scratch("note");
+    fs::write(&note, "a note").unwrap();
+    machine.put(&note, "note").done();
+    let old = json(world.command("root-key status").arg("--json"))["root_key"].clone();
+
+    let added = json(world.command("root-key add").arg("--json"))["root_key"].clone();
+    assert_eq!(json(world.command("root-key status").arg("--json"))["root_key"], old, "not used yet");
+    let id = added.as_str().unwrap().to_owned();
+    json(world.command("root-key rotate").args(["--to", &id, "--json"]));
+    let status = json(world.command("root-key status").arg("--json"));
+    assert_eq!((&status["root_key"], status["older"].as_u64()), (&added, Some(0)), "{status}");
+
+    // The server that was there all the time; somebody whom it knows, and somebody new.
+    machine.get("note", &machine.scratch("copy")).done();
+    world.machine().sign_in(&ada).done();
+    world.machine().sign_up();
+    // Without the old key, once nothing needs it.
+    json(world.command("root-key rotate").args(["--resume", "--json"]));
+    let text = fs::read_to_string(world.root_key()).unwrap();
+    let new_alone: String = text.lines().take(1).map(|line| format!("{line}\n")).collect();
+    assert!(new_alone.contains(&id));
+    world.stop();
+    fs::write(world.root_key(), new_alone).unwrap();
+    world.start();
+    machine.get("note", &machine.scratch("another copy")).done();
+    machine.verified_records();
+}
+
+/// What a command answers, as one JSON document.
+#[track_caller]
+fn json(command: &mut Command) -> Value {
+    let output = command.stderr(Stdio::piped()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() { found.extend(files(&entry)) } else { found.push(entry) }
+    }
+    found
+}
 
 fn a_sound_configuration_passes_the_check(mut world: World) {
     world.stop();
@@ -21,7 +136,7 @@ fn stopping_ends_well_and_loses_nothing(mut world: World) {
     let machine = world.machine();
     machine.sign_up();
     let note = machine.scratch("note");
-    std::fs::write(&note, "a note").unwrap();
+    fs::write(&note, "a note").unwrap();
     machine.put(&note, "note").done();
     assert!(world.stop().success());
     world.start();

@@ -248,14 +248,14 @@ impl World {
         paths.iter().map(|path| fs::read_to_string(path).expect("a letter")).collect()
     }
 
-    /// A command of the binary about this world's data: `serve`, `check`, `migrate`, …
+    /// A command of the binary about this world's data: `serve`, `check`, `root-key status`, …
     pub fn command(&self, subcommand: &str) -> Command {
         let mut command = leashed(&binary());
-        command.arg(subcommand).arg("--data").arg(&self.data);
+        command.args(subcommand.split(' ')).arg("--data").arg(&self.data);
         if let Some(database) = &self.database {
             let login_url = self.login_url.clone().unwrap_or_else(|| database.url(Role::App));
             command.args(["--database-url", &login_url]);
-            command.args(["--migration-url", &database.url(Role::Owner)]);
+            command.args(["--migration-database-url", &database.url(Role::Owner)]);
         }
         command.env("HOME", self.folder.path()).env_remove("XDG_CONFIG_HOME").env_remove("XDG_DATA_HOME");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));

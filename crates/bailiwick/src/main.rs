@@ -5,6 +5,12 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+/// What is freed is wiped first: tokens and keys pass through many buffers on their way (HTTP's, JSON's, the database's) that
+/// belong to libraries, and none is to be found there later.
+#[global_allocator]
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+    zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
 /// Accounts that the server cannot read, storage sealed end to end, and a history that nobody rewrites.
 #[derive(Parser)]
 #[command(
@@ -41,7 +47,7 @@ fn main() -> ExitCode {
             client::cli::completions(&arguments, Program::command())
         }
         Ok(Program { command: Command::Client(command), globals }) => client::cli::run(command, globals),
-        Ok(Program { command: Command::Server(command), .. }) => server::cli::run(command),
+        Ok(Program { command: Command::Server(command), globals }) => server::cli::run(command, globals.json),
         Err(error) => client::cli::usage_failed(&error),
     }
 }

@@ -64,11 +64,12 @@ pub use subject::SubjectKey;
 pub use tenant::TenantKeys;
 
 use cache::TenantCache;
+use root::LiveRoot;
 
 /// The server's keys below the root. Cheap to clone: the clones share the root keys and the opened tenant keys.
 #[derive(Clone)]
 pub struct Custody {
-    root: Arc<RootKeys>,
+    root: Arc<LiveRoot>,
     cache: Arc<TenantCache>,
 }
 
@@ -81,15 +82,29 @@ impl Custody {
     /// [`KeyError::WrongRoot`] when the platform's keys were sealed under a root key that is not among these.
     pub async fn open(root: RootKeys, tx: &mut WriteTx) -> Result<Self, KeyError> {
         require_platform(tx)?;
-        let custody = Self { root: Arc::new(root), cache: Arc::new(TenantCache::new(CACHED_TENANTS)) };
+        let custody =
+            Self { root: Arc::new(LiveRoot::new(root)), cache: Arc::new(TenantCache::new(CACHED_TENANTS)) };
         custody.tenant_or_new(tx).await?;
         custody.require_server_secrets_open(tx).await?;
         Ok(custody)
     }
 
     /// The id of the root key that seals. Public: it is stored beside what it seals.
-    pub fn root_key_id(&self) -> &RootKeyId {
-        self.root.current().id()
+    pub fn root_key_id(&self) -> RootKeyId {
+        self.root.keys().current().id().clone()
+    }
+
+    /// The ids of all root keys that are here, the sealing one first.
+    pub fn root_key_ids(&self) -> Vec<RootKeyId> {
+        self.root.keys().ids().cloned().collect()
+    }
+
+    /// Reads the root keys' file again, if they came from one; says whether another key seals now.
+    ///
+    /// # Errors
+    /// When the file cannot be used. The keys that were read before go on working.
+    pub fn reload_root(&self) -> Result<bool, RootKeyError> {
+        self.root.reload()
     }
 }
 

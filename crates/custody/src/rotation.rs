@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Another root key for what is sealed already.
 //!
-//! 1. [`crate::RootKeys::renew`] puts a new key first in the file; give the file to every server and start them anew.
-//! 2. Call [`Custody::rotate_root`] in a transaction of each tenant, the platform among them.
-//! 3. When [`Custody::root_status`] reports no rows under older keys anywhere, the older lines may leave the file.
+//! 1. Where each server has a file of its own, [`crate::RootKeys::add`] puts a new key into one that opens and does not
+//!    seal; bring that file to all of them.
+//! 2. [`crate::RootKeys::switch`] puts it first; where all share one file, [`crate::RootKeys::renew`] does both at once.
+//! 3. Call [`Custody::rotate_root`] in a transaction of each tenant, the platform among them. Running servers read the
+//!    file again when they meet the new key, and at each [`Custody::reload_root`].
+//! 4. When [`Custody::root_status`] reports no rows under older keys anywhere, after every server has read the file,
+//!    the older lines may leave it.
 //!
 //! Each call is whole in itself, so an interruption costs nothing: go on with the tenants, in any order.
 
@@ -55,7 +59,8 @@ impl Custody {
     }
 
     async fn rotate_tenant_keys(&self, tx: &mut WriteTx) -> Result<u64, KeyError> {
-        let root = self.root.current();
+        let keys = self.root.keys();
+        let root = keys.current();
         let rows: Vec<(i64, String, Vec<u8>)> = tx
             .query(
                 "SELECT version, root_key_id, sealed FROM tenant_key
@@ -81,7 +86,8 @@ impl Custody {
     }
 
     async fn rotate_server_secrets(&self, tx: &mut WriteTx) -> Result<u64, KeyError> {
-        let root = self.root.current();
+        let keys = self.root.keys();
+        let root = keys.current();
         let rows: Vec<(String, i64, String, Vec<u8>)> = tx
             .query(
                 "SELECT name, version, root_key_id, sealed FROM server_secret WHERE root_key_id <> $1",

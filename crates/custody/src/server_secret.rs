@@ -37,7 +37,8 @@ impl Custody {
             return Ok(secret);
         }
         let version = FIRST_VERSION;
-        let root = self.root.current();
+        let keys = self.root.keys();
+        let root = keys.current();
         let sealed = root.seal(SERVER_SECRET, &[name.as_bytes(), &version.to_be_bytes()], &make());
         let (root_key_id, created_at) = (root.id().as_str(), tx.now());
         tx.execute(
@@ -115,7 +116,8 @@ impl Custody {
     pub(crate) async fn require_server_secrets_open(&self, tx: &mut ReadTx) -> Result<(), KeyError> {
         let used: Vec<(String,)> =
             tx.query("SELECT DISTINCT root_key_id FROM server_secret", params![]).await?;
-        match used.into_iter().find(|(id,)| self.root.get(id).is_none()) {
+        let keys = self.root.keys();
+        match used.into_iter().find(|(id,)| keys.get(id).is_none()) {
             Some((needed,)) => Err(KeyError::WrongRoot { needed }),
             None => Ok(()),
         }

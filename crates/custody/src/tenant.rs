@@ -104,7 +104,8 @@ impl Custody {
         if let Some(keys) = self.read_tenant(tx).await? {
             return Ok(keys);
         }
-        let (key, root) = (Key::random(), self.root.current());
+        let (key, keys) = (Key::random(), self.root.keys());
+        let root = keys.current();
         let version = FIRST_VERSION;
         let sealed =
             root.seal(TENANT_KEY, &[tx.tenant().as_bytes(), &version.to_be_bytes()], key.expose().as_slice());

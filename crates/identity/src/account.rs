@@ -158,7 +158,7 @@ impl Identity {
     }
 
     /// Takes away everything that lets anybody in or opens anything: sessions, methods, codes, devices, the address, the
-    /// second factor and the home's keys. Records stay, and what was sealed in them says nothing any more. In the home;
+    /// second factor, kept answers and the home's keys. Records stay, and what was sealed in them says nothing any more. In the home;
     /// may be repeated.
     ///
     /// # Errors
@@ -175,6 +175,7 @@ impl Identity {
             "DELETE FROM passkey",
             "DELETE FROM backup_code",
             "DELETE FROM device",
+            "DELETE FROM answered",
         ] {
             tx.execute(statement, params![]).await?;
         }

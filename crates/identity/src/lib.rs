@@ -44,6 +44,7 @@
 //! ```
 
 mod account;
+mod answered;
 mod arrival;
 mod attempts;
 mod backup_codes;
@@ -78,6 +79,7 @@ mod totp;
 mod webauthn;
 
 pub use account::{Account, ChangeError, Deletion};
+pub use answered::{ANSWERS_KEPT_MS, Claim, KeyedRequest, MAX_ANSWERS};
 pub use arrival::{Arrival, Proof, SignedIn, SteppedUp};
 pub use attempts::{Attempts, Charge, Limit, Limits, TooManyTries, Try};
 pub use device::{Device, DeviceInfo, DeviceInfoError, DeviceToken, DeviceTokenError, Place};

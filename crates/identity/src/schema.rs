@@ -31,4 +31,9 @@ pub const MIGRATIONS: &[Migration] = &[
         scope: Scope::Platform,
         sql: include_str!("../migrations/lookup.sql"),
     },
+    Migration {
+        name: "identity/answered",
+        scope: Scope::Tenant,
+        sql: include_str!("../migrations/answered.sql"),
+    },
 ];

@@ -182,6 +182,8 @@ impl Identity {
             )
             .await?;
         gone += tx.execute("DELETE FROM spent_state WHERE expires_at <= $1", params![now]).await?;
+        let kept = now - crate::ANSWERS_KEPT_MS;
+        gone += tx.execute("DELETE FROM answered WHERE created_at <= $1", params![kept]).await?;
         gone += tx.execute("DELETE FROM session WHERE ended_at < $1", params![kept_since]).await?;
         gone += tx.execute("DELETE FROM device WHERE ended_at < $1", params![kept_since]).await?;
         Ok(gone)

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
 use sha2::{Digest, Sha256};
 use store::TenantId;
 
@@ -99,6 +99,16 @@ pub struct Leftover {
     pub(crate) tenant: TenantId,
     pub(crate) blob: BlobId,
     pub(crate) name: String,
+    /// When it was written, in milliseconds since the Unix epoch, by the store's clock.
+    pub(crate) written_at: i64,
+}
+
+impl Leftover {
+    /// Whether it was written before `time`, in milliseconds since the Unix epoch: what is newer may belong to a write that is
+    /// still under way, or to a database that was put back from a backup a moment ago.
+    pub fn is_written_before(&self, time: i64) -> bool {
+        self.written_at < time
+    }
 }
 
 impl Blobs {
@@ -177,7 +187,7 @@ impl Blobs {
             return Ok(());
         }
         let name = object_name(i64::from(part.number), &part.sha256);
-        self.remove(vec![Leftover { tenant: part.tenant, blob: part.blob, name }]).await
+        self.remove(vec![Leftover { tenant: part.tenant, blob: part.blob, name, written_at: 0 }]).await
     }
 
     /// Reads what was planned, in order, a few MiB ahead of who takes it.
@@ -226,7 +236,7 @@ impl Blobs {
             Some(folder) => Listing::Folder(Some(Walk::new(Arc::clone(folder), tenant))),
             None => {
                 let prefix = object_store::path::Path::from(tenant.to_string());
-                Listing::Store(self.store.list(Some(&prefix)).map_ok(|object| object.location).boxed())
+                Listing::Store(self.store.list(Some(&prefix)).boxed())
             }
         };
         Leftovers { tenant, inner }
@@ -268,7 +278,7 @@ pub struct Leftovers {
 
 enum Listing {
     Folder(Option<Walk>),
-    Store(BoxStream<'static, object_store::Result<object_store::path::Path>>),
+    Store(BoxStream<'static, object_store::Result<ObjectMeta>>),
 }
 
 impl Leftovers {
@@ -279,9 +289,9 @@ impl Leftovers {
             Listing::Store(objects) => {
                 let mut page = Vec::new();
                 while page.len() < PAGE
-                    && let Some(location) = objects.next().await
+                    && let Some(object) = objects.next().await
                 {
-                    page.extend(parse(self.tenant, &location?));
+                    page.extend(parse(self.tenant, &object?));
                 }
                 Ok(page)
             }
@@ -300,10 +310,11 @@ fn location(tenant: TenantId, blob: BlobId, name: &str) -> object_store::path::P
 }
 
 /// What is not named as we name objects is not ours to remove.
-fn parse(tenant: TenantId, location: &object_store::path::Path) -> Option<Leftover> {
-    let mut names = location.as_ref().rsplit('/');
+fn parse(tenant: TenantId, object: &ObjectMeta) -> Option<Leftover> {
+    let mut names = object.location.as_ref().rsplit('/');
     let (name, blob) = (names.next()?, names.next()?);
-    Some(Leftover { tenant, blob: blob.parse().ok()?, name: name.to_owned() })
+    let written_at = object.last_modified.timestamp_millis();
+    Some(Leftover { tenant, blob: blob.parse().ok()?, name: name.to_owned(), written_at })
 }
 
 async fn hash(payload: PutPayload) -> Result<[u8; 32], BlobsError> {

@@ -26,6 +26,9 @@ pub struct Changes {
 impl Objects {
     /// What changed in a collection after the change number `after` (0 for everything): at most `limit` items (1 to
     /// [`MAX_CHANGES`]) and about [`MAX_CHANGES_BYTES`].
+    ///
+    /// # Errors
+    /// [`ItemError::NotFound`]; [`ItemError::Forgotten`] when tombstones after `after` were cleared away.
     pub async fn changes(
         &self,
         tx: &mut ReadTx,
@@ -34,10 +37,14 @@ impl Objects {
         limit: u32,
     ) -> Result<Changes, ItemError> {
         let limit = limit.clamp(1, MAX_CHANGES);
-        let live: Option<(i64,)> = tx
-            .query_opt("SELECT sequence FROM collection_head WHERE collection = $1", params![&collection])
+        let head: Option<(Option<i64>,)> = tx
+            .query_opt("SELECT forgotten FROM collection_head WHERE collection = $1", params![&collection])
             .await?;
-        live.ok_or(ItemError::NotFound)?;
+        let (forgotten,) = head.ok_or(ItemError::NotFound)?;
+        // Who begins anew needs no tombstones: what is not listed is not there.
+        if after > 0 && forgotten.is_some_and(|forgotten| after < unsigned(forgotten)) {
+            return Err(ItemError::Forgotten);
+        }
         // Lengths first, so that a page of large items is never read as a whole.
         let lengths: Vec<(i64, i64)> = tx
             .query(
@@ -62,7 +69,7 @@ impl Objects {
 }
 
 /// The sequence of the last change on the page.
-fn page_end(lengths: &[(i64, i64)], limit: u32) -> Option<i64> {
+pub(crate) fn page_end(lengths: &[(i64, i64)], limit: u32) -> Option<i64> {
     let mut bytes = 0u64;
     let fits = |(_, length): &&(i64, i64)| {
         let first = bytes == 0;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use store::{ReadTx, StoreError, WriteTx, params};
 use uuid::Uuid;
 
+use crate::changes::page_end;
 use crate::usage::{Change, signed, unsigned};
 use crate::{CollectionId, Objects, QuotaExceeded};
 
@@ -206,14 +207,8 @@ impl Objects {
             return Err(CollectionError::NotFound);
         }
         let now = tx.now();
-        let (items, item_bytes): (i64, i64) = tx
-            .query_one(
-                "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM item \
-                 WHERE collection = $1 AND deleted_at IS NULL",
-                params![&id],
-            )
-            .await?;
-        tx.execute("DELETE FROM item WHERE collection = $1", params![&id]).await?;
+        let (items, item_bytes) = remove_items(tx, id).await?;
+        tx.execute("DELETE FROM tombstone WHERE collection = $1", params![&id]).await?;
         // The state is read back from the rows that were changed: one may be abandoned at this moment.
         let reserved: Vec<(i64,)> = tx
             .query(
@@ -288,6 +283,37 @@ impl Collection {
         }
     }
 }
+
+/// Removes all items of a collection; returns how many were live, and their bytes.
+///
+/// In steps of bounded size: the embedded engine runs a statement on the thread that asks for it, which others wait for.
+pub(crate) async fn remove_items(tx: &mut WriteTx, id: CollectionId) -> Result<(i64, i64), StoreError> {
+    let (mut items, mut bytes) = (0, 0i64);
+    loop {
+        let lengths: Vec<(i64, i64)> = tx
+            .query(
+                "SELECT sequence, CAST(length(sealed) AS BIGINT) FROM item \
+                 WHERE collection = $1 ORDER BY sequence LIMIT $2",
+                params![&id, i64::from(STEP)],
+            )
+            .await?;
+        let Some(last) = page_end(&lengths, STEP) else { return Ok((items, bytes)) };
+        let removed: Vec<(i64, Option<i64>)> = tx
+            .query(
+                "DELETE FROM item WHERE collection = $1 AND sequence <= $2 RETURNING size, deleted_at",
+                params![&id, last],
+            )
+            .await?;
+        for (size, _) in removed.iter().filter(|(_, deleted_at)| deleted_at.is_none()) {
+            items += 1;
+            bytes = bytes.saturating_add(*size);
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Rows that one statement removes at most.
+const STEP: u32 = 1_000;
 
 fn check_kind(kind: &str) -> Result<(), CollectionError> {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');

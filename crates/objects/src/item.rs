@@ -48,6 +48,8 @@ pub enum Expected {
     Absent,
     /// This version. It may be a tombstone's, to bring the item back.
     Version(u64),
+    /// Some version of a live item.
+    Present,
     /// Whatever it is.
     Any,
 }
@@ -92,6 +94,12 @@ pub enum ItemError {
         /// What is stored now; a tombstone when it was deleted.
         current: Box<Item>,
     },
+    /// There is no live item to be changed.
+    #[error("there is no item to replace")]
+    Absent,
+    /// What was asked for begins before deletions that are forgotten: list the collection anew, from 0.
+    #[error("deletions since then are forgotten; list the collection from the beginning")]
+    Forgotten,
     /// The content is too long for an item.
     #[error("the content has {size} bytes; an item holds at most {}, upload the rest as a file", MAX_SEALED)]
     TooLarge {
@@ -159,6 +167,9 @@ impl Objects {
         let version = before.as_ref().map_or(1, |before| before.version.saturating_add(1));
         let now = tx.now();
         let values = params![&collection, &item, version, sequence, sealed, size, blob.as_ref(), now, &by];
+        if before.as_ref().is_some_and(|before| !before.live) {
+            self.unmark_deleted(tx, collection, item).await?;
+        }
         let write = match before {
             Some(_) => {
                 "UPDATE item SET version = $3, sequence = $4, sealed = $5, size = $6, blob = $7, \
@@ -195,6 +206,7 @@ impl Objects {
         }
         let version = before.version.saturating_add(1);
         let (now, nothing): (i64, &[u8]) = (tx.now(), &[]);
+        self.mark_deleted(tx, collection, item).await?;
         let delete = "UPDATE item SET version = $3, sequence = $4, sealed = $5, size = 0, blob = NULL, \
                       changed_at = $6, changed_by = $7, deleted_at = $6 WHERE collection = $1 AND id = $2";
         let values = params![&collection, &item, version, sequence, nothing, now, &by];
@@ -214,6 +226,10 @@ impl Objects {
         let met = match (expected, before) {
             (Expected::Any, _) => true,
             (Expected::Absent, before) => before.is_none_or(|before| !before.live),
+            (Expected::Present, before) if before.is_none_or(|before| !before.live) => {
+                return Err(ItemError::Absent);
+            }
+            (Expected::Present, _) => true,
             (Expected::Version(_), None) => return Err(ItemError::NotFound),
             (Expected::Version(version), Some(before)) => version == unsigned(before.version),
         };

@@ -6,14 +6,14 @@
 //! bytes: up to [`MAX_SEALED`] in the row, anything larger in a **blob**. A blob is uploaded in
 //! **parts** of a fixed size, each an object of the store that [`Blobs`] wraps, and becomes visible
 //! when an item version names it. Every change of a collection has a **sequence** number, one more
-//! than the change before it; what is deleted stays as a **tombstone**, so that [`Objects::changes`]
-//! tells a device everything that it missed.
+//! than the change before it; what is deleted stays as a **tombstone** for
+//! [`TOMBSTONES_KEPT_MS`], so that [`Objects::changes`] tells a device everything that it missed meanwhile.
 //!
 //! # What is guaranteed
 //!
 //! - This room never sees plaintext: it stores, counts and returns sealed bytes.
 //! - An item is only changed by a writer who knew its current version, unless they said [`Expected::Any`].
-//!   Versions of an item never repeat, not even after it was deleted.
+//!   Versions of an item do not repeat, not even after it was deleted, as long as its tombstone is kept.
 //! - Sequence numbers of a collection become visible in order: who has seen `n` misses nothing below `n`.
 //! - [`Usage`] is exact: it changes in the transaction that changes what it counts, and an upload's
 //!   bytes are reserved when it begins.
@@ -52,6 +52,7 @@ mod layout;
 mod read;
 mod schema;
 mod sweep;
+mod tombstone;
 mod upload;
 mod usage;
 
@@ -69,6 +70,7 @@ pub use object_store::{ObjectStore, PutPayload};
 pub use read::{ReadError, ReadPlan};
 pub use schema::MIGRATIONS;
 pub use sweep::{ABANDONED_AFTER_MS, KEPT_AFTER_DELETION_MS, SweepPlan};
+pub use tombstone::TOMBSTONES_KEPT_MS;
 pub use upload::{INLINE_BLOB, MAX_PARTS, MAX_UPLOADS, PartSlot, Upload, UploadError, UploadStatus};
 pub use usage::{Limits, QuotaExceeded, Resource, Usage};
 

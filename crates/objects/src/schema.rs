@@ -8,7 +8,10 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
     name: "objects/1",
     scope: Scope::Tenant,
     // `collection_head` is the lock of a collection's writers: its row is updated first, so numbers
-    // are taken and committed in the same order. A deleted collection has none.
+    // are taken and committed in the same order. A deleted collection has none. `forgotten` is the highest
+    // sequence of a tombstone that was cleared away.
+    //
+    // `tombstone` finds deleted items by age; `item` alone would have to be read as a whole.
     //
     // `item` has one row an item, its current version; `item_by_sequence` (the UNIQUE) serves delta sync.
     //
@@ -29,8 +32,16 @@ CREATE TABLE collection (
 CREATE TABLE collection_head (
   collection BLOB NOT NULL,
   sequence INTEGER NOT NULL,
+  forgotten INTEGER,
   PRIMARY KEY (collection)
 ) CLUSTERED;
+CREATE TABLE tombstone (
+  collection BLOB NOT NULL,
+  item BLOB NOT NULL,
+  deleted_at INTEGER NOT NULL,
+  PRIMARY KEY (collection, item)
+);
+CREATE INDEX tombstone_by_age ON tombstone (deleted_at);
 CREATE TABLE item (
   collection BLOB NOT NULL,
   id BLOB NOT NULL,

@@ -7,7 +7,8 @@
 //! 2. [`Objects::give_up`] on its `abandoned` uploads, commit.
 //! 3. [`Blobs::remove_blob`](crate::Blobs::remove_blob) for each of its `removable` blobs.
 //! 4. [`Objects::forget`] those, commit.
-//! 5. Less often: [`Blobs::leftovers`](crate::Blobs::leftovers), page by page: [`Objects::unreferenced`], then
+//! 5. Less often: [`Blobs::leftovers`](crate::Blobs::leftovers), page by page those that were
+//!    [written before](crate::Leftover::is_written_before) the last day: [`Objects::unreferenced`], then
 //!    [`Blobs::remove`](crate::Blobs::remove).
 //!
 //! A crash between any two steps is repaired by the next run.
@@ -18,8 +19,9 @@ use store::{ReadTx, StoreError, WriteTx, params};
 use uuid::Uuid;
 
 use crate::blobs::object_name;
+use crate::collection::remove_items;
 use crate::usage::Change;
-use crate::{BlobId, Leftover, Objects, QuotaExceeded};
+use crate::{BlobId, CollectionId, Leftover, Objects, QuotaExceeded};
 
 /// An upload is given up this long after its last part came: a day.
 pub const ABANDONED_AFTER_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -78,16 +80,28 @@ impl Objects {
     }
 
     /// Removes every row of a tenant that is no more; [`crate::Blobs::remove_tenant`] removes the objects. A write that is
-    /// still under way finds no collection to write to.
+    /// still under way finds no collection to write to. In bounded steps, for however much there is.
     pub async fn erase(&self, tx: &mut WriteTx) -> Result<(), StoreError> {
-        for statement in [
-            "DELETE FROM collection_head",
-            "DELETE FROM item",
-            "DELETE FROM collection",
-            "DELETE FROM blob_part",
-            "DELETE FROM blob",
-            "DELETE FROM usage",
-        ] {
+        tx.execute("DELETE FROM collection_head", params![]).await?;
+        let collections: Vec<(Uuid,)> = tx.query("SELECT id FROM collection", params![]).await?;
+        for (collection,) in collections {
+            remove_items(tx, CollectionId::from_uuid(collection)).await?;
+        }
+        loop {
+            // A file of 20 GiB has 2,560 parts, and may lie in the row itself when it is small.
+            let blobs: Vec<(Uuid,)> = tx.query("SELECT id FROM blob LIMIT 16", params![]).await?;
+            if blobs.is_empty() {
+                break;
+            }
+            for (blob,) in blobs {
+                tx.execute("DELETE FROM blob_part WHERE blob = $1", params![&blob]).await?;
+                tx.execute("DELETE FROM blob WHERE id = $1", params![&blob]).await?;
+            }
+            tokio::task::yield_now().await;
+        }
+        for statement in
+            ["DELETE FROM tombstone", "DELETE FROM collection", "DELETE FROM blob_part", "DELETE FROM usage"]
+        {
             tx.execute(statement, params![]).await?;
         }
         Ok(())

@@ -84,6 +84,10 @@ codes! {
     PairingTriesSpent = "pairing_tries_spent" 409;
     /// Parts of the upload are missing.
     UploadIncomplete = "upload_incomplete" 409;
+    /// What the precondition asks for is not so: there is nothing to replace.
+    PreconditionFailed = "precondition_failed" 412;
+    /// Deletions since then are forgotten: list the collection from the beginning.
+    ResyncRequired = "resync_required" 410;
     /// The requested range is not in the file.
     RangeNotSatisfiable = "range_not_satisfiable" 416;
     /// The account's storage is full.

@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use access::PlatformRole;
 use clap::{Args, Subcommand};
-use custody::{Custody, RootKeys};
+use custody::{Custody, RootKeyId, RootKeys};
+use serde_json::json;
 use store::{Door, Record, Store, SystemClock, TenantId};
 use tokens::{RotationPolicy, SigningKeys};
 
-use crate::cli::{Flags, print, with_config};
+use crate::cli::{Flags, with_config};
 use crate::config::{Config, ConfigError};
+use crate::output::Answer;
 use crate::start::{ROOMS, StartError, entry, root_keys};
 
 /// `bailiwick admin …`
@@ -51,7 +53,14 @@ pub enum RootKeyCommand {
         #[command(flatten)]
         flags: Flags,
     },
+    /// Put a new key into the root key's file, for every server to know before it is used. Then `rotate --to` it.
+    Add {
+        /// Settings.
+        #[command(flatten)]
+        flags: Flags,
+    },
     /// Put a new key first in the root key's file, and seal every tenant's key anew. May be repeated after an interruption.
+    /// Servers that share the file go on meanwhile; where each has its own, `add` first.
     Rotate {
         /// Settings.
         #[command(flatten)]
@@ -59,6 +68,9 @@ pub enum RootKeyCommand {
         /// Go on with a rotation that was interrupted, without another new key.
         #[arg(long)]
         resume: bool,
+        /// Seal under this key, which `root-key add` put into the file, instead of another new one.
+        #[arg(long, value_name = "KEY_ID", conflicts_with = "resume")]
+        to: Option<String>,
     },
 }
 
@@ -93,7 +105,7 @@ pub(crate) fn run_signing_key(command: SigningKeyCommand) -> ExitCode {
     }
 }
 
-async fn change_signing_key(config: Config, remove: Option<String>) -> Result<(), StartError> {
+async fn change_signing_key(config: Config, remove: Option<String>) -> Result<Answer, StartError> {
     let (store, door) = door(&config).await?;
     let keys = SigningKeys::new(custody(&config, &door).await?, RotationPolicy::default());
     let mut tx = door.write(TenantId::PLATFORM, entry("signing_key.rotate")).await?;
@@ -103,8 +115,8 @@ async fn change_signing_key(config: Config, remove: Option<String>) -> Result<()
     }
     tx.commit(Record::about(remove.as_deref().unwrap_or("signing-keys"))).await?;
     store.close().await;
-    print("done; running servers read it within a minute");
-    Ok(())
+    let document = json!({ "changed": true, "removed": remove });
+    Ok(Answer::new("done; running servers read it within a minute", document))
 }
 
 pub(crate) fn run(command: Command) -> ExitCode {
@@ -122,8 +134,9 @@ pub(crate) fn run(command: Command) -> ExitCode {
 pub(crate) fn run_root_key(command: RootKeyCommand) -> ExitCode {
     match command {
         RootKeyCommand::Status { flags } => with_config(&flags, false, root_status),
-        RootKeyCommand::Rotate { flags, resume } => {
-            with_config(&flags, false, move |config| rotate_root(config, resume))
+        RootKeyCommand::Add { flags } => with_config(&flags, false, add_root),
+        RootKeyCommand::Rotate { flags, resume, to } => {
+            with_config(&flags, false, move |config| rotate_root(config, resume, to))
         }
     }
 }
@@ -138,7 +151,7 @@ pub(crate) async fn door(config: &Config) -> Result<(Store, Door), StartError> {
     Ok(Store::open(&engine, ROOMS, Arc::new(SystemClock)).await?)
 }
 
-async fn change(config: Config, account: String, role: String, grant: bool) -> Result<(), StartError> {
+async fn change(config: Config, account: String, role: String, grant: bool) -> Result<Answer, StartError> {
     let refused = |setting, why: String| StartError::Config(ConfigError::Refused { setting, why });
     let role: PlatformRole =
         role.parse().map_err(|error: access::UnknownPlatformRole| refused("role", error.to_string()))?;
@@ -153,12 +166,14 @@ async fn change(config: Config, account: String, role: String, grant: bool) -> R
     };
     tx.commit(Record::about(id)).await?;
     store.close().await;
-    print(match (changed, grant) {
+    let line = match (changed, grant) {
         (true, true) => "granted",
         (true, false) => "revoked",
         (false, _) => "nothing to change",
-    });
-    Ok(())
+    };
+    let document =
+        json!({ "account": id.to_string(), "role": role.name(), "has": grant, "changed": changed });
+    Ok(Answer::new(line, document))
 }
 
 /// The account of this id or number.
@@ -182,16 +197,18 @@ async fn find_account(door: &Door, named: &str) -> Result<identity::AccountId, S
     })
 }
 
-async fn list(config: Config) -> Result<(), StartError> {
+async fn list(config: Config) -> Result<Answer, StartError> {
     let (store, door) = door(&config).await?;
-    for grant in PlatformRole::list(&mut door.read(TenantId::PLATFORM).await?).await? {
-        print(&format!("{} {}", identity::AccountId::from_uuid(grant.account), grant.role));
-    }
+    let grants = PlatformRole::list(&mut door.read(TenantId::PLATFORM).await?).await?;
     store.close().await;
-    Ok(())
+    Ok(Answer::list(grants.into_iter().map(|grant| {
+        let account = identity::AccountId::from_uuid(grant.account);
+        let document = json!({ "account": account.to_string(), "role": grant.role.name() });
+        (format!("{account} {}", grant.role), document)
+    })))
 }
 
-async fn root_status(config: Config) -> Result<(), StartError> {
+async fn root_status(config: Config) -> Result<Answer, StartError> {
     let (store, door) = door(&config).await?;
     let custody = custody(&config, &door).await?;
     let (mut current, mut older) = (0, 0);
@@ -201,28 +218,58 @@ async fn root_status(config: Config) -> Result<(), StartError> {
         older += status.older;
     }
     store.close().await;
-    print(&format!(
-        "root key {}: {current} keys stand under it, {older} under older ones",
-        custody.root_key_id().as_str()
-    ));
-    Ok(())
+    let id = custody.root_key_id();
+    let others: Vec<_> = custody.root_key_ids().into_iter().filter(|other| *other != id).collect();
+    let others: Vec<&str> = others.iter().map(RootKeyId::as_str).collect();
+    let mut lines =
+        vec![format!("root key {}: {current} keys stand under it, {older} under others", id.as_str())];
+    if !others.is_empty() && older == 0 {
+        lines.push(format!(
+            "nothing needs {} any more: once every server has read this file (a minute) and this still says so, and no \
+             backup from before is to be restored, its line may leave the file",
+            others.join(", ")
+        ));
+    }
+    let document = json!({ "root_key": id.as_str(), "others": others, "current": current, "older": older });
+    Ok(Answer::of_lines(lines, document))
 }
 
-async fn rotate_root(config: Config, resume: bool) -> Result<(), StartError> {
+/// Puts a new key into the file that opens and does not seal yet: the first of two steps where several servers run.
+async fn add_root(config: Config) -> Result<Answer, StartError> {
+    refuse_secret(&config, "put the new key on a line below the old one there, and start each server anew")?;
+    let (store, door) = door(&config).await?;
+    custody(&config, &door).await?;
+    store.close().await;
+    let id = RootKeys::add(&config.root_key_path())?;
+    let (id, path) = (id.as_str(), config.root_key_path());
+    let line = format!(
+        "{id} is in {}: bring the file to every server, which reads it within a minute; then `bailiwick root-key rotate \
+         --to {id}`",
+        path.display()
+    );
+    Ok(Answer::new(line, json!({ "root_key": id, "file": path.display().to_string() })))
+}
+
+/// A key that was given as a secret is not ours to change.
+fn refuse_secret(config: &Config, instead: &str) -> Result<(), StartError> {
+    if config.root_secret().is_none() {
+        return Ok(());
+    }
+    let why = format!("it is given as a secret: {instead}");
+    Err(ConfigError::Refused { setting: "root_key", why }.into())
+}
+
+async fn rotate_root(config: Config, resume: bool, to: Option<String>) -> Result<Answer, StartError> {
     let (store, door) = door(&config).await?;
     // Whether the keys open at all, before anything is changed.
     custody(&config, &door).await?;
     if !resume {
-        if config.root_secret().is_some() {
-            return Err(ConfigError::Refused {
-                setting: "root_key",
-                why: "it is given as a secret: put the new key on a line above the old one there, then run \
-                      `bailiwick root-key rotate --resume`"
-                    .into(),
-            }
-            .into());
+        let instead = "put the new key on a line above the old one there, then run `bailiwick root-key rotate --resume`";
+        refuse_secret(&config, instead)?;
+        match &to {
+            Some(id) => RootKeys::switch(&config.root_key_path(), id)?,
+            None => drop(RootKeys::renew(&config.root_key_path())?),
         }
-        RootKeys::renew(&config.root_key_path())?;
     }
     let custody = custody(&config, &door).await?;
     let mut sealed = 0;
@@ -235,8 +282,12 @@ async fn rotate_root(config: Config, resume: bool) -> Result<(), StartError> {
         }
     }
     store.close().await;
-    print(&format!("{sealed} keys were sealed anew under {}", custody.root_key_id().as_str()));
-    Ok(())
+    let id = custody.root_key_id();
+    let line = format!(
+        "{sealed} keys were sealed anew under {}; bring the file to every server, and see `bailiwick root-key status`",
+        id.as_str()
+    );
+    Ok(Answer::new(line, json!({ "root_key": id.as_str(), "sealed_anew": sealed })))
 }
 
 async fn custody(config: &Config, door: &Door) -> Result<Custody, StartError> {
@@ -260,7 +311,7 @@ pub(crate) async fn tenants(store: &Store, door: &Door) -> Result<Vec<TenantId>,
 }
 
 /// Brings a PostgreSQL database to this release.
-pub(crate) async fn migrate(config: Config) -> Result<(), StartError> {
+pub(crate) async fn migrate(config: Config) -> Result<Answer, StartError> {
     let refused = |setting, why: &str| StartError::Config(ConfigError::Refused { setting, why: why.into() });
     if config.database_url.is_empty() {
         return Err(refused("database_url", "set the login role's address: it gets its rights"));
@@ -269,6 +320,5 @@ pub(crate) async fn migrate(config: Config) -> Result<(), StartError> {
         return Err(refused("migration_database_url", "set the owner role's address"));
     }
     Store::migrate(&config.migration_database_url, &config.database_url, ROOMS).await?;
-    print("the database is at this release");
-    Ok(())
+    Ok(Answer::new("the database is at this release", json!({ "migrated": true })))
 }

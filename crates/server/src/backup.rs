@@ -13,16 +13,17 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
 use store::{Clock as _, StoreError, SystemClock, TenantId};
 
-use crate::cli::print;
 use crate::config::{Config, ConfigError};
+use crate::output::Answer;
 use crate::start::StartError;
 
 /// Marks a folder as a whole backup. Written last.
 const COMPLETE: &str = "backup-complete";
 
-pub(crate) async fn backup(config: Config, to: PathBuf, blobs_only: bool) -> Result<(), StartError> {
+pub(crate) async fn backup(config: Config, to: PathBuf, blobs_only: bool) -> Result<Answer, StartError> {
     run(move || {
         config.check()?;
         let embedded = config.database_url.is_empty();
@@ -45,12 +46,18 @@ pub(crate) async fn backup(config: Config, to: PathBuf, blobs_only: bool) -> Res
         let blobs = copy_tree(&blobs_folder(&config)?, &to.join("blobs")).map_err(io_error)?;
         fs::write(to.join(COMPLETE), env!("CARGO_PKG_VERSION")).map_err(io_error)?;
         sync(&to).map_err(io_error)?;
-        print(&format!(
+        let document = json!({
+            "backup": to.display().to_string(),
+            "databases": databases,
+            "blob_parts": blobs,
+            "root_key": config.root_key_path().display().to_string(),
+        });
+        let line = format!(
             "{databases} databases and {blobs} blob parts are in {}; keep the root key ({}) elsewhere",
             to.display(),
             config.root_key_path().display()
-        ));
-        Ok(())
+        );
+        Ok(Answer::new(line, document))
     })
     .await
 }
@@ -96,7 +103,7 @@ fn copy_databases(data: &Path, to: &Path) -> Result<u64, StartError> {
     Err(StoreError::Busy.into())
 }
 
-pub(crate) async fn restore(config: Config, from: PathBuf) -> Result<(), StartError> {
+pub(crate) async fn restore(config: Config, from: PathBuf) -> Result<Answer, StartError> {
     run(move || {
         if !from.join(COMPLETE).exists() {
             return Err(refused("from", format!("{} is not a complete backup", from.display())));
@@ -118,13 +125,17 @@ pub(crate) async fn restore(config: Config, from: PathBuf) -> Result<(), StartEr
         fs::remove_file(partial.join(COMPLETE)).map_err(io_error)?;
         sync(&partial).map_err(io_error)?;
         fs::rename(&partial, &config.data).map_err(io_error)?;
-        print(&format!("{} files are back in {}", files.saturating_sub(1), config.data.display()));
-        Ok(())
+        let files = files.saturating_sub(1);
+        let data = config.data.display();
+        let document = json!({ "data": data.to_string(), "files": files });
+        Ok(Answer::new(format!("{files} files are back in {data}"), document))
     })
     .await
 }
 
-async fn run(work: impl FnOnce() -> Result<(), StartError> + Send + 'static) -> Result<(), StartError> {
+async fn run(
+    work: impl FnOnce() -> Result<Answer, StartError> + Send + 'static,
+) -> Result<Answer, StartError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(StoreError::Engine(error.to_string()).into()),

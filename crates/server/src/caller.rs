@@ -15,7 +15,7 @@ use tokens::VerifyError;
 use uuid::Uuid;
 
 use crate::error::ApiError;
-use crate::gateway::{Address, RequestId};
+use crate::gateway::{Address, Once, RequestId};
 use crate::state::App;
 
 /// Somebody who has not signed in, or whose session does not matter here.
@@ -42,6 +42,8 @@ pub(crate) struct Signed {
     pub(crate) address: Address,
     /// When the access token ends that was shown, in milliseconds since the Unix epoch.
     ends_at: Option<i64>,
+    /// When the request is to happen once.
+    once: Option<Once>,
 }
 
 impl Signed {
@@ -55,7 +57,8 @@ impl Signed {
     }
 
     /// Enters the home to change something, as long as the session still lives: a body may arrive long after the head of
-    /// its request, and what ended meanwhile writes nothing any more.
+    /// its request, and what ended meanwhile writes nothing any more. Once in a request: it takes the request's
+    /// `Idempotency-Key`.
     pub(crate) async fn enter(
         &self,
         app: &App,
@@ -64,7 +67,22 @@ impl Signed {
     ) -> Result<store::WriteTx, ApiError> {
         let mut tx = app.access.enter(&self.caller, self.home(), action, resource).await?;
         app.identity.session_by_id(&mut tx, self.session.id()).await?;
+        if let Some(once) = &self.once {
+            once.claim(app, &mut tx, self.session.account()).await?;
+        }
         Ok(tx)
+    }
+
+    /// Whether the session still lives, for what goes on after its request was let in.
+    pub(crate) async fn look_again(&self, app: &App) -> Result<(), ApiError> {
+        if self.is_over(app.now()) {
+            return Err(ApiError::new(Code::SessionEnded));
+        }
+        let visitor = Caller::visitor(self.caller.request());
+        let mut tx =
+            app.access.view(&visitor, self.home(), Action::SessionAuthenticate, Resource::Home).await?;
+        app.identity.session_by_id(&mut tx, self.session.id()).await?;
+        Ok(())
     }
 
     /// Whether what was shown is over, whatever has become of its session.
@@ -115,7 +133,8 @@ impl FromRequestParts<App> for Signed {
         let caller = Caller::account(account, visitor.caller.request())
             .within(scopes)
             .from_address(visitor.address.to_string());
-        Ok(Signed { caller, session, roles, address: visitor.address, ends_at })
+        let once = parts.extensions.get().cloned();
+        Ok(Signed { caller, session, roles, address: visitor.address, ends_at, once })
     }
 }
 

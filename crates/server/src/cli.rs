@@ -7,17 +7,28 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::config::Config;
+use crate::output::{self, Answer};
+pub(crate) use crate::output::{eprint, print};
 use crate::{admin, backup, import, logging, start};
 
 /// What an operator does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the server.
+    #[command(after_help = SETTINGS)]
     Serve(Flags),
     /// Judge a configuration: what is wrong, and what deserves a word.
-    Check(Flags),
+    Check {
+        /// Settings.
+        #[command(flatten)]
+        flags: Flags,
+        /// Print a configuration file with every setting, what it is, and its default.
+        #[arg(long)]
+        print_defaults: bool,
+    },
     /// Bring a PostgreSQL database to this release, as its owner role, and stop.
     Migrate(Flags),
     /// Copy everything that the server keeps into a folder. The root key is not in it.
@@ -31,6 +42,9 @@ pub enum Command {
         #[arg(long)]
         blobs_only: bool,
     },
+    /// Clear away at once what is over: given-up uploads, deleted files, old tombstones, files that nothing names.
+    /// The server does the same by itself every six hours.
+    Sweep(Flags),
     /// Put a backup back, into a data folder that does not exist yet.
     Restore {
         /// Settings.
@@ -55,6 +69,10 @@ pub enum Command {
     /// Print the OpenAPI document.
     Openapi,
 }
+
+/// Where the other settings are described.
+const SETTINGS: &str = "Other settings come from the configuration file and the environment: \
+    `bailiwick check --print-defaults` prints a file with all of them, their units and defaults.";
 
 /// Settings that can be given as flags; the rest by file or environment.
 #[derive(Debug, Default, Args, Serialize)]
@@ -84,9 +102,9 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database_url: Option<String>,
     /// PostgreSQL's address for the owner role, to migrate with.
-    #[arg(long = "migration-url", value_name = "URL")]
-    #[serde(rename = "migration_database_url", skip_serializing_if = "Option::is_none")]
-    pub migration_url: Option<String>,
+    #[arg(long, visible_alias = "migration-url", value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub migration_database_url: Option<String>,
     /// The file with the root key.
     #[arg(long, value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,11 +117,20 @@ impl Flags {
     }
 }
 
-/// Runs a command of the server.
-pub fn run(command: Command) -> ExitCode {
+/// Runs a command of the server; with `json`, it answers in JSON.
+pub fn run(command: Command, json: bool) -> ExitCode {
+    output::speak_json(json);
     match command {
         Command::Serve(flags) => with_config(&flags, true, start::serve),
-        Command::Check(flags) => with_config(&flags, false, check),
+        Command::Check { print_defaults: true, .. } => match crate::config::reference::commented() {
+            Ok(text) => {
+                print(text.trim_end());
+                ExitCode::SUCCESS
+            }
+            Err(error) => output::fail(&error.into()),
+        },
+        Command::Check { flags, .. } => with_config(&flags, false, check),
+        Command::Sweep(flags) => with_config(&flags, false, start::sweep),
         Command::Migrate(flags) => with_config(&flags, true, admin::migrate),
         Command::Backup { flags, to, blobs_only } => {
             with_config(&flags, false, |config| backup::backup(config, to, blobs_only))
@@ -120,20 +147,20 @@ pub fn run(command: Command) -> ExitCode {
                 print(document.trim_end());
                 ExitCode::SUCCESS
             }
-            Err(error) => fail(&error),
+            Err(error) => output::refuse("internal", &error),
         },
     }
 }
 
 /// Loads the configuration, starts logging and a runtime, and runs.
-pub(crate) fn with_config<F, E>(flags: &Flags, logs: bool, run: impl FnOnce(Config) -> F) -> ExitCode
+pub(crate) fn with_config<F, A>(flags: &Flags, logs: bool, run: impl FnOnce(Config) -> F) -> ExitCode
 where
-    F: Future<Output = Result<(), E>>,
-    E: std::error::Error,
+    F: Future<Output = Result<A, start::StartError>>,
+    A: Into<Answer>,
 {
     let config = match flags.load() {
         Ok(config) => config,
-        Err(error) => return fail(&error),
+        Err(error) => return output::fail(&error.into()),
     };
     if logs && let Err(error) = logging::start(&config) {
         eprint(&error);
@@ -142,34 +169,23 @@ where
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(64).build();
     match runtime {
         Ok(runtime) => match runtime.block_on(run(config)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(&error),
+            Ok(answer) => {
+                answer.into().tell();
+                ExitCode::SUCCESS
+            }
+            Err(error) => output::fail(&error),
         },
-        Err(error) => fail(&error),
+        Err(error) => output::refuse("internal", &error),
     }
 }
 
 /// Judges as far as the server itself would, short of changing anything.
-async fn check(config: Config) -> Result<(), start::StartError> {
+async fn check(config: Config) -> Result<Answer, start::StartError> {
     let warnings = start::judge(&config).await?;
-    for warning in &warnings {
-        print(&format!("warning: {}: {}", warning.setting, warning.why));
-    }
-    print("the configuration can be used");
-    Ok(())
-}
-
-fn fail(error: &dyn std::error::Error) -> ExitCode {
-    eprint(&error.to_string());
-    ExitCode::FAILURE
-}
-
-#[allow(clippy::print_stdout, reason = "a command's answer")]
-pub(crate) fn print(line: &str) {
-    println!("{line}");
-}
-
-#[allow(clippy::print_stderr, reason = "a command's error")]
-pub(crate) fn eprint(line: &str) {
-    eprintln!("bailiwick: {line}");
+    let mut lines: Vec<_> =
+        warnings.iter().map(|warning| format!("warning: {}: {}", warning.setting, warning.why)).collect();
+    lines.push("the configuration can be used".into());
+    let warnings: Vec<_> =
+        warnings.iter().map(|warning| json!({ "setting": warning.setting, "why": warning.why })).collect();
+    Ok(Answer::of_lines(lines, json!({ "usable": true, "warnings": warnings })))
 }

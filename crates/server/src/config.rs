@@ -15,6 +15,8 @@ use zeroize::Zeroizing;
 
 use crate::relying_party;
 
+pub(crate) mod reference;
+
 /// Everything that can be set. In the file as `name = value`; in the environment as `BAILIWICK_NAME`, with `_FILE` for a
 /// secret that stands in a file.
 #[derive(Clone, Serialize, Deserialize)]
@@ -87,7 +89,7 @@ pub struct Config {
     pub request_burst: u32,
     /// Requests that are served at the same time; more wait, then answer 503.
     pub concurrent_requests: usize,
-    /// Failed sign-ins that one address may make before it is slowed down hard.
+    /// Failed sign-ins that one address (IPv4) or network (IPv6, /64) may make before it is slowed down hard.
     pub signin_tries_per_address: u32,
     /// Whether people who were imported may come in with the password of the system that they come from, which the
     /// server sees that once. Matters only after `bailiwick import-users`.
@@ -197,8 +199,8 @@ pub enum ConfigError {
 /// What a good configuration still deserves to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
-    /// The setting.
-    pub setting: &'static str,
+    /// The setting, or the variable.
+    pub setting: String,
     /// What is not as it should be in production.
     pub why: String,
 }
@@ -294,7 +296,7 @@ impl Config {
             match custody::check_location(&self.root_key_path(), &self.data, self.production) {
                 Ok(None) => {}
                 Ok(Some(warning)) => {
-                    warnings.push(Warning { setting: "root_key_file", why: warning.to_string() })
+                    warnings.push(Warning { setting: "root_key_file".into(), why: warning.to_string() })
                 }
                 Err(error) => return refuse("root_key_file", error.to_string()),
             }
@@ -307,9 +309,10 @@ impl Config {
             if self.production {
                 return refuse("smtp_url", why.into());
             }
-            warnings.push(Warning { setting: "smtp_url", why: why.into() });
+            warnings.push(Warning { setting: "smtp_url".into(), why: why.into() });
             if self.email_code == Some(true) {
-                warnings.push(Warning { setting: "email_code", why: "codes go to the outbox folder".into() });
+                let why = "codes go to the outbox folder".into();
+                warnings.push(Warning { setting: "email_code".into(), why });
             }
         }
         if self.production && self.public_url.is_empty() {
@@ -433,7 +436,7 @@ mod tests {
     #[test]
     fn the_defaults_work_with_a_word_about_mail() {
         let warnings = Config::default().check().unwrap();
-        assert_eq!(warnings.iter().map(|warning| warning.setting).collect::<Vec<_>>(), ["smtp_url"]);
+        assert_eq!(warnings.iter().map(|warning| &*warning.setting).collect::<Vec<_>>(), ["smtp_url"]);
     }
 
     #[test]

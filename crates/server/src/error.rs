@@ -13,6 +13,8 @@ pub(crate) struct ApiError {
     problem: Box<Problem>,
     /// For the log: what happened inside.
     internal: Option<String>,
+    /// What was answered when the same was asked before.
+    answered: Option<Box<Response>>,
 }
 
 impl ApiError {
@@ -22,7 +24,16 @@ impl ApiError {
 
     /// Something went wrong on our side.
     pub(crate) fn internal(what: impl std::fmt::Display) -> Self {
-        ApiError { problem: Box::new(Problem::new(Code::Internal)), internal: Some(what.to_string()) }
+        ApiError {
+            problem: Box::new(Problem::new(Code::Internal)),
+            internal: Some(what.to_string()),
+            answered: None,
+        }
+    }
+
+    /// Not an error: the request was carried out before, and answered so.
+    pub(crate) fn answered(response: Response) -> Self {
+        ApiError { answered: Some(Box::new(response)), ..ApiError::new(Code::Conflict) }
     }
 
     /// A field that is not acceptable.
@@ -47,13 +58,16 @@ impl ApiError {
 
 impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
-        ApiError { problem: Box::new(problem), internal: None }
+        ApiError { problem: Box::new(problem), internal: None, answered: None }
     }
 }
 
 impl IntoResponse for ApiError {
     /// The body is written by the gateway, which knows the request's id.
     fn into_response(self) -> Response {
+        if let Some(answered) = self.answered {
+            return *answered;
+        }
         if let Some(internal) = &self.internal {
             tracing::error!(code = self.problem.code.as_str(), "{internal}");
         }
@@ -76,7 +90,11 @@ impl From<StoreError> for ApiError {
         };
         let retry_after = matches!(code, Code::Unavailable).then_some(1);
         let internal = (!matches!(code, Code::NotFound | Code::Conflict)).then(|| error.to_string());
-        ApiError { problem: Box::new(Problem { retry_after, ..Problem::new(code) }), internal }
+        ApiError {
+            problem: Box::new(Problem { retry_after, ..Problem::new(code) }),
+            internal,
+            answered: None,
+        }
     }
 }
 
@@ -127,6 +145,8 @@ impl From<objects::ItemError> for ApiError {
                 ..Problem::new(Code::Conflict)
             }
             .into(),
+            E::Absent => Problem::new(Code::PreconditionFailed).field("If-Match").into(),
+            E::Forgotten => Problem::new(Code::ResyncRequired).field("after").into(),
             E::TooLarge { .. } => Problem::new(Code::TooLarge).field("sealed").detail(error).into(),
             E::Quota(quota) => quota.into(),
             E::Upload(upload) => upload.into(),
@@ -142,7 +162,7 @@ impl From<objects::BlobsError> for ApiError {
             objects::BlobsError::Full => Code::StorageFull,
             _ => Code::Internal,
         };
-        ApiError { problem: Box::new(Problem::new(code)), internal: Some(error.to_string()) }
+        ApiError { problem: Box::new(Problem::new(code)), internal: Some(error.to_string()), answered: None }
     }
 }
 

@@ -25,6 +25,7 @@ mod gateway;
 mod import;
 mod logging;
 mod metrics;
+mod output;
 mod relying_party;
 mod routes;
 mod start;

@@ -21,6 +21,7 @@ use crate::caller::Roles;
 use crate::config::{Config, ConfigError, Warning};
 use crate::gateway::{self, Prompt, RateLimits, Turns};
 use crate::metrics::Metrics;
+use crate::output::Answer;
 use crate::relying_party;
 use crate::routes;
 use crate::state::{App, Parts};
@@ -96,6 +97,26 @@ pub enum StartError {
     /// Serving failed.
     #[error("serving failed: {0}")]
     Serve(std::io::Error),
+    /// A sweep did not do all that there was to do.
+    #[error("not everything could be cleared away; run it again: {0}")]
+    Sweep(String),
+}
+
+impl StartError {
+    /// The stable name of what went wrong, for `--json`.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            StartError::Config(_) | StartError::Mail(_) | StartError::Policies(_) => "configuration",
+            StartError::Open(_) | StartError::Store(_) => "database",
+            StartError::RootKey(_) | StartError::Key(_) | StartError::SigningKeys(_) => "keys",
+            StartError::Identity(_) => "identity",
+            StartError::Blobs(_) => "blobs",
+            StartError::ClockBehind { .. } => "clock_behind",
+            StartError::Tls(_) => "tls",
+            StartError::Listen { .. } | StartError::Serve(_) => "listen",
+            StartError::Sweep(_) => "incomplete",
+        }
+    }
 }
 
 /// Everything opened, nothing served yet.
@@ -110,7 +131,8 @@ pub(crate) struct Opened {
 /// Judges a configuration by making what a start makes of it, short of anything that leaves a trace: the database is
 /// asked about its role, keys and certificates are read.
 pub(crate) async fn judge(config: &Config) -> Result<Vec<Warning>, StartError> {
-    let warnings = config.check()?;
+    let mut warnings = config.check()?;
+    warnings.extend(unknown_variables()?);
     let refused = |setting, why: String| StartError::Config(ConfigError::Refused { setting, why });
     crate::logging::filter(config).map_err(|why| refused("log_level", why))?;
     identity_settings(config).check().map_err(|error| refused("settings", error.to_string()))?;
@@ -130,6 +152,11 @@ pub(crate) async fn judge(config: &Config) -> Result<Vec<Warning>, StartError> {
     Ok(warnings)
 }
 
+fn unknown_variables() -> Result<Vec<Warning>, ConfigError> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    crate::config::reference::unknown_variables(names)
+}
+
 async fn tls(config: &Config) -> Result<RustlsConfig, StartError> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     RustlsConfig::from_pem_file(&config.tls_certificate, &config.tls_key).await.map_err(StartError::Tls)
@@ -137,7 +164,7 @@ async fn tls(config: &Config) -> Result<RustlsConfig, StartError> {
 
 /// Opens the rooms in their order.
 pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
-    for warning in config.check()? {
+    for warning in config.check()?.into_iter().chain(unknown_variables()?) {
         tracing::warn!(setting = warning.setting, "{}", warning.why);
     }
     allow_open_files(&config);
@@ -152,7 +179,7 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
         ) => open_keys(&config, &door).await?,
         other => other?,
     };
-    let Keys { identity, signing, log_key } = keys;
+    let Keys { custody, identity, signing, log_key } = keys;
     let access = Access::new(door)?;
     let mail: Box<dyn Mail> = if config.smtp_url.is_empty() {
         Box::new(Outbox::new(&config.data.join("outbox"), &config.mail_from)?)
@@ -193,6 +220,7 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
         url,
         config,
         store,
+        custody,
         access,
         identity,
         log_key,
@@ -223,6 +251,7 @@ fn allow_open_files(config: &Config) {
 }
 
 struct Keys {
+    custody: Custody,
     identity: Identity,
     signing: Arc<SigningKeys>,
     log_key: LogKey,
@@ -245,11 +274,11 @@ async fn open_keys(config: &Config, door: &Door) -> Result<Keys, StartError> {
     // A name that checkpoints cannot bear is told now.
     log_key.signer(TenantId::PLATFORM)?;
     let identity = Identity::open(custody.clone(), &mut tx, identity_settings(config)).await?;
-    let signing = Arc::new(SigningKeys::new(custody, RotationPolicy::default()));
+    let signing = Arc::new(SigningKeys::new(custody.clone(), RotationPolicy::default()));
     signing.rotate_if_due(&mut tx).await?;
     signing.reload(&mut tx).await?;
     tx.commit(Record::about("server")).await?;
-    Ok(Keys { identity, signing, log_key })
+    Ok(Keys { custody, identity, signing, log_key })
 }
 
 /// What the installation's logs are called; fixed at the first start.
@@ -320,6 +349,28 @@ pub(crate) async fn serve(config: Config) -> Result<(), StartError> {
     app.store.close().await;
     tracing::info!("stopped");
     served
+}
+
+/// Clears away at once what the server's upkeep would clear away in time, and stops.
+pub(crate) async fn sweep(config: Config) -> Result<Answer, StartError> {
+    config.check()?;
+    if config.database_url.is_empty() {
+        crate::backup::require_data(&config)?;
+    }
+    let Opened { app, stop, .. } = open(config).await?;
+    let sequencer_stop = Arc::new(Notify::new());
+    let sequencer = Sequencer::new(app.store.clone(), app.log_key.clone());
+    let sequencer = tokio::spawn({
+        let (homes, stop) = (homes(&app).await, Arc::clone(&sequencer_stop));
+        async move { sequencer.run(homes, stop, |_| ()).await }
+    });
+    let (swept, outcome) = workers::sweep_now(&app, &stop.subscribe()).await;
+    // What was done is numbered before the process ends.
+    sequencer_stop.notify_one();
+    let _ = sequencer.await;
+    app.store.close().await;
+    outcome.map_err(|error| StartError::Sweep(error.internal_message().to_owned()))?;
+    Ok(swept.into())
 }
 
 /// Homes that a crash may have left with unnumbered records.

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use access::Access;
+use custody::Custody;
 use identity::{Attempts, Identity};
 use objects::{Blobs, Feed, Objects};
 use store::{LogKey, Store};
@@ -26,6 +27,7 @@ pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) url: String,
     pub(crate) store: Store,
+    pub(crate) custody: Custody,
     pub(crate) access: Access,
     pub(crate) identity: Identity,
     pub(crate) attempts: Attempts,

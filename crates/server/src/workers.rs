@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::error::ApiError;
+use crate::output::Answer;
 use crate::state::App;
 
 /// Letters that wait to be sent, at the most. Beyond that the newest are dropped, with an error in the log.
@@ -32,7 +33,13 @@ const SWEEP_EVERY: Duration = Duration::from_secs(6 * 3_600);
 /// When they are visited first, after a start.
 const FIRST_SWEEP_AFTER: Duration = Duration::from_secs(600);
 
-/// Accounts that one query of the upkeep reads.
+/// Every so many sweeps each stored object is looked at: once a day.
+const OBJECTS_EACH: u32 = 4;
+
+/// How long a stored object that nothing names is left alone, in milliseconds: a day.
+const UNNAMED_AFTER_MS: i64 = 24 * 3_600_000;
+
+/// What one step of the upkeep reads at most: accounts, uploads, files, tombstones.
 const PAGE: u32 = 200;
 
 /// The letterbox: letters are handed in after the commit and sent in the background.
@@ -170,12 +177,14 @@ async fn touch_one(app: &App, session: &AuthenticatedSession) -> Result<(), ApiE
 pub(crate) async fn upkeep(app: App, mut stop: watch::Receiver<bool>) {
     // The first sweep comes soon: a server that is started anew each day sweeps too.
     let mut next_sweep = Instant::now() + FIRST_SWEEP_AFTER;
+    let mut sweeps = 0u32;
     loop {
         for (what, done) in [
             ("sign-ups", undo_signups(&app).await),
             ("deletions", finish_deletions(&app).await),
             ("passwords", settle_passwords(&app).await),
             ("pairings", sweep_pairings(&app).await),
+            ("root key", reload_root(&app)),
             ("signing keys", rotate_signing_keys(&app).await),
             ("imports", reload_imports(&app).await),
         ] {
@@ -183,7 +192,9 @@ pub(crate) async fn upkeep(app: App, mut stop: watch::Receiver<bool>) {
         }
         if Instant::now() >= next_sweep {
             next_sweep = Instant::now() + SWEEP_EVERY;
-            told("homes", sweep_homes(&app, &stop).await);
+            sweeps += 1;
+            let objects = sweeps % OBJECTS_EACH == 1;
+            told("homes", sweep_homes(&app, &stop, &mut Swept::default(), objects).await);
         }
         tokio::select! {
             () = tokio::time::sleep(UPKEEP_EVERY) => {}
@@ -291,6 +302,14 @@ async fn sweep_pairings(app: &App) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Reads the root key's file again, so that what is sealed from now on is under its newest key.
+fn reload_root(app: &App) -> Result<(), ApiError> {
+    if app.custody.reload_root().map_err(ApiError::internal)? {
+        tracing::info!(root_key = app.custody.root_key_id().as_str(), "another root key seals from now on");
+    }
+    Ok(())
+}
+
 /// Rotates the keys of access tokens when they are due, and reads what another server may have rotated.
 async fn rotate_signing_keys(app: &App) -> Result<(), ApiError> {
     let keys = app.tokens.keys();
@@ -310,9 +329,47 @@ async fn reload_imports(app: &App) -> Result<(), ApiError> {
     Ok(app.identity.reload_imports(&mut directory_view(app).await?).await?)
 }
 
+/// What a sweep cleared away.
+#[derive(Default)]
+pub(crate) struct Swept {
+    homes: u64,
+    over: u64,
+    given_up: u64,
+    files: u64,
+    tombstones: u64,
+    unnamed: u64,
+}
+
+impl From<Swept> for Answer {
+    fn from(swept: Swept) -> Self {
+        let Swept { homes, over, given_up, files, tombstones, unnamed } = swept;
+        let line = format!(
+            "{homes} homes: {over} exchanges, sessions and devices that were over, {given_up} uploads that were given up, \
+             {files} deleted files, {tombstones} tombstones and {unnamed} objects that nothing names were cleared away"
+        );
+        let document = serde_json::json!({
+            "homes": homes, "over": over, "given_up": given_up, "files": files, "tombstones": tombstones,
+            "unnamed": unnamed,
+        });
+        Answer::new(line, document)
+    }
+}
+
+/// Sweeps every home, its stored objects included.
+pub(crate) async fn sweep_now(app: &App, stop: &watch::Receiver<bool>) -> (Swept, Result<(), ApiError>) {
+    let mut swept = Swept::default();
+    let outcome = sweep_homes(app, stop, &mut swept, true).await;
+    (swept, outcome)
+}
+
 /// Visits every home: exchanges that are over, sessions that ended long ago, uploads that were given up, blobs that
-/// nothing names.
-async fn sweep_homes(app: &App, stop: &watch::Receiver<bool>) -> Result<(), ApiError> {
+/// nothing names, old tombstones; and, when `objects` says so, each stored object.
+async fn sweep_homes(
+    app: &App,
+    stop: &watch::Receiver<bool>,
+    swept: &mut Swept,
+    objects: bool,
+) -> Result<(), ApiError> {
     let (mut after, mut all) = (None, Ok(()));
     loop {
         let homes = app.identity.homes(&mut directory_view(app).await?, after, PAGE).await?;
@@ -323,7 +380,11 @@ async fn sweep_homes(app: &App, stop: &watch::Receiver<bool>) -> Result<(), ApiE
                 return all;
             }
             keep_first(&mut all, sweep_methods(app, entry).await);
-            keep_first(&mut all, sweep_home(app, entry.home).await);
+            swept.homes += 1;
+            keep_first(&mut all, sweep_home(app, entry.home, swept).await);
+            if objects {
+                keep_first(&mut all, remove_unnamed(app, entry.home, stop, swept).await);
+            }
         }
     }
 }
@@ -352,26 +413,62 @@ async fn sweep_methods(app: &App, entry: identity::Entry) -> Result<(), ApiError
     Ok(())
 }
 
-async fn sweep_home(app: &App, tenant: TenantId) -> Result<(), ApiError> {
-    let mut view = app.access.view(&worker(), tenant, Action::MaintenanceRun, Resource::Home).await?;
-    let plan = app.objects.sweep_plan(&mut view, PAGE).await?;
-    drop(view);
-    let mut tx = home(app, tenant).await?;
-    let forgotten = app.identity.sweep_home(&mut tx).await?;
-    let given_up = app.objects.give_up(&mut tx, &plan.abandoned).await?;
-    if forgotten + given_up > 0 {
+/// Until there is nothing more to do; each transaction is small.
+async fn sweep_home(app: &App, tenant: TenantId, swept: &mut Swept) -> Result<(), ApiError> {
+    loop {
+        let mut view = app.access.view(&worker(), tenant, Action::MaintenanceRun, Resource::Home).await?;
+        let plan = app.objects.sweep_plan(&mut view, PAGE).await?;
+        drop(view);
+        let mut tx = home(app, tenant).await?;
+        let over = app.identity.sweep_home(&mut tx).await?;
+        let given_up = app.objects.give_up(&mut tx, &plan.abandoned).await?;
+        if over + given_up > 0 {
+            tx.commit(Record::about("sweep")).await?;
+        } else {
+            drop(tx);
+        }
+        for blob in &plan.removable {
+            app.blobs.remove_blob(tenant, *blob).await.map_err(ApiError::internal)?;
+        }
+        if !plan.removable.is_empty() {
+            let mut tx = home(app, tenant).await?;
+            swept.files += app.objects.forget(&mut tx, &plan.removable).await?;
+            tx.commit(Record::about("sweep")).await?;
+        }
+        (swept.over, swept.given_up) = (swept.over + over, swept.given_up + given_up);
+        if plan.abandoned.len().max(plan.removable.len()) < PAGE as usize {
+            break;
+        }
+    }
+    loop {
+        let mut tx = home(app, tenant).await?;
+        match app.objects.forget_tombstones(&mut tx, PAGE).await? {
+            0 => return Ok(()),
+            forgotten => swept.tombstones += forgotten,
+        }
         tx.commit(Record::about("sweep")).await?;
-    } else {
-        drop(tx);
     }
-    if plan.removable.is_empty() {
-        return Ok(());
+}
+
+/// Removes stored objects that no row names and that are older than a day: what a crash left, or a database that was put
+/// back from a backup.
+async fn remove_unnamed(
+    app: &App,
+    tenant: TenantId,
+    stop: &watch::Receiver<bool>,
+    swept: &mut Swept,
+) -> Result<(), ApiError> {
+    let mut objects = app.blobs.leftovers(tenant);
+    loop {
+        let mut page = objects.next_page().await.map_err(ApiError::internal)?;
+        if page.is_empty() || *stop.borrow() {
+            return Ok(());
+        }
+        page.retain(|object| object.is_written_before(app.now() - UNNAMED_AFTER_MS));
+        let mut view = app.access.view(&worker(), tenant, Action::MaintenanceRun, Resource::Home).await?;
+        let unnamed = app.objects.unreferenced(&mut view, page).await?;
+        drop(view);
+        swept.unnamed += unnamed.len() as u64;
+        app.blobs.remove(unnamed).await.map_err(ApiError::internal)?;
     }
-    for blob in &plan.removable {
-        app.blobs.remove_blob(tenant, *blob).await.map_err(ApiError::internal)?;
-    }
-    let mut tx = home(app, tenant).await?;
-    app.objects.forget(&mut tx, &plan.removable).await?;
-    tx.commit(Record::about("sweep")).await?;
-    Ok(())
 }

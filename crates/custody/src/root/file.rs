@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use store::{ReadTx, params};
 use zeroize::Zeroizing;
 
-use super::{RootKey, RootKeyError, RootKeys};
+use super::{RootKey, RootKeyError, RootKeyId, RootKeys};
 use crate::key::{Key, fill_random};
 
 impl RootKeys {
@@ -58,7 +58,8 @@ impl RootKeys {
         let read = file.take(LONGEST as u64).read_to_string(&mut text);
         read.map_err(io_error(path))?;
         let damaged = |(line, why)| RootKeyError::Damaged { path: path.to_owned(), line, why };
-        Self::parse(&text, false).map_err(damaged).map(Some)
+        let keys = Self::parse(&text, false).map_err(damaged)?;
+        Ok(Some(Self { file: Some(path.to_owned()), ..keys }))
     }
 
     /// Makes a root key file with one new random key, which only its owner can read. It is on the disk when this
@@ -67,7 +68,7 @@ impl RootKeys {
     /// # Errors
     /// [`RootKeyError::Exists`]: a file is never overwritten.
     pub fn create(path: &Path) -> Result<Self, RootKeyError> {
-        let keys = Self::generate();
+        let keys = Self { file: Some(path.to_owned()), ..Self::generate() };
         let beside = keys.write_beside(path)?;
         // A link appears whole or not at all, and never in place of another file.
         let linked = fs::hard_link(&beside, path);
@@ -87,13 +88,51 @@ impl RootKeys {
     /// # Errors
     /// As [`RootKeys::load`].
     pub fn renew(path: &Path) -> Result<Self, RootKeyError> {
-        let old = Self::load(path)?.ok_or_else(|| io_error(path)(io::ErrorKind::NotFound.into()))?;
+        let old = Self::load_there(path)?;
         let mut older = vec![old.current];
         older.extend(old.older);
-        let keys = Self { current: RootKey::new(Key::random()), older };
-        let beside = keys.write_beside(path)?;
-        fs::rename(&beside, path).and_then(|()| sync_folder(path)).map_err(io_error(path))?;
+        let keys = Self { current: RootKey::new(Key::random()), older, file: old.file };
+        keys.replace(path)?;
         Ok(keys)
+    }
+
+    /// Puts a new random key last in an existing file: it opens, and seals nothing until [`RootKeys::switch`]. So every
+    /// server can have it before anything stands under it. Returns its id.
+    ///
+    /// # Errors
+    /// As [`RootKeys::load`].
+    pub fn add(path: &Path) -> Result<RootKeyId, RootKeyError> {
+        let mut keys = Self::load_there(path)?;
+        let new = RootKey::new(Key::random());
+        let id = new.id.clone();
+        keys.older.push(new);
+        keys.replace(path)?;
+        Ok(id)
+    }
+
+    /// Puts the key with this id first in the file, so that it seals from now on.
+    ///
+    /// # Errors
+    /// [`RootKeyError::NoSuchKey`]; else as [`RootKeys::load`].
+    pub fn switch(path: &Path, id: &str) -> Result<(), RootKeyError> {
+        let mut keys = Self::load_there(path)?;
+        if keys.current.id.as_str() == id {
+            return Ok(());
+        }
+        let missing = || RootKeyError::NoSuchKey { path: path.to_owned(), id: id.to_owned() };
+        let place = keys.older.iter().position(|key| key.id.as_str() == id).ok_or_else(missing)?;
+        let before = std::mem::replace(&mut keys.current, keys.older.remove(place));
+        keys.older.insert(0, before);
+        keys.replace(path)
+    }
+
+    fn load_there(path: &Path) -> Result<Self, RootKeyError> {
+        Self::load(path)?.ok_or_else(|| io_error(path)(io::ErrorKind::NotFound.into()))
+    }
+
+    fn replace(&self, path: &Path) -> Result<(), RootKeyError> {
+        let beside = self.write_beside(path)?;
+        fs::rename(&beside, path).and_then(|()| sync_folder(path)).map_err(io_error(path))
     }
 
     /// Writes the lines to a new file in the same folder, synced.

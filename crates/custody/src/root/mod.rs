@@ -2,6 +2,7 @@
 //! Root keys: what opens everything else that the server keeps, and is itself kept elsewhere.
 
 mod file;
+mod live;
 mod location;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
 use zeroize::Zeroizing;
 
+pub(crate) use live::LiveRoot;
 pub use location::{LocationError, LocationWarning, check_location};
 
 use crate::KeyError;
@@ -23,9 +25,12 @@ use crate::sealed;
 pub struct RootKeys {
     current: RootKey,
     older: Vec<RootKey>,
+    /// Where they were read, when that was a file.
+    file: Option<PathBuf>,
 }
 
 /// One root key and its id.
+#[derive(Clone)]
 pub(crate) struct RootKey {
     id: RootKeyId,
     key: Key,
@@ -100,6 +105,14 @@ pub enum RootKeyError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// The key that is to seal is not in the file.
+    #[error("the root key file {path} has no key {id}: `bailiwick root-key add` puts one there")]
+    NoSuchKey {
+        /// The file.
+        path: PathBuf,
+        /// The id that was given.
+        id: String,
+    },
     /// A new key was to be made where one is.
     #[error("the root key file {0} exists already; it is never overwritten")]
     Exists(PathBuf),
@@ -119,7 +132,7 @@ pub enum RootKeyError {
 impl RootKeys {
     /// One new random key, kept nowhere: for tests, and for putting it somewhere oneself.
     pub fn generate() -> Self {
-        Self { current: RootKey::new(Key::random()), older: Vec::new() }
+        Self { current: RootKey::new(Key::random()), older: Vec::new(), file: None }
     }
 
     /// Reads a secret from the environment or a mounted file: 32 bytes in base64 (either alphabet) or hexadecimal, or
@@ -171,7 +184,7 @@ impl RootKeys {
         }
         let mut keys = keys.into_iter();
         let current = keys.next().ok_or((1, "it is empty"))?;
-        Ok(Self { current, older: keys.collect() })
+        Ok(Self { current, older: keys.collect(), file: None })
     }
 
     /// The lines of a root key file.

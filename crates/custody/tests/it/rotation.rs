@@ -58,3 +58,59 @@ async fn an_interrupted_rotation_loses_nothing_and_is_finished_later() {
         assert_eq!(*found.open("purpose", &[], &sealed).unwrap(), b"secret");
     }
 }
+
+#[tokio::test]
+async fn a_running_server_goes_on_while_the_root_key_is_rotated_beside_it() {
+    for world in worlds().await {
+        let (running, tenant) = (&world.custody, world.tenant().await);
+        let keys = running.tenant(&mut world.read(tenant).await).await.unwrap();
+        let sealed = keys.seal("purpose", &[], b"secret");
+
+        let added = RootKeys::add(&world.root_path()).unwrap();
+        assert!(!running.reload_root().unwrap(), "it opens, and does not seal");
+        assert_ne!(running.root_key_id(), added);
+        RootKeys::switch(&world.root_path(), added.as_str()).unwrap();
+        let operator = world.another_server().await;
+        for tenant in [TenantId::PLATFORM, tenant] {
+            let mut tx = world.write(tenant).await;
+            assert!(operator.rotate_root(&mut tx).await.unwrap() > 0);
+            commit(tx).await;
+        }
+        // Longer than opened keys are remembered.
+        world.test.clock.advance(120_000);
+        let found = running.tenant(&mut world.read(tenant).await).await.unwrap();
+        assert_eq!(*found.open("purpose", &[], &sealed).unwrap(), b"secret");
+        let later = world.tenant().await;
+        assert_eq!(status(&world, &operator, later).await, RootStatus { current: 1, older: 0 });
+        assert_eq!(running.root_key_id(), added);
+    }
+}
+
+#[tokio::test]
+async fn a_running_server_reads_a_key_that_came_into_the_file_only_later() {
+    for world in worlds().await {
+        let tenant = world.tenant().await;
+        RootKeys::renew(&world.root_path()).unwrap();
+        let operator = world.another_server().await;
+        let mut tx = world.write(tenant).await;
+        operator.rotate_root(&mut tx).await.unwrap();
+        commit(tx).await;
+        world.test.clock.advance(120_000);
+        assert!(world.custody.tenant(&mut world.read(tenant).await).await.is_ok(), "without being told to");
+        // A damaged file takes nothing away from who runs.
+        std::fs::write(world.root_path(), "nonsense").unwrap();
+        assert!(world.custody.reload_root().is_err());
+        world.test.clock.advance(120_000);
+        assert!(world.custody.tenant(&mut world.read(tenant).await).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_in_the_file_is_not_switched_to() {
+    for world in worlds().await {
+        let before = std::fs::read_to_string(world.root_path()).unwrap();
+        let refused = RootKeys::switch(&world.root_path(), "0011223344556677").unwrap_err();
+        assert!(refused.to_string().contains("root-key add"), "{refused}");
+        assert_eq!(std::fs::read_to_string(world.root_path()).unwrap(), before);
+    }
+}

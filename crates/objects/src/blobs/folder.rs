@@ -107,11 +107,16 @@ impl Walk {
         while page.len() < limit {
             if let Some((blob, files)) = &mut self.files {
                 match files.next().transpose()? {
-                    Some(file) => page.extend(file.file_name().into_string().ok().map(|name| Leftover {
-                        tenant: self.tenant,
-                        blob: *blob,
-                        name,
-                    })),
+                    Some(file) => {
+                        let Ok(name) = file.file_name().into_string() else { continue };
+                        let written_at = written_at(&file)?;
+                        page.extend(written_at.map(|written_at| Leftover {
+                            tenant: self.tenant,
+                            blob: *blob,
+                            name,
+                            written_at,
+                        }));
+                    }
                     None => self.files = None,
                 }
                 continue;
@@ -136,6 +141,16 @@ impl Walk {
         }
         Ok(page)
     }
+}
+
+/// When a file was written, in milliseconds since the Unix epoch; `None` when it is gone meanwhile.
+fn written_at(file: &fs::DirEntry) -> io::Result<Option<i64>> {
+    let modified = match file.metadata().and_then(|metadata| metadata.modified()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        modified => modified?,
+    };
+    let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Ok(Some(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
 }
 
 /// The next page of a walk, which ends it when it fails.

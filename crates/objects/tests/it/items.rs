@@ -234,3 +234,85 @@ async fn content_beyond_the_bound_is_sent_away() {
         home.put(collection, item, Expected::Any, &noise(MAX_SEALED as u64, 1), None).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn replacing_whatever_is_there_needs_something_to_be_there() {
+    for home in homes(limits()).await {
+        let (collection, item) = (home.collection().await, ItemId::random());
+        let put = async || home.put(collection, item, Expected::Present, b"x", None).await;
+        assert!(matches!(put().await, Err(ItemError::Absent)));
+        home.put(collection, item, Expected::Absent, b"one", None).await.unwrap();
+        assert_eq!(put().await.unwrap().version, 2);
+        home.delete(collection, item, Expected::Present).await.unwrap();
+        assert!(matches!(put().await, Err(ItemError::Absent)), "a tombstone is nothing to replace");
+    }
+}
+
+#[tokio::test]
+async fn tombstones_go_after_ninety_days_and_who_was_away_for_longer_begins_anew() {
+    for home in homes(limits()).await {
+        let collection = home.collection().await;
+        let [kept, gone, back] = [ItemId::random(), ItemId::random(), ItemId::random()];
+        for item in [kept, gone, back] {
+            home.put(collection, item, Expected::Absent, b"x", None).await.unwrap();
+        }
+        home.delete(collection, gone, Expected::Present).await.unwrap();
+        home.delete(collection, back, Expected::Present).await.unwrap();
+        home.put(collection, back, Expected::Version(2), b"again", None).await.unwrap();
+        let forget = async || {
+            let mut tx = home.write().await;
+            let count = home.objects.forget_tombstones(&mut tx, 100).await.unwrap();
+            tx.commit(store::Record::about("sweep")).await.unwrap();
+            count
+        };
+        let changes = async |after| home.objects.changes(&mut home.read().await, collection, after, 10).await;
+        home.store.clock.advance(objects::TOMBSTONES_KEPT_MS - 1);
+        assert_eq!((forget().await, changes(3).await.unwrap().items.len()), (0, 2));
+        home.store.clock.advance(1);
+        assert_eq!((forget().await, forget().await), (1, 0), "{}", home.store.name);
+
+        assert!(matches!(changes(3).await, Err(ItemError::Forgotten)));
+        let anew = changes(0).await.unwrap();
+        assert_eq!(anew.items.iter().map(|item| item.id).collect::<Vec<_>>(), [kept, back]);
+        assert!(changes(4).await.is_ok(), "who saw the deletion misses nothing");
+    }
+}
+
+#[tokio::test]
+async fn a_large_collection_is_removed_without_holding_up_what_shares_the_thread() {
+    const ITEMS: u64 = 5_000;
+    for home in homes(Limits { items: 2 * ITEMS, ..Limits::default() }).await {
+        for all in [false, true] {
+            let collection = home.collection().await;
+            let mut tx = home.write().await;
+            for _ in 0..ITEMS {
+                let (item, expected) = (ItemId::random(), Expected::Absent);
+                let put = objects::PutItem { collection, item, expected, sealed: b"x", blob: None, by: ME };
+                home.objects.put_item(&mut tx, put).await.unwrap();
+            }
+            tx.commit(store::Record::about("many")).await.unwrap();
+
+            let turns = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+            let mut tx = home.write().await;
+            let other = tokio::spawn({
+                let turns = std::sync::Arc::clone(&turns);
+                async move {
+                    loop {
+                        turns.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        tokio::task::yield_now().await;
+                    }
+                }
+            });
+            if all {
+                home.objects.erase(&mut tx).await.unwrap();
+            } else {
+                home.objects.delete_collection(&mut tx, collection).await.unwrap();
+            }
+            let turns = turns.load(std::sync::atomic::Ordering::Relaxed);
+            other.abort();
+            tx.commit(store::Record::about("removed")).await.unwrap();
+            assert!(turns >= 5, "{turns} turns, {}", home.store.name);
+            assert_eq!(home.objects.usage(&mut home.read().await).await.unwrap(), Usage::default());
+        }
+    }
+}

@@ -35,6 +35,19 @@ async fn sweep(home: &Home) {
     }
 }
 
+#[tokio::test]
+async fn what_was_written_a_moment_ago_is_not_old() {
+    for home in homes_with_stores().await {
+        let collection = home.collection().await;
+        home.upload(collection, &noise(5 * PART, 1)).await;
+        let page = home.blobs.leftovers(home.tenant).next_page().await.unwrap();
+        let now = store::Clock::now_ms(&store::SystemClock);
+        assert_eq!(page.iter().filter(|object| object.is_written_before(now - 600_000)).count(), 0);
+        assert_eq!(page.iter().filter(|object| object.is_written_before(now + 600_000)).count(), page.len());
+        assert!(!page.is_empty());
+    }
+}
+
 async fn objects(home: &Home) -> usize {
     let mut leftovers = home.blobs.leftovers(home.tenant);
     let mut count = 0;

@@ -69,6 +69,16 @@ impl Address {
     }
 }
 
+impl Address {
+    /// The network around: the /24 of IPv4, the /48 of IPv6, which is what one site is given.
+    pub(crate) fn wide(self) -> IpAddr {
+        match self.0 {
+            IpAddr::V4(address) => IpAddr::V4((address.to_bits() & !0xff).into()),
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 80 << 80)),
+        }
+    }
+}
+
 /// Coarsely, as it is kept and shown: the /24 network of IPv4, the /48 of IPv6.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

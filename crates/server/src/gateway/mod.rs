@@ -6,6 +6,7 @@ mod address;
 mod arrival;
 mod headers;
 mod json;
+mod once;
 mod problem;
 mod rate;
 mod turns;
@@ -24,6 +25,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub(crate) use address::Address;
 pub(crate) use arrival::Prompt;
 pub(crate) use json::{Json, Path, Query};
+pub(crate) use once::Once;
 pub(crate) use rate::RateLimits;
 pub(crate) use turns::Turns;
 
@@ -46,6 +48,7 @@ pub(crate) fn around(routes: Router<App>, app: &App) -> Router {
         .fallback(|| async { ApiError::new(Code::NotFound) })
         .method_not_allowed_fallback(|| async { ApiError::new(Code::MethodNotAllowed) })
         .layer(DefaultBodyLimit::max(MAX_JSON))
+        .layer(from_fn_with_state(app.clone(), once::once))
         .layer(from_fn_with_state(app.clone(), bound))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(problem::write))
@@ -77,16 +80,23 @@ async fn identify(State(app): State<App>, mut request: Request, next: Next) -> R
 
 /// Bounds what one address, and all together, may ask for, and how long an answer may take.
 async fn bound(State(app): State<App>, address: Address, request: Request, next: Next) -> Response {
-    if let Err(wait) = app.rates.check(&address) {
-        app.metrics.limited();
-        return ApiError::retry_after(wait.as_secs() + 1).into_response();
-    }
+    let share = match app.rates.check(&address) {
+        Ok(share) => share,
+        Err(wait) => {
+            app.metrics.limited();
+            let mut response = ApiError::retry_after(wait.as_secs() + 1).into_response();
+            app.rates.nothing_left().tell(response.headers_mut());
+            return response;
+        }
+    };
     let Some(turn) = app.turns.take(address).await else {
         return ApiError::new(Code::Unavailable).into_response();
     };
     let answered = tokio::time::timeout(TIME_LIMIT, next.run(request)).await;
     drop(turn);
-    answered.unwrap_or_else(|_| ApiError::new(Code::Unavailable).into_response())
+    let mut response = answered.unwrap_or_else(|_| ApiError::new(Code::Unavailable).into_response());
+    share.tell(response.headers_mut());
+    response
 }
 
 fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response {

@@ -17,46 +17,59 @@ const WAIT: Duration = Duration::from_secs(5);
 const REMEMBERED: usize = 4_096;
 
 /// Who sends a body byte by byte keeps a turn for long. So one address (IPv4) or /64 network (IPv6) gets a quarter of
-/// them, and leaves the others theirs.
+/// them, the network around it (a /24 or a /48) half, and the others are left theirs.
 pub(crate) struct Turns {
     all: Arc<Semaphore>,
     of_one: usize,
     wait: Duration,
     addresses: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
+    of_wide: usize,
+    networks: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
 }
 
 /// A turn; over when it is dropped.
 pub(crate) struct Turn {
     _of_one: OwnedSemaphorePermit,
+    _of_wide: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
 }
 
 impl Turns {
     pub(crate) fn new(at_once: usize) -> Self {
         let of_one = at_once.div_ceil(4).max(1);
-        Turns { all: Arc::new(Semaphore::new(at_once)), of_one, wait: WAIT, addresses: Mutex::default() }
+        Turns {
+            all: Arc::new(Semaphore::new(at_once)),
+            of_one,
+            wait: WAIT,
+            addresses: Mutex::default(),
+            of_wide: at_once.div_ceil(2).max(1),
+            networks: Mutex::default(),
+        }
     }
 
     /// Waits for a turn; `None` when that takes too long.
     pub(crate) async fn take(&self, address: Address) -> Option<Turn> {
-        let of_one = self.of(address.network());
+        let of_one = of(&self.addresses, address.network(), self.of_one);
+        let of_wide = of(&self.networks, address.wide(), self.of_wide);
         let both = async {
             // Its own first: whoever waits for that keeps nothing from others.
             let _of_one = of_one.acquire_owned().await.ok()?;
+            let _of_wide = of_wide.acquire_owned().await.ok()?;
             let _of_all = Arc::clone(&self.all).acquire_owned().await.ok()?;
-            Some(Turn { _of_one, _of_all })
+            Some(Turn { _of_one, _of_wide, _of_all })
         };
         tokio::time::timeout(self.wait, both).await.ok().flatten()
     }
+}
 
-    fn of(&self, address: IpAddr) -> Arc<Semaphore> {
-        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        if addresses.len() >= REMEMBERED {
-            // Who has a turn, or waits for one, holds it too.
-            addresses.retain(|_, of_one| Arc::strong_count(of_one) > 1);
-        }
-        Arc::clone(addresses.entry(address).or_insert_with(|| Arc::new(Semaphore::new(self.of_one))))
+/// The turns of one address, or of one network.
+fn of(all: &Mutex<HashMap<IpAddr, Arc<Semaphore>>>, whose: IpAddr, turns: usize) -> Arc<Semaphore> {
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    if all.len() >= REMEMBERED {
+        // Who has a turn, or waits for one, holds it too.
+        all.retain(|_, turns| Arc::strong_count(turns) > 1);
     }
+    Arc::clone(all.entry(whose).or_insert_with(|| Arc::new(Semaphore::new(turns))))
 }
 
 #[cfg(test)]
@@ -73,6 +86,24 @@ mod tests {
         assert!(turns.take(other).await.is_some());
         drop(held);
         assert!(turns.take(greedy).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn one_wide_network_leaves_the_others_their_turns() {
+        for (network, other) in [("203.0.113.", "198.51.100.1"), ("2001:db8:1:", "2001:db8:2::1")] {
+            let turns = Turns { wait: Duration::ZERO, ..Turns::new(8) };
+            let mut held = Vec::new();
+            for n in 0..20 {
+                let host = if network.contains(':') {
+                    format!("{network}{n:x}::1")
+                } else {
+                    format!("{network}{n}")
+                };
+                held.extend(turns.take(Address::at(&host)).await);
+            }
+            assert_eq!(held.len(), 4);
+            assert!(turns.take(Address::at(other)).await.is_some());
+        }
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 //! Files: uploaded in parts, read by ranges. The bytes are sealed by the client.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use access::{Action, Resource};
 use axum::body::Body;
@@ -9,11 +10,13 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
-use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt as _};
 use objects::BlobId;
 use protocol::objects::{NewUpload, Upload};
 use protocol::{CollectionId, ItemId, Problem, UploadId};
 use store::Record;
+use tokio::sync::mpsc;
 
 use crate::caller::Signed;
 use crate::error::ApiError;
@@ -178,7 +181,8 @@ pub(crate) async fn download(
     let plan = app.objects.read_plan(&mut tx, collections::id(collection), file.id, range.clone()).await?;
     tx.commit(Record::about(item)).await?;
     let sent = plan.range();
-    let mut response = Body::from_stream(app.blobs.read(plan)).into_response();
+    let download = Download { file: app.blobs.read(plan), app, signed, unchecked: 0 };
+    let mut response = Body::from_stream(download.sent()).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(sent.end - sent.start));
@@ -194,6 +198,53 @@ pub(crate) async fn download(
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     Ok(response)
+}
+
+/// A file on its way to a client. Read by a task of its own, so that one that takes nothing any more is let go.
+struct Download {
+    app: App,
+    signed: Signed,
+    file: BoxStream<'static, Result<Bytes, objects::ReadError>>,
+    /// Bytes that were sent since the session was looked at.
+    unchecked: u64,
+}
+
+/// How long a client may take for a piece of a file (1 MiB) before the download ends.
+const PIECE_WITHIN: Duration = Duration::from_secs(60);
+
+impl Download {
+    fn sent(mut self) -> impl Stream<Item = std::io::Result<Bytes>> {
+        let (sender, receiver) = mpsc::channel(1);
+        tokio::spawn(async move {
+            while let Some(piece) = self.next().await {
+                let is_last = piece.is_err();
+                match tokio::time::timeout(PIECE_WITHIN, sender.send(piece)).await {
+                    Ok(Ok(())) if !is_last => {}
+                    _ => return,
+                }
+            }
+        });
+        futures::stream::unfold(receiver, |mut pieces| async { Some((pieces.recv().await?, pieces)) })
+    }
+
+    /// The next piece, as long as the session lives: it is looked at for each part's worth of bytes. A body that ends
+    /// early breaks the connection, which is how HTTP says that it is not whole.
+    async fn next(&mut self) -> Option<std::io::Result<Bytes>> {
+        if self.unchecked >= objects::PART_SIZE {
+            self.unchecked = 0;
+            if let Err(error) = self.signed.look_again(&self.app).await {
+                return Some(Err(std::io::Error::other(error.code().as_str())));
+            }
+        }
+        let piece = self.file.next().await?;
+        if let Ok(bytes) = &piece {
+            self.unchecked += bytes.len() as u64;
+        }
+        Some(piece.map_err(|error| {
+            tracing::error!(%error, "a download broke off");
+            std::io::Error::other(error)
+        }))
+    }
 }
 
 /// The one range that `Range: bytes=…` asks for. Other units and several ranges are ignored, as the RFC allows.

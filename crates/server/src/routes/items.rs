@@ -37,7 +37,7 @@ fn expected(headers: &HeaderMap) -> Result<Expected, ApiError> {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::trim);
     match (text(header::IF_MATCH), text(header::IF_NONE_MATCH)) {
         (None, Some("*")) => Ok(Expected::Absent),
-        (Some("*"), None) => Ok(Expected::Any),
+        (Some("*"), None) => Ok(Expected::Present),
         (Some(tag), None) => tag
             .strip_prefix('"')
             .and_then(|tag| tag.strip_suffix('"'))

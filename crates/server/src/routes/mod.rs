@@ -3,6 +3,7 @@
 //! enter, one operation, commit, answer.
 
 pub(crate) mod account;
+mod answers;
 pub(crate) mod collections;
 pub(crate) mod files;
 pub(crate) mod imported;
@@ -121,7 +122,8 @@ pub(crate) fn all() -> OpenApiRouter<App> {
 
 /// The OpenAPI document (3.1), as it is served and kept in the repository.
 pub fn openapi() -> Result<String, serde_json::Error> {
-    let (_, document) = all().split_for_parts();
+    let (_, mut document) = all().split_for_parts();
+    answers::complete(&mut document);
     let mut text = serde_json::to_string_pretty(&document)?;
     text.push('\n');
     Ok(text)

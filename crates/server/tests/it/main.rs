@@ -57,3 +57,43 @@ fn every_request_body_refuses_unknown_fields() {
         }
     }
 }
+
+#[test]
+fn every_operation_lists_the_errors_that_it_may_answer_with() {
+    for (path, methods) in document()["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            if !path.starts_with("/api/") {
+                continue;
+            }
+            let lists = |status: &str| operation["responses"][status].is_object();
+            let must = |when: bool, statuses: &[&str]| {
+                for status in statuses.iter().filter(|_| when) {
+                    assert!(lists(status), "{method} {path}: {status}");
+                }
+            };
+            let protected = operation["security"].as_array().is_some_and(|security| !security.is_empty());
+            let takes = |name: &str| {
+                let parameters = operation["parameters"].as_array();
+                parameters
+                    .is_some_and(|parameters| parameters.iter().any(|parameter| parameter["name"] == name))
+            };
+            let json = operation["requestBody"]["content"]["application/json"].is_object();
+            must(true, &["429", "503"]);
+            must(protected, &["401", "403"]);
+            must(path.contains('{'), &["404"]);
+            must(protected && method != "get", &["409"]);
+            must(takes("If-Match") && takes("If-None-Match"), &["412", "428"]);
+            must(json, &["400", "413", "415", "422"]);
+            must(operation["requestBody"].is_object(), &["413", "422"]);
+            let errors = operation["responses"].as_object().unwrap();
+            for (status, response) in errors.iter().filter(|(status, _)| status.as_str() >= "400") {
+                let content = response["content"].as_object().unwrap();
+                let (_, body) = content.iter().next().unwrap();
+                assert_eq!(
+                    body["schema"]["$ref"], "#/components/schemas/Problem",
+                    "{method} {path}: {status}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! How the operator's commands answer: in words, or with `--json` as one JSON document (several as NDJSON) on standard
+//! output, and errors as one JSON object with a `code` on standard error.
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::start::StartError;
+
+/// Whether JSON was asked for: once for the process, before its one command runs.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// Says that answers are to be JSON.
+pub(crate) fn speak_json(json: bool) {
+    JSON.store(json, Ordering::Relaxed);
+}
+
+fn is_json() -> bool {
+    JSON.load(Ordering::Relaxed)
+}
+
+/// What a command has to say when it is done.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Answer {
+    lines: Vec<String>,
+    documents: Vec<Value>,
+}
+
+impl Answer {
+    /// One sentence, and the same as one document.
+    pub(crate) fn new(line: impl Into<String>, document: Value) -> Self {
+        Answer { lines: vec![line.into()], documents: vec![document] }
+    }
+
+    /// A list: each entry a line, and a document of NDJSON.
+    pub(crate) fn list(entries: impl IntoIterator<Item = (String, Value)>) -> Self {
+        let (lines, documents) = entries.into_iter().unzip();
+        Answer { lines, documents }
+    }
+
+    /// One document, and several lines.
+    pub(crate) fn of_lines(lines: Vec<String>, document: Value) -> Self {
+        Answer { lines, documents: vec![document] }
+    }
+
+    pub(crate) fn tell(&self) {
+        if is_json() {
+            self.documents.iter().for_each(|document| print(&document.to_string()));
+        } else {
+            self.lines.iter().for_each(|line| print(line));
+        }
+    }
+}
+
+/// A command that has said all it had to say.
+impl From<()> for Answer {
+    fn from((): ()) -> Self {
+        Answer::default()
+    }
+}
+
+/// Says why a command failed.
+pub(crate) fn fail(error: &StartError) -> ExitCode {
+    refuse(error.code(), error)
+}
+
+/// Says why a command failed, under this code.
+pub(crate) fn refuse(code: &str, error: &dyn std::error::Error) -> ExitCode {
+    if is_json() {
+        eprint_line(&json!({ "code": code, "message": error.to_string() }).to_string());
+    } else {
+        eprint(&error.to_string());
+    }
+    ExitCode::FAILURE
+}
+
+#[allow(clippy::print_stdout, reason = "a command's answer")]
+pub(crate) fn print(line: &str) {
+    println!("{line}");
+}
+
+pub(crate) fn eprint(line: &str) {
+    eprint_line(&format!("bailiwick: {line}"));
+}
+
+#[allow(clippy::print_stderr, reason = "a command's error")]
+fn eprint_line(line: &str) {
+    eprintln!("{line}");
+}

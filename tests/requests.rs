@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What the HTTP interface promises to programs: preconditions, repetition, limits, and downloads that end with their session.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use data_encoding::BASE64URL_NOPAD;
+use harness::{Exchange, Machine, Recorder, Request, World, noise, on_both_engines, unique};
+use serde_json::{Value, json};
+
+on_both_engines!(
+    a_change_under_a_key_happens_once,
+    replacing_whatever_is_there_fails_when_nothing_is,
+    every_answer_says_what_is_left_to_ask_for,
+    an_error_does_not_repeat_what_was_sent,
+    a_download_ends_with_its_session,
+);
+
+/// A collection of somebody who is signed in, and how to speak for them.
+struct Home {
+    url: String,
+    token: String,
+    collection: String,
+}
+
+impl Home {
+    fn made(world: &World) -> (Home, Machine) {
+        let wire = Recorder::before(&world.url());
+        let machine = world.machine().through(wire.url());
+        machine.sign_up();
+        machine.run(["whoami", "--json"]).done();
+        let token = wire.credentials().into_iter().find(|token| token.starts_with("bws_")).expect("a token");
+        let home = Home { url: world.url(), token, collection: unique("col_") };
+        let new = json!({
+            "id": home.collection, "kind": "test", "sealed_key": text(100), "sealed_meta": text(10),
+        });
+        assert_eq!(home.ask("POST", "/api/v1/collections", &[], Some(&new)).status, 201);
+        (home, machine)
+    }
+
+    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Exchange {
+        let mut request = Request::new(method, path).bearer(&self.token);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        body.map_or(request.clone(), |body| request.json(body)).send(&self.url)
+    }
+
+    fn item(&self, item: &str) -> String {
+        format!("/api/v1/collections/{}/items/{item}", self.collection)
+    }
+}
+
+fn text(length: usize) -> String {
+    BASE64URL_NOPAD.encode(&noise(3, length))
+}
+
+fn a_change_under_a_key_happens_once(mut world: World) {
+    let (home, machine) = Home::made(&world);
+    let path = home.item(&unique("itm_"));
+    let key = unique("key-");
+    let headers = [("if-none-match", "*"), ("idempotency-key", key.as_str())];
+    let put = json!({ "sealed": text(50) });
+    let first = home.ask("PUT", &path, &headers, Some(&put));
+    assert_eq!((first.status, first.header("idempotency-replayed")), (200, None));
+    for _ in 0..2 {
+        let again = home.ask("PUT", &path, &headers, Some(&put));
+        assert_eq!((again.status, again.header("idempotency-replayed")), (200, Some("true")));
+        assert_eq!((&again.response, again.header("etag")), (&first.response, first.header("etag")));
+        assert_eq!(home.ask("GET", &path, &[], None).json()["version"], 1, "it was not done again");
+        world.restart();
+    }
+    let other = home.ask("PUT", &path, &headers, Some(&json!({ "sealed": text(51) })));
+    assert_eq!((other.status, other.json()["field"].as_str()), (422, Some("idempotency-key")));
+    let elsewhere = home.ask("PUT", &home.item(&unique("itm_")), &headers, Some(&put));
+    assert_eq!(elsewhere.status, 422, "another path is another request");
+
+    machine.verified_records();
+
+    // An upload that is begun twice is begun once.
+    let uploads = format!("/api/v1/collections/{}/uploads", home.collection);
+    let begin =
+        |key: &str| home.ask("POST", &uploads, &[("idempotency-key", key)], Some(&json!({ "size": 10 })));
+    let key = unique("key-");
+    assert_eq!(begin(&key).json()["id"], begin(&key).json()["id"]);
+    assert_ne!(begin(&key).json()["id"], begin(&unique("key-")).json()["id"]);
+
+    // What failed did nothing, and may be tried again under its key.
+    let key = unique("key-");
+    let headers = [("if-match", "\"7\""), ("idempotency-key", key.as_str())];
+    assert_eq!(home.ask("PUT", &path, &headers, Some(&put)).status, 409);
+    assert_eq!(home.ask("PUT", &path, &headers, Some(&put)).status, 409);
+
+    // Somebody else's key is their own.
+    let (eve, _) = Home::made(&world);
+    let path = eve.item(&unique("itm_"));
+    let headers = [("if-none-match", "*"), ("idempotency-key", key.as_str())];
+    assert_eq!(eve.ask("PUT", &path, &headers, Some(&put)).status, 200);
+    let long = "k".repeat(256);
+    let refused = eve.ask("PUT", &path, &[("if-match", "*"), ("idempotency-key", &long)], Some(&put));
+    assert_eq!(refused.status, 422);
+}
+
+fn replacing_whatever_is_there_fails_when_nothing_is(world: World) {
+    let (home, _) = Home::made(&world);
+    let path = home.item(&unique("itm_"));
+    let put = |header| home.ask("PUT", &path, &[header], Some(&json!({ "sealed": text(5) })));
+    let missing = put(("if-match", "*"));
+    assert_eq!((missing.status, missing.json()["code"].as_str()), (412, Some("precondition_failed")));
+    assert_eq!(put(("if-none-match", "*")).status, 200);
+    assert_eq!(put(("if-match", "*")).status, 200);
+}
+
+fn every_answer_says_what_is_left_to_ask_for(mut world: World) {
+    world.set("BAILIWICK_REQUESTS_PER_SECOND", "1");
+    world.set("BAILIWICK_REQUEST_BURST", "5");
+    world.restart();
+    let ask = || Request::new("GET", "/readyz").send(&world.url());
+    let left = |answer: &Exchange| {
+        let said = answer.header("ratelimit").expect("what is left");
+        let left = said.strip_prefix("\"address\";r=").and_then(|rest| rest.split_once(";t="));
+        left.expect("RateLimit of the draft").0.parse::<u32>().expect("a number")
+    };
+    let first = ask();
+    assert_eq!(first.header("ratelimit-policy"), Some("\"address\";q=5;w=5"));
+    assert!(left(&first) <= 4);
+    let refused = (0..100).map(|_| ask()).find(|answer| answer.status == 429).expect("a limit");
+    assert_eq!(left(&refused), 0);
+    assert!(refused.header("retry-after").is_some());
+}
+
+fn an_error_does_not_repeat_what_was_sent(world: World) {
+    let (home, _) = Home::made(&world);
+    let secret = unique("secret-");
+    let changes = format!("/api/v1/collections/{}/changes", home.collection);
+    for (path, body) in [
+        ("/api/v1/signin/password/start".to_owned(), Some(json!({ "email_hash": secret }))),
+        ("/api/v1/signup/salt".to_owned(), Some(json!({ "email_hash": { "of": secret } }))),
+        (home.item(&unique("itm_")), Some(json!({ "sealed": "", "upload": secret }))),
+        (home.item(&unique("itm_")), Some(json!({ format!("{secret} x"): 1 }))),
+        (format!("{changes}?after={secret}"), None),
+        (format!("{changes}?{secret}%20x=1"), None),
+    ] {
+        let method = match &body {
+            None => "GET",
+            Some(_) if path.contains("/items/") => "PUT",
+            Some(_) => "POST",
+        };
+        let answer = home.ask(method, &path, &[("if-match", "*")], body.as_ref());
+        assert_eq!(answer.status, 422, "{method} {path}");
+        let said = String::from_utf8_lossy(&answer.response).into_owned();
+        assert!(!said.contains(&secret), "{said}");
+    }
+}
+
+fn a_download_ends_with_its_session(world: World) {
+    const SIZE: usize = 64 << 20;
+    let wire = Recorder::before(&world.url());
+    let machine = world.machine().through(wire.url());
+    let ada = machine.sign_up();
+    let local = machine.scratch("large");
+    fs::write(&local, noise(5, SIZE)).unwrap();
+    machine.put(&local, "large").done();
+    wire.forget();
+    machine.get("large", &machine.scratch("copy")).done();
+    let download =
+        wire.exchanges().into_iter().find(|exchange| exchange.path.ends_with("/file")).expect("a file");
+    let token = wire.credentials().into_iter().find(|token| token.starts_with("bws_")).expect("a token");
+
+    // As somebody who took the token reads it: slowly.
+    let begin = || {
+        let address = world.url().trim_start_matches("http://").to_owned();
+        let mut socket = TcpStream::connect(&address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        write!(
+            socket,
+            "GET {} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n",
+            download.path
+        )
+        .unwrap();
+        let mut begun = vec![0; 64 << 10];
+        socket.read_exact(&mut begun).unwrap();
+        assert!(begun.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&begun[..40]));
+        (socket, begun.len())
+    };
+    let rest = |(mut socket, begun): (TcpStream, usize)| {
+        let (mut all, mut buffer) = (begun, vec![0; 1 << 20]);
+        while let Ok(length @ 1..) = socket.read(&mut buffer) {
+            all += length;
+        }
+        all
+    };
+    assert!(rest(begin()) > SIZE, "a session that lives reads all of it");
+    let desktop = world.machine();
+    desktop.sign_in(&ada).done();
+    let thief = begin();
+    desktop.run(["sessions", "end-others", "--json"]).done();
+    assert!(rest(thief) < SIZE, "what was on its way, and no more");
+}
