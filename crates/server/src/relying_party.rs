@@ -24,7 +24,7 @@ pub(crate) fn of(config: &Config) -> Result<Result<RelyingParty, Warning>, Confi
         None => {
             let why = "it has no domain that passkeys could be bound to, so nobody can add or use one: \
                        set the URL with the name under which people reach the server";
-            return Ok(Err(Warning { setting: "public_url", why: why.into() }));
+            return Ok(Err(Warning { setting: "public_url".into(), why: why.into() }));
         }
     };
     let origins = own.into_iter().map(|(_, origin)| origin).chain(config.passkey_origins.iter().cloned());
