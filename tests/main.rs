@@ -3,6 +3,7 @@
 //! scripts, operators and thieves see.
 #![allow(missing_docs)]
 
+mod api_keys;
 mod broken_worlds;
 mod crash;
 mod enumeration;

@@ -79,6 +79,10 @@ fn rows() -> Vec<Row> {
         }),
         row("read_account", Whoever, 200),
         row("list_methods", Whoever, 200),
+        row("list_api_keys", Whoever, 200),
+        with(row("create_api_key", Whoever, 422), || json_body(json!({}))),
+        row("read_own_api_key", Whoever, 403),
+        with(row("report_api_key", Everybody, 422), || json_body(json!({}))),
         row("list_collections", Whoever, 200),
         row("list_devices", Whoever, 200),
         row("list_sessions", Whoever, 200),
@@ -118,6 +122,8 @@ fn rows() -> Vec<Row> {
         with(row("rename_method", Named, 204), || json_body(json!({ "label": "in my head" }))),
         with(row("replace_recovery_key", Named, 404), || json_body(new_recovery_key())),
         row("revoke_method", Named, 409),
+        with(row("approve_api_key", Named, 204), || json_body(json!({ "network": "192.0.2.7" }))),
+        with(row("deny_api_key", Named, 204), || json_body(json!({ "network": "192.0.2.7" }))),
         if_any(row("delete_item", Named, 200)),
         row("delete_collection", Named, 204),
         row("end_session", Named, 204),
@@ -129,8 +135,34 @@ fn rows() -> Vec<Row> {
 }
 
 /// What an access token is not for, whatever the path names.
-const FOR_THE_SESSION_ALONE: [&str; 5] =
-    ["end_session", "end_device", "rename_method", "revoke_method", "replace_recovery_key"];
+const FOR_THE_SESSION_ALONE: [&str; 7] = [
+    "end_session",
+    "end_device",
+    "rename_method",
+    "revoke_method",
+    "replace_recovery_key",
+    "approve_api_key",
+    "deny_api_key",
+];
+
+/// What an API key is for, of what names something: what is kept, and the history.
+const FOR_API_KEYS: [&str; 15] = [
+    "read_checkpoint",
+    "list_records",
+    "read_tile",
+    "read_collection",
+    "list_changes",
+    "follow_changes",
+    "read_item",
+    "read_file",
+    "put_item",
+    "begin_upload",
+    "read_upload",
+    "put_part",
+    "abandon_upload",
+    "delete_item",
+    "delete_collection",
+];
 
 /// A request to be let in that is not there.
 const NO_PAIRING: &str = "AAAAAAAAAAAAAAAAAAAAAA";
@@ -176,11 +208,17 @@ fn a_stranger_is_refused_on_every_protected_route(world: World) {
                 if path == route.path(&eve.ids) || (row.operation == "put_item" && whose != "hers") {
                     continue;
                 }
-                for (what, token) in [("session", &eve.token), ("access token", &eve.access_token)] {
+                for (what, token) in
+                    [("session", &eve.token), ("access token", &eve.access_token), ("API key", &eve.api_key)]
+                {
                     let ask = |path: &str| row.request(&route.method, path).bearer(token).send(&world.url());
                     let (answer, unknown) = (ask(&path), ask(&nothing));
                     let context = format!("{} of {whose} with somebody else's {what}", row.operation);
-                    let own = what == "access token" && FOR_THE_SESSION_ALONE.contains(&row.operation);
+                    let own = match what {
+                        "access token" => FOR_THE_SESSION_ALONE.contains(&row.operation),
+                        "API key" => !FOR_API_KEYS.contains(&row.operation),
+                        _ => false,
+                    };
                     let expected = if own { 403 } else { 404 };
                     assert_eq!(answer.status, expected, "{context}: {}", said(&answer));
                     assert_eq!(without_its_own(&answer), without_its_own(&unknown), "{context}");
@@ -378,10 +416,11 @@ impl Ids {
             ("device", any_id("dev_")),
             ("log", any_id("ten_")),
             ("method", any_id("mth_")),
+            ("api_key", any_id("mth_")),
         ])
     }
 
-    fn from(ids: [(&'static str, String); 7]) -> Self {
+    fn from(ids: [(&'static str, String); 8]) -> Self {
         let mut ids = BTreeMap::from(ids);
         ids.insert("part", "0".to_owned());
         ids.insert("tile", "0/000.p/1".to_owned());
@@ -402,6 +441,8 @@ struct Home {
     desktop: Machine,
     token: String,
     access_token: String,
+    api_key: String,
+    revoked_key: String,
     spare_token: String,
     ended_token: String,
     ended_access_token: String,
@@ -422,6 +463,13 @@ impl Home {
         });
         let (ended_token, ended_access_token) = (session_token(&gone), access_token(&gone));
         gone.run(["logout"]).done();
+
+        // As much as a key may have.
+        let scopes = "collection.create,collection.list,collection.read,collection.write,collection.delete,item.read,\
+                      item.write,item.delete,file.read,file.write,file.delete,changes.follow,usage.read,log.read";
+        let make = || laptop.run(["api-keys", "create", "--no-unlock", "--scopes", scopes, "--json"]).json();
+        let (key, revoked) = (make(), make());
+        laptop.run(["api-keys", "revoke", &text(&revoked, "/id"), "--json"]).done();
 
         let token = session_token(&laptop);
         let ask = |path: &str| Request::new("GET", path).bearer(&token).send(&world.url()).json();
@@ -445,10 +493,13 @@ impl Home {
             ("device", text(&other(&desktop), "/device")),
             ("log", home),
             ("method", text(&ask("/api/v1/account/methods"), "/methods/0/id")),
+            ("api_key", text(&key, "/id")),
             ("collection", collection),
         ]);
         Self {
             access_token: access_token(&laptop),
+            api_key: text(&key, "/api_key"),
+            revoked_key: text(&revoked, "/api_key"),
             spare_token: session_token(&spare),
             token,
             ended_token,
@@ -496,6 +547,12 @@ impl Home {
             ("an access token without a signature", bearer(&format!("{none}.{claims}."))),
             ("an access token that says it needs none", bearer(&format!("{head}.{claims}."))),
             ("another server's session", bearer(&session_token(&machine))),
+            ("a revoked API key", bearer(&self.revoked_key)),
+            ("an API key that was cut", bearer(&self.api_key[..70])),
+            ("another server's API key", {
+                let key = machine.run(["api-keys", "create", "--no-unlock", "--json"]).json();
+                bearer(&text(&key, "/api_key"))
+            }),
             ("another server's access token", bearer(&access_token(&machine))),
         ]
     }

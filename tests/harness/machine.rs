@@ -90,6 +90,19 @@ impl Machine {
         Dialogue::begin(self.command(arguments))
     }
 
+    /// Runs the command line with these variables set, and nothing on its standard input.
+    #[track_caller]
+    pub fn run_in<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(
+        &self,
+        arguments: I,
+        environment: &[(&str, &str)],
+    ) -> Outcome {
+        let mut command = self.command(arguments);
+        command.envs(environment.iter().copied());
+        let shown = shown(&command);
+        Outcome::new(shown, command.output().expect("the binary starts"))
+    }
+
     /// Signs up somebody new, with an address and a password that nobody else has.
     #[track_caller]
     pub fn sign_up(&self) -> Person {

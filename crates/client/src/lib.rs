@@ -9,6 +9,8 @@
 //!
 //! - A [`Client`] talks to one server; with a session's token it acts for an account.
 //! - An [`Unlocked`] account is a session together with the master key: what signing up and signing in give.
+//! - An [`Opened`] account is the master key with whatever is shown to the server: a session, or an API key that unlocks
+//!   ([`open_by_api_key`]).
 //! - A [`Drive`] is an account's collection of files; a [`RemotePath`] names one of them.
 //! - A [`Profile`] is the folder in which a device keeps its session, and the master key under a key of which it holds
 //!   only half. [`Pins`] are what it knows of a server from before.
@@ -54,8 +56,10 @@ mod profile;
 pub mod verify;
 
 pub use client::account::{AccountError, Proof};
+pub use client::api_keys::{KeyWish, MadeKey, open_by_api_key};
 pub use client::events::{ChangeEvents, EventsError};
 pub use client::methods::MadeRecoveryKey;
+pub use client::opened::Opened;
 pub use client::pairing::{Answered, Approval, Outcome, Pairing, PairingError, PublicAccount, WayIn};
 pub use client::passkey;
 pub use client::signin::{NewAccount, SignIn, SignInError, SignUp, SignedIn, Unlocked, this_device};

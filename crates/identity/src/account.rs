@@ -103,17 +103,26 @@ impl Identity {
         session: &AuthenticatedSession,
     ) -> Result<Account, ChangeError> {
         in_home(tx, session.home())?;
+        self.account_in(tx, session.account()).await
+    }
+
+    /// An account, for whoever proved to be it. In its home.
+    pub(crate) async fn account_in(
+        &self,
+        tx: &mut ReadTx,
+        account: AccountId,
+    ) -> Result<Account, ChangeError> {
         let row: Option<(String, i64, i64, Vec<u8>)> = tx
             .query_opt(
                 "SELECT number, created_at, master_key_version, identity_public
                  FROM account WHERE id = $1 AND deleted_at IS NULL",
-                params![session.account().uuid()],
+                params![account.uuid()],
             )
             .await?;
         let (number, created_at, version, identity_public) = row.ok_or(ChangeError::Gone)?;
         let damaged = || Failure::Damaged("account");
         Ok(Account {
-            id: session.account(),
+            id: account,
             number: AccountNumber::parse(&number).map_err(|_| damaged())?,
             created_at,
             master_key_version: u32::try_from(version).map_err(|_| damaged())?,
@@ -173,6 +182,8 @@ impl Identity {
         for statement in [
             "DELETE FROM login_method",
             "DELETE FROM passkey",
+            "DELETE FROM api_key",
+            "DELETE FROM api_key_address",
             "DELETE FROM backup_code",
             "DELETE FROM device",
             "DELETE FROM answered",

@@ -31,6 +31,8 @@ pub enum Try {
     RecoveryKey,
     /// To sign in with a passkey, or to prove oneself again with one. A lock on passwords locks none.
     Passkey,
+    /// To report an API key, aimed at that key. Nobody is told whether it was one, so none succeeds.
+    Report,
     /// To sign up: each may send a mail to somebody.
     SignUp,
     /// To ask for a device to be let in: each is a row for some minutes.

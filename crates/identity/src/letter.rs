@@ -7,6 +7,9 @@ use keyring::MethodKind;
 use keyring::email::Email;
 use zeroize::Zeroizing;
 
+use crate::MethodId;
+use crate::network::Network;
+
 /// A mail to one person. It holds the address, so it does not print; send it and drop it.
 pub struct Letter {
     pub(crate) to: Email,
@@ -34,6 +37,9 @@ impl Letter {
             Message::AccountDeleted => "account_deleted",
             Message::RecoveryKeyUsed { .. } => "recovery_key_used",
             Message::RecoveryKeyReplaced => "recovery_key_replaced",
+            Message::ApiKeyAddress { .. } => "api_key_address",
+            Message::ApiKeyApproved { .. } => "api_key_approved",
+            Message::ApiKeyReported { .. } => "api_key_reported",
             Message::MethodAdded { .. } => "method_added",
             Message::MethodRenamed { .. } => "method_renamed",
             Message::MethodRevoked { .. } => "method_revoked",
@@ -69,6 +75,11 @@ impl Letter {
             Message::AccountDeleted => format!("Your {service} account was deleted"),
             Message::RecoveryKeyUsed { .. } => format!("Your {service} recovery key was used"),
             Message::RecoveryKeyReplaced => format!("Your {service} recovery key was replaced"),
+            Message::ApiKeyAddress { .. } => format!("An API key of your {service} account was refused"),
+            Message::ApiKeyApproved { .. } => {
+                format!("An API key of your {service} account may be used from elsewhere")
+            }
+            Message::ApiKeyReported { .. } => format!("An API key of your {service} account was found"),
             Message::MethodAdded { kind, .. } => {
                 format!("{} was added to your {service} account", capital(a(*kind)))
             }
@@ -102,6 +113,23 @@ impl Letter {
             ),
             Message::RecoveryKeyReplaced => format!(
                 "A recovery key of your {service} account was replaced by a new one. The old one no\nlonger works.\n\n  Time:  {when}\n\n{not_you}\n"
+            ),
+            Message::ApiKeyAddress { label, key, network } => format!(
+                "An API key of your {service} account was shown from an address that\nyou have not approved. It was refused.\n\n{}  Key:      {key}\n  Network:  {network}\n  Time:     {when}\n\nIf this was a program of yours, approve the address:\n\n  bailiwick api-keys approve {key} {network}\n\nIf not, somebody else has the key: revoke it.\n",
+                named(label)
+            ),
+            Message::ApiKeyApproved { label, key, network } => format!(
+                "An API key of your {service} account may now be used from another network.\n\n{}  Key:      {key}\n  Network:  {network}\n  Time:     {when}\n\n{not_you}\n",
+                named(label)
+            ),
+            Message::ApiKeyReported { label, key, revoked } => format!(
+                "Somebody reported to have found an API key of your {service} account.\n\n{}  Key:   {key}\n  Time:  {when}\n\n{}\n",
+                named(label),
+                if *revoked {
+                    "They showed the key itself, so it was revoked: it lets nobody in any more.\nLook in your history for what was done with it, and make another key where you\nneed one."
+                } else {
+                    "They knew its public name only, and the key still works. If you do not know how\nothers came by it, revoke the key and make another one."
+                }
             ),
             Message::MethodAdded { kind, label } => format!(
                 "{} was added to your {service} account. It lets whoever holds it sign in.\n\n{}  Time:  {when}\n\nIf this was not you, sign in from a device you trust, revoke it, end all other\nsessions and change your password.\n",
@@ -165,6 +193,9 @@ pub(crate) enum Message {
     AccountDeleted,
     RecoveryKeyUsed { device: String, place: String, session: crate::SessionId },
     RecoveryKeyReplaced,
+    ApiKeyAddress { label: String, key: MethodId, network: Network },
+    ApiKeyApproved { label: String, key: MethodId, network: Network },
+    ApiKeyReported { label: String, key: MethodId, revoked: bool },
     MethodAdded { kind: MethodKind, label: String },
     MethodRenamed { kind: MethodKind, from: String, to: String },
     MethodRevoked { kind: MethodKind, label: String },

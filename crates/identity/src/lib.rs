@@ -45,6 +45,7 @@
 
 mod account;
 mod answered;
+mod api_key;
 mod arrival;
 mod attempts;
 mod backup_codes;
@@ -80,6 +81,10 @@ mod webauthn;
 
 pub use account::{Account, ChangeError, Deletion};
 pub use answered::{ANSWERS_KEPT_MS, Claim, KeyedRequest, MAX_ANSWERS};
+pub use api_key::{
+    AddressState, ApiKey, ApiKeyError, AuthenticatedKey, NewApiKey, RefusedKey, Reported, ReportedKey,
+    Scopes, ScopesError, SeenNetwork, home_of,
+};
 pub use arrival::{Arrival, Proof, SignedIn, SteppedUp};
 pub use attempts::{Attempts, Charge, Limit, Limits, TooManyTries, Try};
 pub use device::{Device, DeviceInfo, DeviceInfoError, DeviceToken, DeviceTokenError, Place};

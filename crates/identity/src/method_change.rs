@@ -235,7 +235,12 @@ impl Identity {
             params![now, method.uuid()],
         )
         .await?;
-        for statement in ["DELETE FROM login_method WHERE id = $1", "DELETE FROM passkey WHERE method = $1"] {
+        for statement in [
+            "DELETE FROM login_method WHERE id = $1",
+            "DELETE FROM passkey WHERE method = $1",
+            "DELETE FROM api_key WHERE method = $1",
+            "DELETE FROM api_key_address WHERE method = $1",
+        ] {
             tx.execute(statement, params![method.uuid()]).await?;
         }
         Ok(())
@@ -276,7 +281,7 @@ impl Identity {
     }
 
     /// Locks the account's row for a change that does not rest on the master key's version.
-    async fn lock_account(
+    pub(crate) async fn lock_account(
         &self,
         tx: &mut WriteTx,
         session: &AuthenticatedSession,

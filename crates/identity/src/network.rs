@@ -45,6 +45,11 @@ impl Network {
         self.0.contains(&canonical(address))
     }
 
+    /// Whether it is what [`of`](Self::of) gives for its addresses.
+    pub fn is_one_callers(&self) -> bool {
+        *self == Self::of(self.0.addr())
+    }
+
     /// Whether it is all of IPv4 or all of IPv6.
     pub fn is_everybody(&self) -> bool {
         self.0.prefix_len() == 0

@@ -36,4 +36,9 @@ pub const MIGRATIONS: &[Migration] = &[
         scope: Scope::Tenant,
         sql: include_str!("../migrations/answered.sql"),
     },
+    Migration {
+        name: "identity/api-keys",
+        scope: Scope::Tenant,
+        sql: include_str!("../migrations/api-keys.sql"),
+    },
 ];

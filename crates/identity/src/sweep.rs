@@ -186,6 +186,8 @@ impl Identity {
         gone += tx.execute("DELETE FROM answered WHERE created_at <= $1", params![kept]).await?;
         gone += tx.execute("DELETE FROM session WHERE ended_at < $1", params![kept_since]).await?;
         gone += tx.execute("DELETE FROM device WHERE ended_at < $1", params![kept_since]).await?;
+        gone +=
+            tx.execute("DELETE FROM api_key_address WHERE last_seen_at < $1", params![kept_since]).await?;
         Ok(gone)
     }
 

@@ -54,6 +54,14 @@ codes! {
     TokenWrongAudience = "token_wrong_audience" 401;
     /// The token is signed by an algorithm or key that is not accepted.
     TokenUntrusted = "token_untrusted" 401;
+    /// The API key is unknown or was revoked.
+    ApiKeyUnknown = "api_key_unknown" 401;
+    /// The API key has expired.
+    ApiKeyExpired = "api_key_expired" 401;
+    /// This is the whole API key, with the half that unlocks, which must never be sent: replace the key.
+    UnlockingHalfSent = "unlocking_half_sent" 401;
+    /// The API key may not be used from this address until its owner approves it.
+    AddressNotApproved = "address_not_approved" 403;
     /// The email, the password or the second factor is wrong.
     InvalidCredentials = "invalid_credentials" 401;
     /// This needs a fresh proof: step up first.

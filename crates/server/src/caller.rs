@@ -1,22 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Who is calling: every protected route takes a [`Signed`], which is only made of a live session.
+//! Who is calling: every protected route takes a [`Signed`], which is only made of a live session, or an
+//! [`Authenticated`], which is also made of a live API key.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use access::{Access, Action, Caller, PlatformRole, PlatformRoles, Resource, Scopes, SignedIn};
+use access::{Access, Action, Caller, PlatformRole, PlatformRoles, Resource, Scopes, SignedIn, Via};
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use identity::{AuthenticatedSession, SessionError, SessionId, SessionKind, SessionToken};
-use protocol::Code;
-use store::{StoreError, TenantId};
+use identity::{
+    AccountId, AuthenticatedKey, AuthenticatedSession, RefusedKey, SessionError, SessionId, SessionKind,
+    SessionToken,
+};
+use keyring::ApiKeyAuth;
+use protocol::{Code, Problem};
+use store::{Record, StoreError, TenantId};
 use tokens::VerifyError;
 use uuid::Uuid;
 
 use crate::error::ApiError;
 use crate::gateway::{Address, Once, RequestId};
 use crate::state::App;
+use crate::workers::Used;
 
 /// Somebody who has not signed in, or whose session does not matter here.
 pub(crate) struct Visitor {
@@ -34,7 +40,8 @@ impl FromRequestParts<App> for Visitor {
     }
 }
 
-/// An account with a live session, shown itself or through an access token made from it.
+/// An account with a live session, shown itself or through an access token made from it. What a route takes unless it is
+/// for API keys as well.
 pub(crate) struct Signed {
     pub(crate) caller: Caller,
     pub(crate) session: AuthenticatedSession,
@@ -56,7 +63,63 @@ impl Signed {
         Ok(())
     }
 
-    /// Enters the home to change something, as long as the session still lives: a body may arrive long after the head of
+    /// The account's home.
+    pub(crate) fn home(&self) -> TenantId {
+        self.session.home()
+    }
+}
+
+impl FromRequestParts<App> for Signed {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        match Authenticated::from_request_parts(parts, app).await? {
+            Authenticated::Session(signed) => Ok(signed),
+            Authenticated::Key(_) => Err(Problem::new(Code::Forbidden)
+                .detail("an API key cannot do this, whatever its scopes: sign in")
+                .into()),
+        }
+    }
+}
+
+/// An account with a live session or a live API key: for routes that work on what is kept, and leave alone what lets in.
+pub(crate) enum Authenticated {
+    Session(Signed),
+    Key(Keyed),
+}
+
+/// An account with a live API key, shown from where it may be used.
+pub(crate) struct Keyed {
+    pub(crate) caller: Caller,
+    pub(crate) key: AuthenticatedKey,
+    /// When the request is to happen once.
+    once: Option<Once>,
+}
+
+impl Authenticated {
+    pub(crate) fn caller(&self) -> &Caller {
+        match self {
+            Authenticated::Session(signed) => &signed.caller,
+            Authenticated::Key(keyed) => &keyed.caller,
+        }
+    }
+
+    pub(crate) fn account(&self) -> AccountId {
+        match self {
+            Authenticated::Session(signed) => signed.session.account(),
+            Authenticated::Key(keyed) => keyed.key.account(),
+        }
+    }
+
+    /// The account's home.
+    pub(crate) fn home(&self) -> TenantId {
+        match self {
+            Authenticated::Session(signed) => signed.home(),
+            Authenticated::Key(keyed) => keyed.key.home(),
+        }
+    }
+
+    /// Enters the home to change something, as long as what was shown still lives: a body may arrive long after the head of
     /// its request, and what ended meanwhile writes nothing any more. Once in a request: it takes the request's
     /// `Idempotency-Key`.
     pub(crate) async fn enter(
@@ -65,38 +128,51 @@ impl Signed {
         action: Action,
         resource: Resource,
     ) -> Result<store::WriteTx, ApiError> {
-        let mut tx = app.access.enter(&self.caller, self.home(), action, resource).await?;
-        app.identity.session_by_id(&mut tx, self.session.id()).await?;
-        if let Some(once) = &self.once {
-            once.claim(app, &mut tx, self.session.account()).await?;
+        let mut tx = app.access.enter(self.caller(), self.home(), action, resource).await?;
+        self.again(app, &mut tx).await?;
+        let once = match self {
+            Authenticated::Session(signed) => &signed.once,
+            Authenticated::Key(keyed) => &keyed.once,
+        };
+        if let Some(once) = once {
+            once.claim(app, &mut tx, self.account()).await?;
         }
         Ok(tx)
     }
 
-    /// Whether the session still lives, for what goes on after its request was let in.
+    /// Whether what was shown still lives, for what goes on after its request was let in.
     pub(crate) async fn look_again(&self, app: &App) -> Result<(), ApiError> {
         if self.is_over(app.now()) {
             return Err(ApiError::new(Code::SessionEnded));
         }
-        let visitor = Caller::visitor(self.caller.request());
+        let visitor = Caller::visitor(self.caller().request());
         let mut tx =
             app.access.view(&visitor, self.home(), Action::SessionAuthenticate, Resource::Home).await?;
-        app.identity.session_by_id(&mut tx, self.session.id()).await?;
+        self.again(app, &mut tx).await
+    }
+
+    /// Whether what was shown still lives. In a transaction of the home.
+    pub(crate) async fn again(&self, app: &App, tx: &mut store::ReadTx) -> Result<(), ApiError> {
+        match self {
+            Authenticated::Session(signed) => {
+                app.identity.session_by_id(tx, signed.session.id()).await?;
+            }
+            Authenticated::Key(keyed) => app.identity.key_again(tx, &keyed.key).await?,
+        }
         Ok(())
     }
 
     /// Whether what was shown is over, whatever has become of its session.
     pub(crate) fn is_over(&self, now_ms: i64) -> bool {
-        self.ends_at.is_some_and(|end| now_ms >= end)
-    }
-
-    /// The account's home.
-    pub(crate) fn home(&self) -> TenantId {
-        self.session.home()
+        let end = match self {
+            Authenticated::Session(signed) => signed.ends_at,
+            Authenticated::Key(keyed) => keyed.key.expires_at(),
+        };
+        end.is_some_and(|end| now_ms >= end)
     }
 }
 
-impl FromRequestParts<App> for Signed {
+impl FromRequestParts<App> for Authenticated {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
@@ -109,18 +185,22 @@ impl FromRequestParts<App> for Signed {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
             .ok_or_else(|| ApiError::new(Code::NotSignedIn))?;
+        let once = parts.extensions.get().cloned();
+        if token.starts_with(API_KEY_PREFIX) {
+            return by_key(app, visitor, token, once).await.map(Authenticated::Key);
+        }
         let (session, scopes, ends_at) = match token.parse::<SessionToken>() {
             Ok(token) => (by_session(app, &visitor, &token).await?, Scopes::ALL, None),
             Err(_) => by_access_token(app, &visitor, token).await?,
         };
         if session.needs_touch(app.now()) {
-            app.touches.note(&session);
+            app.touches.note(Used::Session(session.clone()));
         }
         let roles = app.roles.of(app, *session.account().uuid()).await?;
         let account = SignedIn {
             account: *session.account().uuid(),
             home: session.home(),
-            via: access::Via::Session(*session.id().uuid()),
+            via: Via::Session(*session.id().uuid()),
             // Both factors were proved for the session. Whoever shows a token of it may be somebody else.
             fresh_until: ends_at.is_none().then(|| session.fresh_until()),
             suspended: false,
@@ -133,8 +213,7 @@ impl FromRequestParts<App> for Signed {
         let caller = Caller::account(account, visitor.caller.request())
             .within(scopes)
             .from_address(visitor.address.to_string());
-        let once = parts.extensions.get().cloned();
-        Ok(Signed { caller, session, roles, address: visitor.address, ends_at, once })
+        Ok(Authenticated::Session(Signed { caller, session, roles, address: visitor.address, ends_at, once }))
     }
 }
 
@@ -145,6 +224,93 @@ async fn by_session(
 ) -> Result<AuthenticatedSession, ApiError> {
     let mut tx = look(&app.access, visitor, token.home()).await?.once();
     app.identity.authenticate(&mut tx, token).await.map_err(ApiError::from)
+}
+
+/// A key is looked up each time too: one that was revoked is refused at once.
+async fn by_key(app: &App, visitor: Visitor, token: &str, once: Option<Once>) -> Result<Keyed, ApiError> {
+    let auth: ApiKeyAuth = token.parse().map_err(|error| match error {
+        keyring::api_key::ApiKeyError::Unlocks => Problem::new(Code::UnlockingHalfSent),
+        error => Problem::new(Code::TokenMalformed).detail(error),
+    })?;
+    let mut tx = match look(&app.access, &visitor, identity::home_of(&auth)).await {
+        Err(error) if error.code() == Code::SessionEnded => return Err(ApiError::new(Code::ApiKeyUnknown)),
+        other => other?,
+    };
+    let key = match app.identity.authenticate_key(&mut tx, &auth, visitor.address.ip()).await {
+        Ok(key) => key,
+        Err(identity::ApiKeyError::Address(refused)) => {
+            drop(tx);
+            return Err(refuse(app, &visitor, &refused).await);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if key.needs_touch(app.now()) {
+        app.touches.note(Used::Key(key.clone()));
+    }
+    // A key holds no role and is never fresh: it works on what is kept, and changes nothing about how one gets in.
+    let account = SignedIn {
+        account: *key.account().uuid(),
+        home: key.home(),
+        via: Via::ApiKey(*key.method().uuid()),
+        fresh_until: None,
+        suspended: false,
+        platform_roles: PlatformRoles::NONE,
+    };
+    let caller = Caller::account(account, visitor.caller.request())
+        .within(api_key_scopes(key.scopes()))
+        .from_address(visitor.address.to_string());
+    Ok(Keyed { caller, key, once })
+}
+
+/// Notes that a key was shown from where nobody approved it, tells its owner, and says so.
+async fn refuse(app: &App, visitor: &Visitor, refused: &RefusedKey) -> ApiError {
+    if refused.needs_note()
+        && let Err(error) = note(app, visitor, refused).await
+    {
+        return error;
+    }
+    let detail = format!(
+        "this API key is not approved for {}: its owner can let it in with `bailiwick api-keys approve {} {}`",
+        refused.network(),
+        refused.method(),
+        refused.network(),
+    );
+    Problem::new(Code::AddressNotApproved).detail(detail).into()
+}
+
+async fn note(app: &App, visitor: &Visitor, refused: &RefusedKey) -> Result<(), ApiError> {
+    let worker = Caller::system("api-keys", visitor.caller.request());
+    let mut tx = app.access.enter(&worker, refused.home(), Action::ApiKeyRefuse, Resource::Home).await?;
+    let letter = app.identity.note_refused_key(&mut tx, refused).await?;
+    tx.commit(Record::about(refused.method())).await?;
+    app.post.send(letter);
+    Ok(())
+}
+
+/// What an API key may be used for at the most.
+pub(crate) const FOR_API_KEYS: [Action; 15] = [
+    Action::CollectionCreate,
+    Action::CollectionList,
+    Action::CollectionRead,
+    Action::CollectionWrite,
+    Action::CollectionDelete,
+    Action::ItemRead,
+    Action::ItemWrite,
+    Action::ItemDelete,
+    Action::FileRead,
+    Action::FileWrite,
+    Action::FileDelete,
+    Action::ChangesFollow,
+    Action::UsageRead,
+    Action::LogRead,
+    Action::ApiKeyRead,
+];
+
+/// What a key says, and never more than keys may; and whatever it says, what it is itself.
+fn api_key_scopes(said: &str) -> Scopes {
+    let said: Vec<Action> = said.split_ascii_whitespace().filter_map(|name| name.parse().ok()).collect();
+    let may = |action: &Action| *action == Action::ApiKeyRead || said.contains(action);
+    FOR_API_KEYS.into_iter().filter(may).collect()
 }
 
 /// An access token is as good as the session that it hangs on: that is looked up each time, so that ending the session ends it.
@@ -182,6 +348,8 @@ fn ceiling(scope: &str) -> Scopes {
         Action::PlatformAdminister,
         Action::PairingRead,
         Action::PairingApprove,
+        Action::ApiKeyCreate,
+        Action::ApiKeyApprove,
     ];
     // An action that this release does not know allows nothing.
     let said = match scope.trim() {
@@ -210,7 +378,11 @@ const PUBLIC_COMPUTER: [Action; 9] = [
 
 /// A view of the home that a token names. Anyone can write any home into a token: one that is not there is a session
 /// that is not there.
-async fn look(access: &Access, visitor: &Visitor, home: TenantId) -> Result<store::ReadTx, ApiError> {
+pub(crate) async fn look(
+    access: &Access,
+    visitor: &Visitor,
+    home: TenantId,
+) -> Result<store::ReadTx, ApiError> {
     match access.view(&visitor.caller, home, Action::SessionAuthenticate, Resource::Home).await {
         Err(access::Refused::NotFound) => Err(ApiError::new(Code::SessionEnded)),
         other => Ok(other?),
@@ -260,6 +432,19 @@ impl From<SessionError> for ApiError {
     }
 }
 
+impl From<identity::ApiKeyError> for ApiError {
+    fn from(error: identity::ApiKeyError) -> Self {
+        use identity::ApiKeyError as E;
+        match error {
+            E::Unknown => ApiError::new(Code::ApiKeyUnknown),
+            E::Expired => ApiError::new(Code::ApiKeyExpired),
+            E::Address(_) => ApiError::new(Code::AddressNotApproved),
+            E::Failed(failure) => failure.into(),
+            other => ApiError::internal(other),
+        }
+    }
+}
+
 impl From<identity::Failure> for ApiError {
     fn from(failure: identity::Failure) -> Self {
         match failure {
@@ -284,9 +469,33 @@ impl From<VerifyError> for ApiError {
     }
 }
 
+/// How API keys begin.
+const API_KEY_PREFIX: &str = "bwk_";
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_api_key_never_does_more_than_keys_may() {
+        let everything: Vec<_> = Action::ALL.iter().map(|action| action.name()).collect();
+        let all = api_key_scopes(&everything.join(" "));
+        for action in Action::ALL {
+            assert_eq!(all.contains(*action), FOR_API_KEYS.contains(action), "{action}");
+            // What a stolen key could make itself at home with.
+            let name = action.name();
+            let is_about_access =
+                ["session.", "account.", "password.", "token.", "platform.", "master_key.", "totp."]
+                    .iter()
+                    .any(|room| name.starts_with(room));
+            assert!(!(is_about_access && all.contains(*action)), "{action}");
+        }
+        assert_eq!(
+            api_key_scopes("item.read item.later *"),
+            [Action::ItemRead, Action::ApiKeyRead].into_iter().collect()
+        );
+        assert_eq!(api_key_scopes(""), [Action::ApiKeyRead].into_iter().collect());
+    }
 
     #[test]
     fn an_access_token_does_what_it_says_and_nothing_that_is_for_the_session() {

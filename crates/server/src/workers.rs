@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use access::{Action, Caller, Resource};
-use identity::{AuthenticatedSession, Letter, Mail, SessionId};
+use identity::{AuthenticatedKey, AuthenticatedSession, Letter, Mail};
 use store::{Record, TenantId, WriteTx};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::error::ApiError;
 use crate::output::Answer;
@@ -21,7 +22,7 @@ const WAITING_LETTERS: usize = 1_000;
 /// Pauses between tries to send a letter, in seconds.
 const MAIL_RETRIES: [u64; 5] = [1, 5, 30, 120, 600];
 
-/// Sessions whose use is to be written down, at the most.
+/// Sessions and API keys whose use is to be written down, at the most.
 const WAITING_TOUCHES: usize = 4_096;
 
 /// How often what a crash left is looked for, and keys are.
@@ -122,30 +123,46 @@ impl Later {
     }
 }
 
-/// Sessions that were used, to be written down aside from the request.
+/// What was used.
+pub(crate) enum Used {
+    Session(AuthenticatedSession),
+    Key(AuthenticatedKey),
+}
+
+impl Used {
+    fn id(&self) -> Uuid {
+        match self {
+            Used::Session(session) => *session.id().uuid(),
+            Used::Key(key) => *key.method().uuid(),
+        }
+    }
+}
+
+/// Sessions and API keys that were used, to be written down aside from the request.
 pub(crate) struct Touches {
-    queue: mpsc::Sender<AuthenticatedSession>,
-    queued: Arc<Mutex<HashSet<SessionId>>>,
+    queue: mpsc::Sender<Used>,
+    queued: Arc<Mutex<HashSet<Uuid>>>,
 }
 
 /// Where they come out.
 pub(crate) struct Touched {
-    queue: mpsc::Receiver<AuthenticatedSession>,
-    queued: Arc<Mutex<HashSet<SessionId>>>,
+    queue: mpsc::Receiver<Used>,
+    queued: Arc<Mutex<HashSet<Uuid>>>,
 }
 
 impl Touches {
     pub(crate) fn new() -> (Touches, Touched) {
         let (sender, receiver) = mpsc::channel(WAITING_TOUCHES);
-        let queued = Arc::<Mutex<HashSet<SessionId>>>::default();
+        let queued = Arc::<Mutex<HashSet<Uuid>>>::default();
         (Touches { queue: sender, queued: Arc::clone(&queued) }, Touched { queue: receiver, queued })
     }
 
-    /// Notes a use. When too many wait, the next request of the session notes it again.
-    pub(crate) fn note(&self, session: &AuthenticatedSession) {
+    /// Notes a use. When too many wait, the next request notes it again.
+    pub(crate) fn note(&self, used: Used) {
+        let id = used.id();
         let mut queued = self.queued.lock().unwrap_or_else(PoisonError::into_inner);
-        if queued.insert(session.id()) && self.queue.try_send(session.clone()).is_err() {
-            queued.remove(&session.id());
+        if queued.insert(id) && self.queue.try_send(used).is_err() {
+            queued.remove(&id);
         }
     }
 }
@@ -153,23 +170,33 @@ impl Touches {
 /// Writes uses down until the server stops.
 pub(crate) async fn touch(app: App, mut touched: Touched, mut stop: watch::Receiver<bool>) {
     loop {
-        let session = tokio::select! {
-            session = touched.queue.recv() => session,
+        let used = tokio::select! {
+            used = touched.queue.recv() => used,
             _ = stop.changed() => return,
         };
-        let Some(session) = session else { return };
-        if let Err(error) = touch_one(&app, &session).await {
-            tracing::warn!(code = error.code().as_str(), "a session's use was not written down");
+        let Some(used) = used else { return };
+        if let Err(error) = touch_one(&app, &used).await {
+            tracing::warn!(code = error.code().as_str(), "a use was not written down");
         }
-        touched.queued.lock().unwrap_or_else(PoisonError::into_inner).remove(&session.id());
+        touched.queued.lock().unwrap_or_else(PoisonError::into_inner).remove(&used.id());
     }
 }
 
-async fn touch_one(app: &App, session: &AuthenticatedSession) -> Result<(), ApiError> {
-    let worker = Caller::system("sessions", "");
-    let mut tx = app.access.enter(&worker, session.home(), Action::MaintenanceRun, Resource::Home).await?;
-    app.identity.touch(&mut tx, session).await?;
-    tx.commit(Record::about(session.id())).await?;
+async fn touch_one(app: &App, used: &Used) -> Result<(), ApiError> {
+    let (worker, home) = match used {
+        Used::Session(session) => (Caller::system("sessions", ""), session.home()),
+        Used::Key(key) => (Caller::system("api-keys", ""), key.home()),
+    };
+    let mut tx = app.access.enter(&worker, home, Action::MaintenanceRun, Resource::Home).await?;
+    let (record, letter) = match used {
+        Used::Session(session) => {
+            app.identity.touch(&mut tx, session).await?;
+            (Record::about(session.id()), None)
+        }
+        Used::Key(key) => (Record::about(key.method()), app.identity.touch_key(&mut tx, key).await?),
+    };
+    tx.commit(record).await?;
+    app.post.send(letter);
     Ok(())
 }
 

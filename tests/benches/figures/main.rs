@@ -8,6 +8,7 @@
 //! Both sides of a comparison are measured in the same run and take turns, so that a machine that is slow or busy slows
 //! both. What counts are the ratios.
 
+mod api_keys;
 mod files;
 mod footprint;
 mod items;
@@ -33,7 +34,7 @@ use report::Report;
 
 type Theme = (&'static str, fn(&mut Report));
 
-const THEMES: [Theme; 8] = [
+const THEMES: &[Theme] = &[
     ("signin", signin::figures),
     ("items-sqlite", items::on_sqlite),
     ("items-postgresql", items::on_postgresql),
@@ -42,6 +43,7 @@ const THEMES: [Theme; 8] = [
     ("footprint", footprint::figures),
     ("timing", timing::figures),
     ("ways-in", ways_in::figures),
+    ("ways-in-api-keys", api_keys::figures),
 ];
 
 fn main() -> ExitCode {

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What every command needs: the profile, the server, the account.
 
+use keyring::ApiKey;
 use protocol::service::Service;
-use protocol::{Code, Secret};
+use protocol::{Code, Secret, TenantId};
 use zeroize::Zeroizing;
 
 use super::Globals;
+use super::api_keys::not_a_key;
 use super::failure::Failure;
 use super::methods::ask_recovery_key;
 use super::prompt::{self, ProofArgs};
 use crate::client::account::AccountError;
+use crate::client::api_keys::open_by_api_key;
+use crate::client::opened::Opened;
 use crate::client::signin::{SignInError, Unlocked};
 use crate::client::{Client, Options};
 use crate::files::Drive;
@@ -69,14 +73,60 @@ impl Context {
         Ok(self.profile.unlock(&client).await?)
     }
 
-    /// The account's files.
+    /// The account's files: with the API key that was given, or with this device's session.
     pub(crate) async fn drive(&self) -> Result<Drive, Failure> {
-        Ok(Drive::open(&self.account().await?).await?)
+        let opened = match self.api_key()? {
+            Some(key) => open_by_api_key(&self.key_client(&key)?, &key).await?,
+            None => Opened::from(&self.account().await?),
+        };
+        Ok(Drive::open(opened).await?)
+    }
+
+    /// The server with whatever may read, and the home to read of: the API key that was given, or this device's session.
+    pub(crate) fn reader(&self) -> Result<(Client, TenantId), Failure> {
+        match self.api_key()? {
+            Some(key) => {
+                let home = TenantId::from_bytes(key.auth().home().into());
+                Ok((self.key_client(&key)?, home))
+            }
+            None => self.client().map(|(client, stored)| (client, stored.home)),
+        }
+    }
+
+    /// The API key that was given, if one was: the file's, or the environment's.
+    pub(crate) fn api_key(&self) -> Result<Option<ApiKey>, Failure> {
+        let text =
+            match &self.globals.api_key_file {
+                Some(path) => Some(Zeroizing::new(std::fs::read_to_string(path).map_err(|error| {
+                    Failure::failed("api_key_file", format!("{}: {error}", path.display()))
+                })?)),
+                None => std::env::var(API_KEY).ok().map(Zeroizing::new),
+            };
+        let text = text.filter(|text| !text.trim().is_empty());
+        text.map(|text| text.trim().parse().map_err(not_a_key)).transpose()
+    }
+
+    fn has_api_key(&self) -> bool {
+        self.globals.api_key_file.is_some() || std::env::var_os(API_KEY).is_some_and(|key| !key.is_empty())
+    }
+
+    /// The server, acting with the API key. A key does not say of which server it is: it must be named, so that the key is
+    /// not shown to another.
+    pub(crate) fn key_client(&self, key: &ApiKey) -> Result<Client, Failure> {
+        let server = self.globals.server.as_deref();
+        let server = server.ok_or_else(|| {
+            Failure::usage("an API key needs its server named: give --server or set BAILIWICK_SERVER")
+        })?;
+        let client = self.connect(server)?;
+        client.use_api_key(key);
+        Ok(client)
     }
 
     /// Remembers the newest change that the server acknowledged, so that `verify` knows what has to be in the history.
+    ///
+    /// What an API key changed is not this device's: its session may be another account's.
     pub(crate) fn remember_change(&self, client: &Client) -> Result<(), Failure> {
-        match client.last_change() {
+        match client.last_change().filter(|_| !self.has_api_key()) {
             Some(request) => Ok(self.profile.keep_last_change(Some(&request))?),
             None => Ok(()),
         }
@@ -158,3 +208,6 @@ impl Context {
         Ok(Client::new(server, &options)?)
     }
 }
+
+/// Where a program finds its API key.
+const API_KEY: &str = "BAILIWICK_API_KEY";

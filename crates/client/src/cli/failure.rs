@@ -209,6 +209,9 @@ impl From<SignInError> for Failure {
             SignInError::NotVouchedFor | SignInError::AnotherIdentity | SignInError::AnotherAccount => {
                 Failure::verification(message).with_code("server_not_trusted")
             }
+            SignInError::DoesNotUnlock => {
+                Failure { status: NOT_ALLOWED, ..Failure::failed("does_not_unlock", message) }
+            }
             SignInError::Malformed(_) => Failure::failed("malformed_answer", message),
             SignInError::Interrupted => Failure::failed("interrupted", message),
         }

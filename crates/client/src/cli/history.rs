@@ -111,26 +111,30 @@ fn service_of(export: &Export) -> protocol::service::Service {
 }
 
 async fn verify_server(context: &Context, trust_new_key: bool) -> Result<(), Failure> {
-    let (client, stored) = context.client()?;
+    let (client, home) = context.reader()?;
     if trust_new_key {
         context.profile.keep_pins(client.server(), &Pins::default())?;
     }
     let service = context.service(&client).await?;
     let mut pins = context.profile.pins(client.server())?;
-    let (own, platform) = identities(&service, stored.home)?;
+    let (own, platform) = identities(&service, home)?;
 
     let bar = context.output.bar(0, Unit::Records);
     let progress = |records: u64| {
         bar.inc_length(records);
         bar.inc(records);
     };
-    let awaited = context.profile.last_change()?;
+    // What this device changed itself is awaited; of an API key's changes it knows nothing.
+    let awaited = match context.api_key()? {
+        Some(_) => None,
+        None => context.profile.last_change()?,
+    };
     if let Some(request) = &awaited {
-        client.wait_for_record(stored.home, request, LONGEST_WAIT).await?;
+        client.wait_for_record(home, request, LONGEST_WAIT).await?;
     }
-    let verified = client.verify(&own, stored.home, &pins, awaited.as_deref(), &progress).await?;
+    let verified = client.verify(&own, home, &pins, awaited.as_deref(), &progress).await?;
     bar.finish_and_clear();
-    if verified.is_intact() && !verified.is_awaiting {
+    if verified.is_intact() && !verified.is_awaiting && awaited.is_some() {
         context.profile.keep_last_change(None)?;
     }
     let mut document = verified.to_document();

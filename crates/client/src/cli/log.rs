@@ -30,19 +30,21 @@ pub struct LogArgs {
 }
 
 pub(super) async fn log(context: &mut Context, arguments: LogArgs) -> Result<(), Failure> {
-    let (client, stored) = context.client()?;
+    let by_key = context.api_key()?.is_some();
+    let (client, home) = context.reader()?;
+    let own = context.profile.stored()?.filter(|_| !by_key).map(|stored| stored.account.to_string());
     let mut from = arguments.from;
-    settle(&client, stored.home).await;
-    if let Some(request) = context.profile.last_change()? {
+    settle(&client, home).await;
+    if let Some(request) = context.profile.last_change()?.filter(|_| !by_key) {
         // What was just done is worth a moment.
-        client.wait_for_record(stored.home, &request, SHORT_WAIT).await?;
+        client.wait_for_record(home, &request, SHORT_WAIT).await?;
     }
     let mut legend = match context.output.is_json() {
         true => None,
-        false => Some(Legend::new(context, &client, &stored.account.to_string()).await),
+        false => Some(Legend::new(context, &client, &own.unwrap_or_default()).await),
     };
     loop {
-        let page = client.records(stored.home, from, PAGE).await?;
+        let page = client.records(home, from, PAGE).await?;
         if let Some(legend) = &mut legend {
             // Once a page: some names nobody can tell any more.
             legend.is_current = false;
@@ -119,10 +121,7 @@ impl Legend {
         for session in client.sessions().await.map(|sessions| sessions.sessions).unwrap_or_default() {
             devices.insert(session.id.to_string(), session.device_name);
         }
-        let drive = match context.profile.unlock(client).await {
-            Ok(account) => Drive::open(&account).await.ok(),
-            Err(_) => None,
-        };
+        let drive = context.drive().await.ok();
         let kept_in = context.profile.names();
         let own = own.to_owned();
         let mut legend = Legend { own, devices, drive, names: None, kept_in, is_current: false };

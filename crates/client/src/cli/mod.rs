@@ -7,6 +7,7 @@
 //! allowed, 6 server not reachable.
 
 mod account;
+mod api_keys;
 mod context;
 mod failure;
 mod files;
@@ -68,6 +69,11 @@ pub struct Globals {
     )]
     pub ca_file: Option<PathBuf>,
 
+    /// Work with the API key in this file instead of this device's session; otherwise with BAILIWICK_API_KEY, if that is set.
+    /// For put, get, ls, rm, sync, log, verify and whoami
+    #[arg(long, global = true, value_name = "FILE")]
+    pub api_key_file: Option<PathBuf>,
+
     /// Allow plain HTTP to another machine
     #[arg(long, global = true, help_heading = "Global options")]
     pub insecure_http: bool,
@@ -102,6 +108,8 @@ pub enum Command {
     Codes(account::CodesArgs),
     /// Set up the authenticator app anew
     Totp(account::TotpArgs),
+    /// Make API keys for programs, and decide from where they may be used
+    ApiKeys(api_keys::ApiKeysArgs),
     /// Keep a file or a folder, sealed
     Put(files::PutArgs),
     /// Get a file or a folder back
@@ -183,6 +191,7 @@ async fn dispatch(command: Command, globals: Globals) -> Result<(), Failure> {
         Command::RecoveryKey(arguments) => methods::recovery_key(&mut context, arguments).await,
         Command::Codes(arguments) => account::codes(&mut context, arguments).await,
         Command::Totp(arguments) => account::totp(&mut context, arguments).await,
+        Command::ApiKeys(arguments) => api_keys::api_keys(&mut context, arguments).await,
         Command::Put(arguments) => files::put(&mut context, arguments).await,
         Command::Get(arguments) => files::get(&mut context, arguments).await,
         Command::Ls(arguments) => list::list(&mut context, arguments).await,

@@ -429,6 +429,9 @@ pub(super) async fn log_out(context: &mut Context) -> Result<(), Failure> {
 }
 
 pub(super) async fn who_am_i(context: &mut Context) -> Result<(), Failure> {
+    if let Some(key) = context.api_key()? {
+        return which_key_am_i(context, &key).await;
+    }
     let (client, stored) = context.client()?;
     let account = client.account().await?;
     let unlocked = context.profile.unlock(&client).await?;
@@ -481,6 +484,33 @@ pub(super) async fn who_am_i(context: &mut Context) -> Result<(), Failure> {
             rows.push(vec!["Roles".to_owned(), account.platform_roles.join(", ")]);
         }
         table(&rows)
+    });
+    Ok(())
+}
+
+/// Whom an API key acts for.
+async fn which_key_am_i(context: &Context, key: &keyring::ApiKey) -> Result<(), Failure> {
+    let client = context.key_client(key)?;
+    let own = client.own_api_key().await?;
+    let document = json!({
+        "account_id": own.number,
+        "account": own.account,
+        "home": own.home,
+        "api_key": own.id,
+        "label": own.label,
+        "server": client.server(),
+        "scopes": own.scopes,
+        "expires_at": own.expires_at,
+        "unlocks": key.unlock().is_some() && own.unlocking.is_some(),
+    });
+    context.output.result(&document, || {
+        table(&[
+            vec!["Account".to_owned(), harmless(&own.number)],
+            vec!["API key".to_owned(), format!("{} {}", own.id, harmless(&own.label))],
+            vec!["Server".to_owned(), client.server().to_owned()],
+            vec!["Scopes".to_owned(), harmless(&own.scopes.join(" "))],
+            vec!["Expires".to_owned(), own.expires_at.map_or_else(|| "never".to_owned(), moment)],
+        ])
     });
     Ok(())
 }

@@ -2,10 +2,12 @@
 //! Talking to one server: requests, retries, refusals.
 
 pub(crate) mod account;
+pub(crate) mod api_keys;
 pub(crate) mod events;
 pub(crate) mod log;
 pub(crate) mod methods;
 pub(crate) mod objects;
+pub(crate) mod opened;
 pub(crate) mod pairing;
 pub mod passkey;
 pub(crate) mod signin;

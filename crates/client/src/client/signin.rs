@@ -385,6 +385,9 @@ pub enum SignInError {
     /// The master key did not open.
     #[error("the server's answer does not open with this password: {0}")]
     Unlock(#[from] keyring::OpenError),
+    /// An API key without the half that unlocks.
+    #[error("this API key does not unlock: it opens nothing that is sealed")]
+    DoesNotUnlock,
     /// The account did not vouch for the method that the server shows.
     #[error(
         "the server shows a login method that this account never vouched for: do not go on, and tell the operator"

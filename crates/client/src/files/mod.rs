@@ -26,7 +26,7 @@ use protocol::{Code, CollectionId, ItemId, UploadId};
 use reqwest::StatusCode;
 
 use crate::client::objects::Expected;
-use crate::client::signin::Unlocked;
+use crate::client::opened::Opened;
 use crate::client::{RequestError, is_status};
 use crate::place;
 
@@ -45,7 +45,7 @@ pub type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
 
 /// An account's files.
 pub struct Drive {
-    account: Unlocked,
+    account: Opened,
     collection: Option<OpenCollection>,
 }
 
@@ -90,8 +90,8 @@ impl Drive {
     ///
     /// # Errors
     /// [`DriveError`].
-    pub async fn open(account: &Unlocked) -> Result<Self, DriveError> {
-        let mut drive = Drive { account: account.clone(), collection: None };
+    pub async fn open(account: impl Into<Opened>) -> Result<Self, DriveError> {
+        let mut drive = Drive { account: account.into(), collection: None };
         drive.find().await?;
         Ok(drive)
     }
@@ -102,7 +102,7 @@ impl Drive {
     }
 
     /// The account whose files these are.
-    pub fn account(&self) -> &Unlocked {
+    pub fn account(&self) -> &Opened {
         &self.account
     }
 

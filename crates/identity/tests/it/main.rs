@@ -9,6 +9,7 @@
     reason = "a test stops where its claim does not hold"
 )]
 
+mod api_key;
 mod at_rest;
 #[path = "../../../../tests/harness/authenticator.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the end-to-end tests use it too")]

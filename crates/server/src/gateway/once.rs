@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Changes that happen once, however often they are asked for: `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header).
 //!
-//! The gateway gives the request its hash. A route that changes a home through [`Signed::enter`](crate::caller::Signed::enter)
+//! The gateway gives the request its hash. A route that changes a home through [`Authenticated::enter`](crate::caller::Authenticated::enter)
 //! takes the key in the transaction of its change; what it answered is kept, sealed, a moment later. The same request again gets
 //! the same answer, with `Idempotency-Replayed: true`; another one under that key is refused.
 //!

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use store::Record;
 use utoipa::IntoParams;
 
-use crate::caller::Signed;
+use crate::caller::Authenticated;
 use crate::error::ApiError;
 use crate::gateway::{Json, Path, Query};
 use crate::routes::items;
@@ -56,11 +56,11 @@ pub(crate) struct ListQuery {
     responses((status = 200, body = Collections)))]
 pub(crate) async fn list(
     State(app): State<App>,
-    signed: Signed,
+    signed: Authenticated,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Collections>, ApiError> {
     let mut tx =
-        app.access.view(&signed.caller, signed.home(), Action::CollectionList, Resource::Home).await?;
+        app.access.view(signed.caller(), signed.home(), Action::CollectionList, Resource::Home).await?;
     let limit = query.limit.unwrap_or(objects::MAX_LIST).min(objects::MAX_LIST);
     let page = app.objects.list_collections(&mut tx, query.after.map(id), limit).await?;
     Ok(Json(Collections {
@@ -74,13 +74,13 @@ pub(crate) async fn list(
     responses((status = 201, body = Collection), (status = 409, body = Problem), (status = 507, body = Problem)))]
 pub(crate) async fn create(
     State(app): State<App>,
-    signed: Signed,
+    signed: Authenticated,
     Json(new): Json<NewCollectionRequest>,
 ) -> Result<(StatusCode, Json<Collection>), ApiError> {
     let mut tx = signed.enter(&app, Action::CollectionCreate, Resource::Home).await?;
     let collection = NewCollection {
         id: id(new.id),
-        owner: *signed.session.account().uuid(),
+        owner: *signed.account().uuid(),
         kind: &new.kind,
         sealed_key: new.sealed_key.as_slice(),
         sealed_meta: new.sealed_meta.as_slice(),
@@ -95,11 +95,11 @@ pub(crate) async fn create(
     responses((status = 200, body = Collection), (status = 404, body = Problem)))]
 pub(crate) async fn read(
     State(app): State<App>,
-    signed: Signed,
+    signed: Authenticated,
     Path(collection): Path<CollectionId>,
 ) -> Result<Json<Collection>, ApiError> {
     let resource = Resource::Collection(collection.uuid());
-    let mut tx = app.access.view(&signed.caller, signed.home(), Action::CollectionRead, resource).await?;
+    let mut tx = app.access.view(signed.caller(), signed.home(), Action::CollectionRead, resource).await?;
     Ok(Json(to_collection(app.objects.collection(&mut tx, id(collection)).await?)))
 }
 
@@ -108,7 +108,7 @@ pub(crate) async fn read(
     responses((status = 204), (status = 404, body = Problem)))]
 pub(crate) async fn delete(
     State(app): State<App>,
-    signed: Signed,
+    signed: Authenticated,
     Path(collection): Path<CollectionId>,
 ) -> Result<StatusCode, ApiError> {
     let resource = Resource::Collection(collection.uuid());
@@ -134,12 +134,12 @@ pub(crate) struct ChangesQuery {
     responses((status = 200, body = Changes), (status = 404, body = Problem)))]
 pub(crate) async fn changes(
     State(app): State<App>,
-    signed: Signed,
+    signed: Authenticated,
     Path(collection): Path<CollectionId>,
     Query(query): Query<ChangesQuery>,
 ) -> Result<Json<Changes>, ApiError> {
     let resource = Resource::Collection(collection.uuid());
-    let mut tx = app.access.view(&signed.caller, signed.home(), Action::ItemRead, resource).await?;
+    let mut tx = app.access.view(signed.caller(), signed.home(), Action::ItemRead, resource).await?;
     let limit = query.limit.unwrap_or(200).clamp(1, 1_000);
     let changes = app.objects.changes(&mut tx, id(collection), query.after, limit).await?;
     Ok(Json(Changes {
@@ -154,14 +154,14 @@ pub(crate) async fn changes(
     responses((status = 200, content_type = "text/event-stream", body = String), (status = 404, body = Problem)))]
 pub(crate) async fn events(
     State(app): State<App>,
-    signed: Signed,
+    signed: Authenticated,
     Path(collection): Path<CollectionId>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let home = signed.home();
     let resource = Resource::Collection(collection.uuid());
     let follower = app.feed.subscribe(home, id(collection)).map_err(|_| ApiError::retry_after(30))?;
-    let mut tx = app.access.view(&signed.caller, home, Action::ChangesFollow, resource).await?;
+    let mut tx = app.access.view(signed.caller(), home, Action::ChangesFollow, resource).await?;
     let sequence = app.objects.collection(&mut tx, id(collection)).await?.sequence;
     drop(tx);
     let known = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
@@ -174,7 +174,7 @@ pub(crate) async fn events(
 /// A client that follows a collection. It is let go when its session ends or the server stops.
 struct Following {
     app: App,
-    signed: Signed,
+    signed: Authenticated,
     collection: CollectionId,
     follower: objects::Follower,
     first: Option<u64>,
@@ -204,14 +204,13 @@ impl Following {
 
     /// The collection's newest sequence, as long as the caller may know it.
     async fn sequence(&self) -> Option<u64> {
-        let Signed { caller, session, .. } = &self.signed;
         if self.signed.is_over(self.app.now()) {
             return None;
         }
+        let (caller, home) = (self.signed.caller(), self.signed.home());
         let resource = Resource::Collection(self.collection.uuid());
-        let mut tx =
-            self.app.access.view(caller, session.home(), Action::ChangesFollow, resource).await.ok()?;
-        self.app.identity.session_by_id(&mut tx, session.id()).await.ok()?;
+        let mut tx = self.app.access.view(caller, home, Action::ChangesFollow, resource).await.ok()?;
+        self.signed.again(&self.app, &mut tx).await.ok()?;
         Some(self.app.objects.collection(&mut tx, id(self.collection)).await.ok()?.sequence)
     }
 }
@@ -223,8 +222,8 @@ fn event(sequence: u64) -> Event {
 
 /// Says what is stored, of how much.
 #[utoipa::path(get, path = "/api/v1/usage", tag = "objects", operation_id = "read_usage", security(("session" = [])), responses((status = 200, body = Usage)))]
-pub(crate) async fn usage(State(app): State<App>, signed: Signed) -> Result<Json<Usage>, ApiError> {
-    let mut tx = app.access.view(&signed.caller, signed.home(), Action::UsageRead, Resource::Home).await?;
+pub(crate) async fn usage(State(app): State<App>, signed: Authenticated) -> Result<Json<Usage>, ApiError> {
+    let mut tx = app.access.view(signed.caller(), signed.home(), Action::UsageRead, Resource::Home).await?;
     let usage = app.objects.usage(&mut tx).await?;
     Ok(Json(to_usage(&app, usage)))
 }

@@ -18,7 +18,7 @@ use protocol::{CollectionId, ItemId, Problem, UploadId};
 use store::Record;
 use tokio::sync::mpsc;
 
-use crate::caller::Signed;
+use crate::caller::Authenticated;
 use crate::error::ApiError;
 use crate::gateway::{Json, Path};
 use crate::routes::{collections, items};
@@ -45,13 +45,13 @@ fn to_upload(upload: &objects::Upload, present: &[Range<u32>]) -> Upload {
     responses((status = 201, body = Upload), (status = 404, body = Problem), (status = 413, body = Problem), (status = 507, body = Problem)))]
 pub(crate) async fn begin(
     State(app): State<App>,
-    signed: Signed,
+    signed: Authenticated,
     Path(collection): Path<CollectionId>,
     Json(new): Json<NewUpload>,
 ) -> Result<(StatusCode, Json<Upload>), ApiError> {
     let resource = Resource::Collection(collection.uuid());
     let mut tx = signed.enter(&app, Action::FileWrite, resource).await?;
-    let account = *signed.session.account().uuid();
+    let account = *signed.account().uuid();
     let upload = app.objects.begin_upload(&mut tx, collections::id(collection), new.size, account).await?;
     let upload = to_upload(&upload, &[]);
     tx.commit(Record::about(upload.id)).await?;
@@ -64,11 +64,11 @@ pub(crate) async fn begin(
     responses((status = 200, body = Upload), (status = 404, body = Problem)))]
 pub(crate) async fn status(
     State(app): State<App>,
-    signed: Signed,
+    signed: Authenticated,
     Path((collection, upload)): Path<(CollectionId, UploadId)>,
 ) -> Result<Json<Upload>, ApiError> {
     let resource = Resource::Collection(collection.uuid());
-    let mut tx = app.access.view(&signed.caller, signed.home(), Action::ItemRead, resource).await?;
+    let mut tx = app.access.view(signed.caller(), signed.home(), Action::ItemRead, resource).await?;
     let status = app.objects.upload_status(&mut tx, collections::id(collection), blob(upload)).await?;
     Ok(Json(to_upload(&status.upload, &status.present)))
 }
@@ -79,7 +79,7 @@ pub(crate) async fn status(
     responses((status = 204), (status = 404, body = Problem)))]
 pub(crate) async fn abandon(
     State(app): State<App>,
-    signed: Signed,
+    signed: Authenticated,
     Path((collection, upload)): Path<(CollectionId, UploadId)>,
 ) -> Result<StatusCode, ApiError> {
     let resource = Resource::File { collection: collection.uuid(), id: upload.uuid() };
@@ -96,13 +96,13 @@ pub(crate) async fn abandon(
     responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn put_part(
     State(app): State<App>,
-    signed: Signed,
+    signed: Authenticated,
     Path((collection, upload, part)): Path<(CollectionId, UploadId, u32)>,
     request: Request,
 ) -> Result<StatusCode, ApiError> {
     let mut tx = app
         .access
-        .view(&signed.caller, signed.home(), Action::ItemRead, Resource::Collection(collection.uuid()))
+        .view(signed.caller(), signed.home(), Action::ItemRead, Resource::Collection(collection.uuid()))
         .await?;
     // First whether the part is wanted, then its bytes: nobody sends megabytes for nothing.
     let slot = app.objects.part_slot(&mut tx, collections::id(collection), blob(upload), part).await?;
@@ -167,7 +167,7 @@ async fn part_body(request: Request, len: u64) -> Result<Vec<Bytes>, ApiError> {
               (status = 404, body = Problem), (status = 416, body = Problem)))]
 pub(crate) async fn download(
     State(app): State<App>,
-    signed: Signed,
+    signed: Authenticated,
     Path((collection, item)): Path<(CollectionId, ItemId)>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -203,7 +203,7 @@ pub(crate) async fn download(
 /// A file on its way to a client. Read by a task of its own, so that one that takes nothing any more is let go.
 struct Download {
     app: App,
-    signed: Signed,
+    signed: Authenticated,
     file: BoxStream<'static, Result<Bytes, objects::ReadError>>,
     /// Bytes that were sent since the session was looked at.
     unchecked: u64,

@@ -10,7 +10,7 @@ use protocol::objects::{FileInfo, Item, ItemVersion, PutItem};
 use protocol::{Code, CollectionId, ItemId, Problem, UploadId};
 use store::Record;
 
-use crate::caller::Signed;
+use crate::caller::Authenticated;
 use crate::error::ApiError;
 use crate::gateway::{Json, Path};
 use crate::routes::collections;
@@ -63,11 +63,11 @@ fn tagged(version: u64, body: impl IntoResponse) -> Response {
     responses((status = 200, body = Item), (status = 404, body = Problem)))]
 pub(crate) async fn read(
     State(app): State<App>,
-    signed: Signed,
+    signed: Authenticated,
     Path((collection, item)): Path<(CollectionId, ItemId)>,
 ) -> Result<Response, ApiError> {
     let resource = Resource::Item { collection: collection.uuid(), id: item.uuid() };
-    let view = app.access.view(&signed.caller, signed.home(), Action::ItemRead, resource).await?;
+    let view = app.access.view(signed.caller(), signed.home(), Action::ItemRead, resource).await?;
     let mut tx = view.once();
     let item = to_item(app.objects.item(&mut tx, collections::id(collection), id(item)).await?);
     Ok(tagged(item.version, Json(item)))
@@ -80,7 +80,7 @@ pub(crate) async fn read(
     responses((status = 200, body = ItemVersion), (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem), (status = 507, body = Problem)))]
 pub(crate) async fn put(
     State(app): State<App>,
-    signed: Signed,
+    signed: Authenticated,
     Path((collection, item)): Path<(CollectionId, ItemId)>,
     headers: HeaderMap,
     Json(put): Json<PutItem>,
@@ -91,7 +91,7 @@ pub(crate) async fn put(
         expected: expected(&headers)?,
         sealed: put.sealed.as_slice(),
         blob: put.upload.map(|upload| objects::BlobId::from_uuid(upload.uuid())),
-        by: *signed.session.account().uuid(),
+        by: *signed.account().uuid(),
     };
     let resource = Resource::Item { collection: collection.uuid(), id: item.uuid() };
     let mut tx = signed.enter(&app, Action::ItemWrite, resource).await?;
@@ -106,21 +106,21 @@ pub(crate) async fn put(
     responses((status = 200, body = ItemVersion), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn delete(
     State(app): State<App>,
-    signed: Signed,
+    signed: Authenticated,
     Path((collection, item)): Path<(CollectionId, ItemId)>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let expected = expected(&headers)?;
     let resource = Resource::Item { collection: collection.uuid(), id: item.uuid() };
     let mut tx = signed.enter(&app, Action::ItemDelete, resource).await?;
-    let by = *signed.session.account().uuid();
+    let by = *signed.account().uuid();
     let written =
         app.objects.delete_item(&mut tx, collections::id(collection), id(item), expected, by).await?;
     tx.commit(Record::about(item)).await?;
     Ok(answer(&app, &signed, collection, written))
 }
 
-fn answer(app: &App, signed: &Signed, collection: CollectionId, written: Written) -> Response {
+fn answer(app: &App, signed: &Authenticated, collection: CollectionId, written: Written) -> Response {
     app.feed.publish(signed.home(), collections::id(collection), written.sequence);
     let version = ItemVersion { version: written.version, sequence: written.sequence };
     tagged(written.version, Json(version))

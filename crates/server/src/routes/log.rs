@@ -14,7 +14,7 @@ use store::history::{self, LoggedRecord};
 use store::{ReadTx, TenantId};
 use utoipa::IntoParams;
 
-use crate::caller::{Signed, Visitor};
+use crate::caller::{Authenticated, Visitor};
 use crate::error::ApiError;
 use crate::gateway::{Json, Path, Query};
 use crate::state::App;
@@ -24,7 +24,7 @@ use crate::state::App;
 async fn open(
     app: &App,
     visitor: &Visitor,
-    signed: Result<Signed, ApiError>,
+    signed: Result<Authenticated, ApiError>,
     log: &str,
     public: bool,
 ) -> Result<ReadTx, ApiError> {
@@ -33,7 +33,7 @@ async fn open(
         let auditor = access::Caller::system("log", visitor.caller.request());
         return Ok(app.access.view(&auditor, tenant, Action::MaintenanceRun, Resource::Platform).await?);
     }
-    Ok(app.access.view(&signed?.caller, tenant, Action::LogRead, Resource::Log).await?)
+    Ok(app.access.view(signed?.caller(), tenant, Action::LogRead, Resource::Log).await?)
 }
 
 /// `platform`, or a tenant's id.
@@ -51,7 +51,7 @@ fn tenant(log: &str) -> Result<TenantId, ApiError> {
 pub(crate) async fn checkpoint(
     State(app): State<App>,
     visitor: Visitor,
-    signed: Result<Signed, ApiError>,
+    signed: Result<Authenticated, ApiError>,
     Path(log): Path<String>,
 ) -> Result<Response, ApiError> {
     let mut tx = open(&app, &visitor, signed, &log, true).await?;
@@ -77,7 +77,7 @@ pub(crate) struct RecordsQuery {
 pub(crate) async fn records(
     State(app): State<App>,
     visitor: Visitor,
-    signed: Signed,
+    signed: Authenticated,
     Path(log): Path<String>,
     Query(query): Query<RecordsQuery>,
 ) -> Result<Json<Records>, ApiError> {
@@ -115,7 +115,7 @@ fn to_entry(logged: LoggedRecord) -> LogEntry {
 pub(crate) async fn tile(
     State(app): State<App>,
     visitor: Visitor,
-    signed: Result<Signed, ApiError>,
+    signed: Result<Authenticated, ApiError>,
     Path((log, path)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
     let not_found = || ApiError::new(Code::NotFound);

@@ -4,6 +4,7 @@
 
 pub(crate) mod account;
 mod answers;
+pub(crate) mod api_keys;
 pub(crate) mod collections;
 pub(crate) mod files;
 pub(crate) mod imported;
@@ -104,6 +105,11 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(account::totp_finish))
         .routes(routes!(account::rotate_master_key))
         .routes(routes!(account::delete))
+        .routes(routes!(api_keys::list, api_keys::create))
+        .routes(routes!(api_keys::approve))
+        .routes(routes!(api_keys::deny))
+        .routes(routes!(api_keys::report))
+        .routes(routes!(api_keys::own))
         .routes(routes!(collections::list, collections::create))
         .routes(routes!(collections::read, collections::delete))
         .routes(routes!(collections::changes))

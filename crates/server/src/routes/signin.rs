@@ -95,15 +95,7 @@ pub(crate) fn to_signed_in(app: &App, signed_in: identity::SignedIn) -> SignedIn
         account_number: signed_in.number.to_string(),
         method: MethodId::from_uuid(*method.id.uuid()),
         method_kind: method.kind.as_str().to_owned(),
-        unlocking: method.unlocking.map(|unlocking| Unlocking {
-            master_key_version: unlocking.master_key_version,
-            sealed_master_key: unlocking.sealed_master_key.as_bytes().into(),
-            public_key: unlocking.public_key.to_bytes().into(),
-            method_tag: (*unlocking.tag.as_bytes()).into(),
-            slow_hash: unlocking
-                .slow_hash
-                .map(|hash| SlowHash { salt: (*hash.salt.as_bytes()).into(), kdf: kdf(hash.kdf) }),
-        }),
+        unlocking: method.unlocking.map(to_unlocking),
         identity: signed_in.identity_public.to_bytes().into(),
         new_device: signed_in.is_new_device,
         backup_codes_left: signed_in.backup_codes_left,
@@ -187,6 +179,18 @@ pub(crate) fn session(account: identity::AccountId, home: Tenant, session: ident
         expires_at: session.expires_at,
         fresh_until: session.fresh_until,
         server_half: (*session.server_half.expose()).into(),
+    }
+}
+
+pub(crate) fn to_unlocking(unlocking: identity::Unlocking) -> Unlocking {
+    Unlocking {
+        master_key_version: unlocking.master_key_version,
+        sealed_master_key: unlocking.sealed_master_key.as_bytes().into(),
+        public_key: unlocking.public_key.to_bytes().into(),
+        method_tag: (*unlocking.tag.as_bytes()).into(),
+        slow_hash: unlocking
+            .slow_hash
+            .map(|hash| SlowHash { salt: (*hash.salt.as_bytes()).into(), kdf: kdf(hash.kdf) }),
     }
 }
 
