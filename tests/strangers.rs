@@ -53,7 +53,6 @@ fn rows() -> Vec<Row> {
         row("jwks", Everybody, 200),
         row("alive", Everybody, 200),
         row("ready", Everybody, 200),
-        with(row("email_salt", Everybody, 422), || json_body(json!({}))),
         with(row("sign_up_start", Everybody, 422), || json_body(json!({}))),
         with(row("sign_up_finish", Everybody, 422), || json_body(json!({}))),
         with(row("imported_sign_in_start", Everybody, 422), || json_body(json!({}))),
