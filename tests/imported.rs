@@ -194,7 +194,7 @@ fn who_was_not_imported_and_who_came_in_already_look_like_a_wrong_password(mut w
         let last = exchanges.last().unwrap();
         let names: Vec<_> = last.response_headers.iter().map(|(name, _)| name.clone()).collect();
         let mut body: BTreeMap<String, Value> = serde_json::from_value(last.json()).unwrap();
-        body.remove("request_id");
+        body.remove("request");
         (exchanges.len(), last.path.clone(), last.status, names, body, last.response.len())
     });
     for answer in &answers[1..] {
