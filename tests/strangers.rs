@@ -51,6 +51,7 @@ fn rows() -> Vec<Row> {
     vec![
         row("about", Everybody, 200),
         row("jwks", Everybody, 200),
+        with(row("email_salt", Everybody, 422), || json_body(json!({}))),
         row("alive", Everybody, 200),
         row("ready", Everybody, 200),
         with(row("sign_up_start", Everybody, 422), || json_body(json!({}))),
