@@ -308,6 +308,8 @@ fn an_access_token_reads_and_writes_but_does_not_stand_for_its_owner(world: Worl
         "read_server_half",
         "issue_access_token",
         "replace_totp_start",
+        "step_up_passkey_start",
+        "add_passkey_start",
         "end_other_sessions",
         "end_session",
         "end_device",
