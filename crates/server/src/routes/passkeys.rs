@@ -32,7 +32,7 @@ pub(crate) async fn add_start(
     State(app): State<App>,
     signed: Signed,
 ) -> Result<Json<PasskeyAddStarted>, ApiError> {
-    let mut tx = app.access.view(&signed.caller, signed.home(), Action::MethodAdd, Resource::Home).await?;
+    let mut tx = app.access.enter(&signed.caller, signed.home(), Action::MethodAdd, Resource::Home).await?;
     let started = app.identity.passkey_add_start(&mut tx, &signed.session).await?;
     let PasskeyChallenge { state, challenge, relying_party, credentials } = started.challenge;
     let options = CreationOptions {
