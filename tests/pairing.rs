@@ -21,6 +21,7 @@ on_both_engines!(
     a_pairing_goes_on_after_the_server_started_anew,
     a_device_that_was_let_in_is_signed_out_like_any_other,
     letting_in_needs_a_fresh_proof_and_the_session_itself,
+    a_public_computer_reads_for_a_while_and_changes_nothing,
 );
 
 const APPROVE: [&str; 3] = ["pair", "approve", "--json"];
@@ -374,6 +375,73 @@ fn letting_in_needs_a_fresh_proof_and_the_session_itself(world: World) {
     assert_eq!((refused.status, refused.json()["code"].clone()), (403, json!("step_up_required")));
 }
 
+fn a_public_computer_reads_for_a_while_and_changes_nothing(world: World) {
+    let laptop = world.machine();
+    laptop.sign_up();
+    let letter = laptop.scratch("letter");
+    fs::write(&letter, noise(7, 40_000)).expect("a file");
+    laptop.put(&letter, "letter").done();
+    let mut device = ask_with(&world, PairingForm::Public);
+    let shown = device.device.shown().expect("three characters").to_owned();
+
+    // Whoever looks at another screen lets nobody in.
+    let arguments = ["--yes", "--shown", "?", &device.link];
+    assert_eq!(laptop.run(APPROVE.into_iter().chain(arguments)).status, Some(2));
+
+    let arguments = ["--yes", "--shown", &shown, &device.link];
+    let mut approver = laptop.talk(APPROVE.into_iter().chain(arguments));
+    assert_eq!(approver.hears("asked")["form"], json!("public"));
+    let theirs = code_of(&mut approver);
+    assert_eq!(theirs.len(), 3);
+    let answer = device.device.answer(&device.take(&world), &theirs, &mut SystemRng).unwrap();
+    device.answer(&world, &answer);
+    approver.hears("let_in");
+    let delivery = device.take(&world);
+    let bundle = device.device.finish(&delivery).unwrap();
+    assert!(matches!(bundle.key, PairedKey::Account(_)), "never the master key");
+    let redeem = json!({
+        "request": device.request, "device_secret": encoded(&device.secret), "grant": encoded(bundle.grant.expose())
+    });
+    let paired = post(&world, "/api/v1/pairings/device/redeem", &redeem, None).json();
+    let session = &paired["session"];
+    let lasts = session["expires_at"].as_i64().unwrap()
+        - laptop.run(["whoami", "--json"]).json()["created_at"].as_i64().unwrap();
+    assert!(lasts < 20 * 60_000, "a quarter of an hour, and not {lasts} ms");
+
+    let token = session["token"].as_str().unwrap();
+    let collections = get(&world, "/api/v1/collections", token).json();
+    let collection = collections["collections"][0]["id"].as_str().unwrap().to_owned();
+    let changes = format!("/api/v1/collections/{collection}/changes");
+    for path in ["/api/v1/account", "/api/v1/usage", &changes] {
+        assert_eq!(get(&world, path, token).status, 200, "{path}");
+    }
+    for path in ["/api/v1/session/server-half", "/api/v1/sessions", "/api/v1/devices"] {
+        let answer = get(&world, path, token);
+        assert_eq!((answer.status, answer.json()["code"].clone()), (403, json!("forbidden")), "{path}");
+    }
+    let other = laptop.sessions()[0]["id"].as_str().unwrap().to_owned();
+    let devices = laptop.run(["devices", "--json"]).entries();
+    let own = devices.iter().find(|device| device["current"] == json!(true)).expect("the laptop");
+    let ended = [
+        ("DELETE", format!("/api/v1/sessions/{other}")),
+        ("DELETE", format!("/api/v1/devices/{}", own["id"].as_str().unwrap())),
+        ("POST", "/api/v1/sessions/end-others".to_owned()),
+        ("POST", "/api/v1/tokens".to_owned()),
+        ("DELETE", "/api/v1/account".to_owned()),
+        ("DELETE", format!("/api/v1/collections/{collection}")),
+    ];
+    for (method, path) in ended {
+        let answer = Request::new(method, &path).bearer(token).send(&world.url());
+        assert_eq!(answer.status, 403, "{method} {path}");
+    }
+    let named = json!({ "request": device.request });
+    assert_eq!(post(&world, "/api/v1/pairings/read", &named, Some(token)).status, 403);
+    assert_eq!(post(&world, "/api/v1/signout", &json!({}), Some(token)).status, 204);
+    assert_eq!(get(&world, "/api/v1/account", token).status, 401);
+    laptop.run(["ls", "--json"]).done();
+    assert!(world.letters().iter().any(|letter| letter.contains("A public computer was let in")));
+}
+
 /// A device whose messages the test makes itself.
 struct OwnDevice {
     device: PairingDevice,
@@ -383,7 +451,11 @@ struct OwnDevice {
 }
 
 fn ask_as_device(world: &World) -> OwnDevice {
-    let device = PairingDevice::start(PairingForm::Device, "laptop", "Linux", &mut SystemRng).unwrap();
+    ask_with(world, PairingForm::Device)
+}
+
+fn ask_with(world: &World, form: PairingForm) -> OwnDevice {
+    let device = PairingDevice::start(form, "laptop", "Linux", &mut SystemRng).unwrap();
     let secret = noise(5, 32).try_into().unwrap();
     ask(world, device.request(), &secret);
     let link = PairingLink::new(&world.url(), device.request()).to_text();

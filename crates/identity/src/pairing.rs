@@ -526,9 +526,11 @@ impl Identity {
         let known = device::known(tx, device_token).await?;
         let seen = device::see(self, tx, &index, known, device, place).await?;
         let kind = if is_public { SessionKind::Public } else { SessionKind::Paired };
-        let session = self
+        let mut session = self
             .begin_session_of(tx, kind, approver.account, approver.method, seen, place, &approver.email_key)
             .await?;
+        // It is not to be known again: the next person on it is somebody else.
+        session.device_token = session.device_token.filter(|_| !is_public);
         let message = Message::DevicePaired {
             device: device.label(),
             place: place.as_str().to_owned(),

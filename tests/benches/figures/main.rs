@@ -14,6 +14,7 @@ mod footprint;
 mod items;
 mod ledger;
 mod machine;
+mod pairing;
 mod people;
 mod postgres;
 mod report;

@@ -16,6 +16,7 @@ pub fn figures(report: &mut Report) {
     report.theme("Ways in beside the password: the server's processor time");
     for engine in [Engine::Sqlite, Engine::Postgresql] {
         passkeys(report, engine);
+        crate::pairing::row(report, engine);
     }
 }
 

@@ -124,6 +124,7 @@ async fn a_public_computer_is_in_for_a_quarter_of_an_hour_and_is_not_known_again
         approve(&world, &session, PairingForm::Public).await;
         let paired = redeem(&world, &grant()).await.unwrap();
         assert_eq!(world.session(&paired.session.token).await.kind(), SessionKind::Public);
+        assert!(paired.session.device_token.is_none());
         world.wait(15 * MINUTE - 1_000);
         assert!(world.is_live(&paired.session.token).await);
         world.wait(1_000);
