@@ -6,7 +6,9 @@ use std::fs;
 use data_encoding::BASE64URL_NOPAD;
 use harness::{Dialogue, Exchange, Machine, Request, World, noise, on_both_engines};
 use keyring::SystemRng;
-use keyring::pairing::{Judgement, PairingApproval, PairingDevice, PairingForm, PairingLink, PairingRequest};
+use keyring::pairing::{
+    Judgement, PairedKey, PairingApproval, PairingDevice, PairingForm, PairingLink, PairingRequest,
+};
 use serde_json::{Value, json};
 
 on_both_engines!(
@@ -419,7 +421,9 @@ fn a_public_computer_reads_for_a_while_and_changes_nothing(world: World) {
         let answer = get(&world, path, token);
         assert_eq!((answer.status, answer.json()["code"].clone()), (403, json!("forbidden")), "{path}");
     }
-    let other = laptop.sessions()[0]["id"].as_str().unwrap().to_owned();
+    let sessions = laptop.sessions();
+    let other = sessions.iter().find(|session| session["current"] == json!(true)).expect("the laptop's");
+    let other = other["id"].as_str().unwrap();
     let devices = laptop.run(["devices", "--json"]).entries();
     let own = devices.iter().find(|device| device["current"] == json!(true)).expect("the laptop");
     let ended = [

@@ -142,8 +142,9 @@ async fn a_request_is_dead_after_two_minutes_and_a_code_after_two_more() {
         world.wait(2 * MINUTE);
         assert!(matches!(state(&world, PairingSide::Device(&secret)).await, Err(PairingError::Over)));
         assert!(matches!(offer(&world, &session, b"x").await, Err(PairingError::Over)));
-        let view = &mut world.read(store::TenantId::PLATFORM).await;
-        assert!(world.identity.has_dead_pairings(view).await.unwrap());
+        let mut view = world.read(store::TenantId::PLATFORM).await;
+        assert!(world.identity.has_dead_pairings(&mut view).await.unwrap());
+        drop(view);
         let mut tx = world.directory().await;
         assert_eq!(world.identity.sweep_pairings(&mut tx).await.unwrap(), 1);
         commit(tx).await;
@@ -216,6 +217,7 @@ async fn only_the_device_and_the_first_approver_take_part() {
         let mut tx = world.directory().await;
         let ended = world.identity.pairing_end(&mut tx, &REQUEST, &PairingSide::Approver(&eve)).await;
         assert!(matches!(ended, Err(PairingError::Taken)));
+        drop(tx);
         assert!(matches!(deliver(&world, &eve).await, Err(PairingError::Taken)));
     }
 }
