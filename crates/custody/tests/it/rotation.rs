@@ -80,6 +80,8 @@ async fn a_running_server_goes_on_while_the_root_key_is_rotated_beside_it() {
         world.test.clock.advance(120_000);
         let found = running.tenant(&mut world.read(tenant).await).await.unwrap();
         assert_eq!(*found.open("purpose", &[], &sealed).unwrap(), b"secret");
+        // As a server does every minute: what it seals from then on is under the new key too.
+        assert!(running.reload_root().unwrap());
         let later = world.tenant().await;
         assert_eq!(status(&world, &operator, later).await, RootStatus { current: 1, older: 0 });
         assert_eq!(running.root_key_id(), added);

@@ -195,7 +195,7 @@ mod tests {
             (format!(r#"{{"bytes": "{SECRET}"}}"#), "bytes"),
             (format!(r#"{{"collection": "{SECRET}"}}"#), "collection"),
             (format!(r#"{{"digits": "{SECRET}"}}"#), "digits"),
-            (format!(r#"{{"digits": [1, 2, "{SECRET}"]}}"#), "digits"),
+            (format!(r#"{{"digits": [1, 2, "{SECRET}"]}}"#), "."),
             (format!(r#"{{"{SECRET}": 1}}"#), "a field with another name"),
             (format!(r#""{SECRET}""#), "."),
             (r#"{"nonsense": 1}"#.into(), "nonsense"),
