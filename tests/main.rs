@@ -6,6 +6,7 @@
 mod api_keys;
 mod broken_worlds;
 mod crash;
+mod curious_operator;
 mod enumeration;
 mod files;
 mod imported;
@@ -22,6 +23,7 @@ mod rollback;
 mod scripting;
 mod secrets;
 mod sessions;
+mod sharing;
 mod signin;
 mod story;
 mod strangers;

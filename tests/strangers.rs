@@ -25,6 +25,8 @@ enum About {
     Whoever,
     /// What its path names.
     Named,
+    /// What everybody who is signed in may look up: public keys.
+    Published,
 }
 
 /// One route.
@@ -44,15 +46,15 @@ enum Body {
 
 /// Every route in the order in which its owner tries it: what destroys something comes last.
 fn rows() -> Vec<Row> {
-    use About::{Everybody, Named, Whoever};
+    use About::{Everybody, Named, Published, Whoever};
     let row = |operation, about, owner| Row { operation, about, owner, headers: &[], body: || None };
     let with = |row: Row, body| Row { body, ..row };
     let if_any = |row: Row| Row { headers: &[("if-match", "*")], ..row };
     vec![
         row("about", Everybody, 200),
         row("jwks", Everybody, 200),
-        with(row("email_salt", Everybody, 422), || json_body(json!({}))),
         row("alive", Everybody, 200),
+        with(row("email_salt", Everybody, 422), || json_body(json!({}))),
         row("ready", Everybody, 200),
         with(row("sign_up_start", Everybody, 422), || json_body(json!({}))),
         with(row("sign_up_finish", Everybody, 422), || json_body(json!({}))),
@@ -108,6 +110,19 @@ fn rows() -> Vec<Row> {
         row("read_checkpoint", Named, 200),
         row("list_records", Named, 200),
         row("read_tile", Named, 200),
+        row("read_account_keys", Published, 200),
+        row("list_shares", Whoever, 200),
+        row("list_members", Named, 200),
+        // With a number of nobody's; nothing is shared with its own owner.
+        with(row("put_member", Named, 404), || {
+            json_body(
+                json!({ "account_number": "0000000", "key_version": 1, "own_key_version": 1, "grant": "AA" }),
+            )
+        }),
+        row("delete_member", Named, 404),
+        row("read_shared_collection", Named, 404),
+        row("list_shared_changes", Named, 404),
+        row("read_shared_file", Named, 404),
         row("read_collection", Named, 200),
         row("list_changes", Named, 200),
         row("follow_changes", Named, 200),
@@ -134,7 +149,7 @@ fn rows() -> Vec<Row> {
 }
 
 /// What an access token is not for, whatever the path names.
-const FOR_THE_SESSION_ALONE: [&str; 7] = [
+const FOR_THE_SESSION_ALONE: [&str; 9] = [
     "end_session",
     "end_device",
     "rename_method",
@@ -142,6 +157,8 @@ const FOR_THE_SESSION_ALONE: [&str; 7] = [
     "replace_recovery_key",
     "approve_api_key",
     "deny_api_key",
+    "put_member",
+    "delete_member",
 ];
 
 /// What an API key is for, of what names something: what is kept, and the history.
@@ -236,7 +253,7 @@ fn a_stranger_is_refused_on_every_protected_route(world: World) {
     for row in &rows {
         let route = &routes[row.operation];
         let owner = match (row.about, row.operation) {
-            (About::Named, _) => &ada.token,
+            (About::Named | About::Published, _) => &ada.token,
             // This ends the session that asks.
             (_, "sign_out") => &eve.spare_token,
             _ => &eve.token,
@@ -381,7 +398,7 @@ fn assert_rows_are_the_routes(rows: &[Row], routes: &BTreeMap<String, Route>) {
         assert_eq!(route.protected, row.about != About::Everybody, "who may call {}", row.operation);
         assert_eq!(
             route.template.contains('{'),
-            row.about == About::Named,
+            matches!(row.about, About::Named | About::Published),
             "whether {} names something",
             row.operation
         );
@@ -418,10 +435,13 @@ impl Ids {
             ("log", any_id("ten_")),
             ("method", any_id("mth_")),
             ("api_key", any_id("mth_")),
+            ("home", any_id("ten_")),
+            ("account", any_id("acc_")),
+            ("number", "0000000".to_owned()),
         ])
     }
 
-    fn from(ids: [(&'static str, String); 8]) -> Self {
+    fn from(ids: [(&'static str, String); 11]) -> Self {
         let mut ids = BTreeMap::from(ids);
         ids.insert("part", "0".to_owned());
         ids.insert("tile", "0/000.p/1".to_owned());
@@ -492,7 +512,10 @@ impl Home {
             ("upload", text(&upload, "/id")),
             ("session", text(&other(&spare), "/id")),
             ("device", text(&other(&desktop), "/device")),
+            ("home", home.clone()),
             ("log", home),
+            ("account", text(&ask("/api/v1/account"), "/id")),
+            ("number", text(&ask("/api/v1/account"), "/number")),
             ("method", text(&ask("/api/v1/account/methods"), "/methods/0/id")),
             ("api_key", text(&key, "/id")),
             ("collection", collection),

@@ -18,7 +18,7 @@ pub(crate) fn read_tree(folder: &Path) -> Tree {
 }
 
 /// Calls `seen` with each regular file under a folder.
-pub(crate) fn visit(folder: &Path, seen: &mut dyn FnMut(&Path)) {
+pub fn visit(folder: &Path, seen: &mut dyn FnMut(&Path)) {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     for entry in entries {
         // A file may go while others are listed: a server is running.

@@ -45,6 +45,16 @@ pub struct Exchange {
 impl Recorder {
     /// Stands before a server.
     pub fn before(server: &str) -> Self {
+        Self::between(server, None)
+    }
+
+    /// Stands before a server and says something else wherever it says this; as long, so that nothing else changes.
+    pub fn lying(server: &str, truth: &str, lie: &str) -> Self {
+        assert_eq!(truth.len(), lie.len(), "a lie as long as the truth");
+        Self::between(server, Some((truth.as_bytes().to_vec(), lie.as_bytes().to_vec())))
+    }
+
+    fn between(server: &str, lie: Option<(Vec<u8>, Vec<u8>)>) -> Self {
         let address = server.trim_start_matches("http://").trim_end_matches('/').to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
@@ -57,9 +67,9 @@ impl Recorder {
                 connections.lock().expect("no panic").push(Arc::clone(&wire));
                 let (client2, server2) =
                     (client.try_clone().expect("a socket"), server.try_clone().expect("a socket"));
-                let upward = Arc::clone(&wire);
-                thread::spawn(move || pass(client, server, &upward.sent));
-                thread::spawn(move || pass(server2, client2, &wire.received));
+                let (upward, lie) = (Arc::clone(&wire), lie.clone());
+                thread::spawn(move || pass(client, server, &upward.sent, None));
+                thread::spawn(move || pass(server2, client2, &wire.received, lie.as_ref()));
             }
         });
         this
@@ -148,9 +158,18 @@ impl Exchange {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, copy: &Mutex<Vec<u8>>) {
+fn pass(mut from: TcpStream, mut to: TcpStream, copy: &Mutex<Vec<u8>>, lie: Option<&(Vec<u8>, Vec<u8>)>) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
+        // A small answer comes in one piece.
+        if let Some((truth, lie)) = lie {
+            let starts = 0..=length.saturating_sub(truth.len());
+            for start in starts {
+                if buffer[start..].starts_with(truth) {
+                    buffer[start..start + lie.len()].copy_from_slice(lie);
+                }
+            }
+        }
         copy.lock().expect("no panic").extend_from_slice(&buffer[..length]);
         if to.write_all(&buffer[..length]).is_err() {
             break;

@@ -91,6 +91,8 @@ actions! {
     CollectionWrite = "collection.write",
     /// Delete a collection with all that is in it.
     CollectionDelete = "collection.delete",
+    /// Share a collection with others, and end that.
+    CollectionShare = "collection.share",
     /// Read items.
     ItemRead = "item.read",
     /// Write items.
@@ -121,6 +123,8 @@ actions! {
     SigningKeyRotate = "signing_key.rotate",
     /// Replace the root key and re-seal what stands under it.
     RootKeyRotate = "root_key.rotate",
+    /// Note in a home that something was shared with its account, or no longer is.
+    ShareReceive = "share.receive",
     /// Sweep, expire, repair.
     MaintenanceRun = "maintenance.run",
 }

@@ -22,6 +22,7 @@ use crate::scopes::Scopes;
 #[derive(Clone)]
 pub struct Caller {
     principal: Principal,
+    share: Option<Share>,
     scopes: Scopes,
     request: String,
     address_label: Option<String>,
@@ -42,6 +43,15 @@ pub struct SignedIn {
     pub suspended: bool,
     /// The platform roles that it holds.
     pub platform_roles: PlatformRoles,
+}
+
+/// A collection of somebody else's that is shared with the caller, as the server found it to be at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The home in which the collection lies.
+    pub home: TenantId,
+    /// The collection.
+    pub collection: Uuid,
 }
 
 /// What an account acts through, as its records name it.
@@ -83,6 +93,13 @@ impl Caller {
     #[must_use]
     pub fn within(mut self, scopes: Scopes) -> Self {
         self.scopes = self.scopes.and(scopes);
+        self
+    }
+
+    /// The same caller with a share that is live now: for the one question that is asked next.
+    #[must_use]
+    pub fn sharing(mut self, share: Share) -> Self {
+        self.share = Some(share);
         self
     }
 
@@ -145,6 +162,10 @@ impl Caller {
         &self.principal
     }
 
+    pub(crate) fn share(&self) -> Option<Share> {
+        self.share
+    }
+
     /// How the caller stands in the record of what they are about to do.
     pub(crate) fn entry(&self, action: Action) -> Entry {
         Entry {
@@ -156,7 +177,7 @@ impl Caller {
     }
 
     fn new(principal: Principal, request: String) -> Self {
-        Caller { principal, scopes: Scopes::ALL, request, address_label: None }
+        Caller { principal, share: None, scopes: Scopes::ALL, request, address_label: None }
     }
 }
 

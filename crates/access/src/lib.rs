@@ -81,7 +81,7 @@ mod scopes;
 mod slice;
 
 pub use action::{Action, UnknownAction};
-pub use caller::{Caller, SignedIn, Via};
+pub use caller::{Caller, Share, SignedIn, Via};
 pub use decision::{Decision, Explanation, Reason, Refusal};
 pub use enter::{Access, Refused};
 pub use platform_role::{PlatformGrant, PlatformRole, PlatformRoles, UnknownPlatformRole};

@@ -25,6 +25,7 @@ pub(crate) const BUILT_IN: &[(&str, &str)] = &[
     ("guardrails.cedar", include_str!("../policies/guardrails.cedar")),
     ("homes.cedar", include_str!("../policies/homes.cedar")),
     ("platform.cedar", include_str!("../policies/platform.cedar")),
+    ("sharing.cedar", include_str!("../policies/sharing.cedar")),
 ];
 
 /// A set of policies that has passed strict validation, ready to be asked.

@@ -115,8 +115,14 @@ impl Slice {
         if !resource.belongs_in(tenant) {
             return Err(Unanswerable::Misplaced);
         }
+        let mut principal = Fact::of_principal(caller.principal());
+        if let Some(share) = caller.share() {
+            let collection = Name::id(Type::Collection, share.collection);
+            principal.attributes.push(("shared_tenant", Value::Name(Name::tenant(share.home))));
+            principal.attributes.push(("shared_collection", Value::Name(collection)));
+        }
         Ok(Slice {
-            principal: Fact::of_principal(caller.principal()),
+            principal,
             action,
             resource: Fact::of_resource(resource, tenant),
             fresh,

@@ -53,6 +53,7 @@ mod output;
 mod pins;
 mod place;
 mod profile;
+mod sharing;
 pub mod verify;
 
 pub use client::account::{AccountError, Proof};
@@ -65,5 +66,6 @@ pub use client::passkey;
 pub use client::signin::{NewAccount, SignIn, SignInError, SignUp, SignedIn, Unlocked, this_device};
 pub use client::{Client, ConnectError, Options, RequestError};
 pub use files::{Drive, RemotePath};
-pub use pins::{AccountPins, Pins};
+pub use pins::{AccountPins, OtherPins, Pins};
 pub use profile::{Profile, ProfileError, Stored};
+pub use sharing::{KnownAccount, SharingError, Standing};

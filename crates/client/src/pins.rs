@@ -28,6 +28,20 @@ pub struct Pins {
     /// The keys of accounts that signed in here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub accounts: BTreeMap<AccountId, AccountPins>,
+    /// The keys of other accounts, by their numbers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub others: BTreeMap<String, OtherPins>,
+}
+
+/// What is known of another account's keys from before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherPins {
+    /// The account.
+    pub account: AccountId,
+    /// The newest version of its keys that was seen.
+    pub key_version: u32,
+    /// SHA-256 of those keys, base64url.
+    pub keys: String,
 }
 
 /// What is known of an account's keys from before. Nothing secret: hashes of public keys.

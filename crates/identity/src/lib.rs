@@ -54,6 +54,7 @@ mod directory;
 mod failure;
 mod id;
 mod imported;
+mod keys;
 mod letter;
 mod lookup;
 mod mail;
@@ -91,6 +92,7 @@ pub use device::{Device, DeviceInfo, DeviceInfoError, DeviceToken, DeviceTokenEr
 pub use failure::Failure;
 pub use id::{AccountId, DeviceId, MethodId, SessionId};
 pub use imported::{HashError, Import, ImportReject, ImportedSignin, ImportedUser, NoMemory, ProvenImport};
+pub use keys::{PublishedAccount, PublishedKeys};
 pub use letter::Letter;
 pub use lookup::{FoundMethod, ListedMethods, MethodLookup, ReservedLookup, UnmatchedMethods};
 pub use mail::{Mail, MailError, Outbox, Sending, Smtp};

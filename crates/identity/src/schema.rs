@@ -11,6 +11,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/1-directory.sql"),
     },
     Migration {
+        name: "identity/key-directory",
+        scope: Scope::Platform,
+        sql: include_str!("../migrations/key-directory.sql"),
+    },
+    Migration {
         name: "identity/imported",
         scope: Scope::Platform,
         sql: include_str!("../migrations/imported.sql"),

@@ -501,13 +501,24 @@ impl Identity {
         }
     }
 
-    /// Lets the account be signed in to, in the directory. Answer the client after its commit.
+    /// Lets the account be signed in to and publishes its keys, in the directory. Commit with a record about what it
+    /// returns, and answer the client after that.
     ///
     /// # Errors
     /// [`SignupError::Restart`] when the sweep undid the sign-up because it took too long.
-    pub async fn signup_live(&self, tx: &mut WriteTx, reserved: &ReservedSignup) -> Result<(), SignupError> {
+    pub async fn signup_live(
+        &self,
+        tx: &mut WriteTx,
+        reserved: &ReservedSignup,
+    ) -> Result<String, SignupError> {
         in_directory(tx)?;
-        if make_live(tx, reserved.account()).await? { Ok(()) } else { Err(SignupError::Restart) }
+        let account = reserved.account();
+        if !make_live(tx, account).await? {
+            return Err(SignupError::Restart);
+        }
+        let keys = &reserved.signup.finish.identity_public;
+        let published = self.publish_keys(tx, account, 1, keys, None).await?;
+        Ok(published.unwrap_or_else(|| account.to_string()))
     }
 
     /// What is stored of an account's backup codes, when they are as many as they should be and all different.

@@ -129,6 +129,21 @@ impl IdentityPublicKeys {
     }
 }
 
+/// What the log says of a version of an account's keys: the subject of its record. `acc_…/keys/<version>/<SHA-256>`.
+pub fn keys_subject(account: &AccountId, key_version: u32, keys: &IdentityPublicKeys) -> String {
+    let mut subject = "acc_".to_owned();
+    let hex = |subject: &mut String, bytes: &[u8]| {
+        use fmt::Write as _;
+        for byte in bytes {
+            let _ = write!(subject, "{byte:02x}");
+        }
+    };
+    hex(&mut subject, account.as_bytes());
+    subject.push_str(&format!("/keys/{key_version}/"));
+    hex(&mut subject, &Sha256::digest(keys.to_bytes()));
+    subject
+}
+
 impl fmt::Debug for IdentityPublicKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("IdentityPublicKeys(Ed25519, X-Wing)")
@@ -197,6 +212,11 @@ impl IdentityRotation {
         } else {
             Err(IdentityRotationError::NotSigned)
         }
+    }
+
+    /// The keys that the statement is about. Says nothing about its signatures.
+    pub fn new_keys(&self) -> &IdentityPublicKeys {
+        &self.new
     }
 
     /// The bytes to publish.

@@ -128,7 +128,9 @@ pub use collection::{CollectionKey, CollectionKeyPlace, ItemKey, ItemPlace};
 pub use email::{BlindIndex, Email, EmailHash, EmailKey, EmailSalt, Pepper};
 pub use grant::{Grant, GrantPlace};
 pub use id::{AccountId, CollectionId, DeviceId, FileId, ItemId, MethodId, Owner, TenantId};
-pub use identity::{AccountKey, Fingerprint, IdentityKeys, IdentityPublicKeys, IdentityRotation};
+pub use identity::{
+    AccountKey, Fingerprint, IdentityKeys, IdentityPublicKeys, IdentityRotation, keys_subject,
+};
 pub use kdf::{KdfError, KdfParams};
 pub use master::{MasterKey, MasterKeyPlace, MethodTag, SealedMasterKey};
 pub use method::{Lookup, MethodKeyPair, MethodKind, MethodPublicKey, MethodSalt, MethodSecret};

@@ -206,6 +206,7 @@ impl Objects {
         if tx.execute("DELETE FROM collection_head WHERE collection = $1", params![&id]).await? == 0 {
             return Err(CollectionError::NotFound);
         }
+        tx.execute("DELETE FROM collection_member WHERE collection = $1", params![&id]).await?;
         let now = tx.now();
         let (items, item_bytes) = remove_items(tx, id).await?;
         tx.execute("DELETE FROM tombstone WHERE collection = $1", params![&id]).await?;

@@ -4,7 +4,43 @@
 use store::{Migration, Scope};
 
 /// The steps forward of this room's tables.
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub const MIGRATIONS: &[Migration] = &[OBJECTS, MEMBERS, SHARES];
+
+/// Who else reads a collection, in its home: what decides.
+const MEMBERS: Migration = Migration {
+    name: "objects/members",
+    scope: Scope::Tenant,
+    sql: "
+CREATE TABLE collection_member (
+  collection BLOB NOT NULL,
+  account BLOB NOT NULL,
+  key_version INTEGER NOT NULL,
+  sharer_key_version INTEGER NOT NULL,
+  sealed_grant BLOB NOT NULL,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (collection, account)
+);
+",
+};
+
+/// What is shared with whom, in the directory: where to look.
+const SHARES: Migration = Migration {
+    name: "objects/shares",
+    scope: Scope::Platform,
+    sql: "
+CREATE TABLE share (
+  recipient BLOB NOT NULL,
+  home BLOB NOT NULL,
+  collection BLOB NOT NULL,
+  owner BLOB NOT NULL,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (recipient, home, collection)
+);
+CREATE INDEX share_by_home ON share (home, collection);
+",
+};
+
+const OBJECTS: Migration = Migration {
     name: "objects/1",
     scope: Scope::Tenant,
     // `collection_head` is the lock of a collection's writers: its row is updated first, so numbers
@@ -86,4 +122,4 @@ CREATE TABLE usage (
   PRIMARY KEY (slot)
 );
 ",
-}];
+};

@@ -99,9 +99,13 @@ impl Objects {
             }
             tokio::task::yield_now().await;
         }
-        for statement in
-            ["DELETE FROM tombstone", "DELETE FROM collection", "DELETE FROM blob_part", "DELETE FROM usage"]
-        {
+        for statement in [
+            "DELETE FROM collection_member",
+            "DELETE FROM tombstone",
+            "DELETE FROM collection",
+            "DELETE FROM blob_part",
+            "DELETE FROM usage",
+        ] {
             tx.execute(statement, params![]).await?;
         }
         Ok(())

@@ -23,6 +23,7 @@ pub mod pairing;
 pub mod passkeys;
 mod secret;
 pub mod service;
+pub mod sharing;
 pub mod signin;
 
 pub use bytes::Bytes;

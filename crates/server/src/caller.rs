@@ -63,6 +63,31 @@ impl Signed {
         Ok(())
     }
 
+    /// Enters the home to change something, as long as the session still lives: a body may arrive long after the head of
+    /// its request, and what ended meanwhile writes nothing any more. Once in a request: it takes the request's
+    /// `Idempotency-Key`.
+    pub(crate) async fn enter(
+        &self,
+        app: &App,
+        action: Action,
+        resource: Resource,
+    ) -> Result<store::WriteTx, ApiError> {
+        let mut tx = app.access.enter(&self.caller, self.home(), action, resource).await?;
+        app.identity.session_by_id(&mut tx, self.session.id()).await?;
+        claim(app, self.once.as_ref(), &mut tx, self.session.account()).await?;
+        Ok(tx)
+    }
+
+    /// Whether the session still lives, for what goes on after its request was let in.
+    pub(crate) async fn look_again(&self, app: &App) -> Result<(), ApiError> {
+        if self.ends_at.is_some_and(|end| app.now() >= end) {
+            return Err(ApiError::new(Code::SessionEnded));
+        }
+        let mut tx = look_in(app, self.caller.request(), self.home()).await?;
+        app.identity.session_by_id(&mut tx, self.session.id()).await?;
+        Ok(())
+    }
+
     /// The account's home.
     pub(crate) fn home(&self) -> TenantId {
         self.session.home()
@@ -119,36 +144,31 @@ impl Authenticated {
         }
     }
 
-    /// Enters the home to change something, as long as what was shown still lives: a body may arrive long after the head of
-    /// its request, and what ended meanwhile writes nothing any more. Once in a request: it takes the request's
-    /// `Idempotency-Key`.
+    /// Enters the home to change something, as long as what was shown still lives: see [`Signed::enter`].
     pub(crate) async fn enter(
         &self,
         app: &App,
         action: Action,
         resource: Resource,
     ) -> Result<store::WriteTx, ApiError> {
-        let mut tx = app.access.enter(self.caller(), self.home(), action, resource).await?;
-        self.again(app, &mut tx).await?;
-        let once = match self {
-            Authenticated::Session(signed) => &signed.once,
-            Authenticated::Key(keyed) => &keyed.once,
+        let keyed = match self {
+            Authenticated::Session(signed) => return signed.enter(app, action, resource).await,
+            Authenticated::Key(keyed) => keyed,
         };
-        if let Some(once) = once {
-            once.claim(app, &mut tx, self.account()).await?;
-        }
+        let mut tx = app.access.enter(&keyed.caller, keyed.key.home(), action, resource).await?;
+        app.identity.key_again(&mut tx, &keyed.key).await?;
+        claim(app, keyed.once.as_ref(), &mut tx, keyed.key.account()).await?;
         Ok(tx)
     }
 
     /// Whether what was shown still lives, for what goes on after its request was let in.
     pub(crate) async fn look_again(&self, app: &App) -> Result<(), ApiError> {
-        if self.is_over(app.now()) {
-            return Err(ApiError::new(Code::SessionEnded));
-        }
-        let visitor = Caller::visitor(self.caller().request());
-        let mut tx =
-            app.access.view(&visitor, self.home(), Action::SessionAuthenticate, Resource::Home).await?;
-        self.again(app, &mut tx).await
+        let keyed = match self {
+            Authenticated::Session(signed) => return signed.look_again(app).await,
+            Authenticated::Key(keyed) => keyed,
+        };
+        let mut tx = look_in(app, keyed.caller.request(), keyed.key.home()).await?;
+        Ok(app.identity.key_again(&mut tx, &keyed.key).await?)
     }
 
     /// Whether what was shown still lives. In a transaction of the home.
@@ -185,8 +205,8 @@ impl FromRequestParts<App> for Authenticated {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
             .ok_or_else(|| ApiError::new(Code::NotSignedIn))?;
-        let once = parts.extensions.get().cloned();
         if token.starts_with(API_KEY_PREFIX) {
+            let once = parts.extensions.get().cloned();
             return by_key(app, visitor, token, once).await.map(Authenticated::Key);
         }
         let (session, scopes, ends_at) = match token.parse::<SessionToken>() {
@@ -213,8 +233,28 @@ impl FromRequestParts<App> for Authenticated {
         let caller = Caller::account(account, visitor.caller.request())
             .within(scopes)
             .from_address(visitor.address.to_string());
+        let once = parts.extensions.get().cloned();
         Ok(Authenticated::Session(Signed { caller, session, roles, address: visitor.address, ends_at, once }))
     }
+}
+
+/// Takes the request's `Idempotency-Key`, if it has one, in the transaction of its change.
+async fn claim(
+    app: &App,
+    once: Option<&Once>,
+    tx: &mut store::WriteTx,
+    account: AccountId,
+) -> Result<(), ApiError> {
+    match once {
+        Some(once) => once.claim(app, tx, account).await,
+        None => Ok(()),
+    }
+}
+
+/// A view of a home to see whether what was shown there still lives.
+async fn look_in(app: &App, request: &str, home: TenantId) -> Result<store::ReadTx, ApiError> {
+    let visitor = Caller::visitor(request);
+    Ok(app.access.view(&visitor, home, Action::SessionAuthenticate, Resource::Home).await?)
 }
 
 async fn by_session(
@@ -345,6 +385,7 @@ fn ceiling(scope: &str) -> Scopes {
         Action::MethodRename,
         Action::MethodRevoke,
         Action::MasterKeyRotate,
+        Action::CollectionShare,
         Action::PlatformAdminister,
         Action::PairingRead,
         Action::PairingApprove,

@@ -67,6 +67,22 @@ pub async fn records(tx: &mut ReadTx, from: u64, limit: u32) -> Result<Vec<Logge
         .collect()
 }
 
+/// The record of this id with its place in the log; `None` when there is none, or the sequencer has not been there yet.
+pub async fn record(tx: &mut ReadTx, id: Uuid) -> Result<Option<LoggedRecord>, StoreError> {
+    let row: Option<(i64, Vec<u8>)> =
+        tx.query_opt("SELECT number, hash FROM leaf WHERE record = $1", params![&id]).await?;
+    let Some((number, hash)) = row else { return Ok(None) };
+    let number = number.unsigned_abs();
+    let record: Option<RecordRow> = tx
+        .query_opt(
+            "SELECT id, at, actor, via, action, subject, request, corrects, details FROM record WHERE id = $1",
+            params![&id],
+        )
+        .await?;
+    let record = record.map(|row| stored(Some(number), row));
+    Ok(Some(LoggedRecord { number, leaf: to_hash(hash)?, record }))
+}
+
 /// `width` hashes of a tile of the log: those of `level` (in tiles: 0 is the leaves, 1 the roots of 256 leaves, …)
 /// from `256 · index` on, one after the other. Shorter when the log is.
 pub async fn tile(tx: &mut ReadTx, level: u8, index: u64, width: u16) -> Result<Vec<u8>, StoreError> {

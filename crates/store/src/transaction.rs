@@ -156,6 +156,7 @@ impl ReadTx {
 /// ```
 pub struct WriteTx {
     view: ReadTx,
+    record: RecordId,
     entry: Entry,
     backlog: Arc<Backlog>,
 }
@@ -179,11 +180,17 @@ impl WriteTx {
         entry: Entry,
         backlog: Arc<Backlog>,
     ) -> Self {
-        WriteTx { view: ReadTx { tenant, now, engine: Engine::SqliteWrite(writer) }, entry, backlog }
+        let view = ReadTx { tenant, now, engine: Engine::SqliteWrite(writer) };
+        WriteTx { view, record: record_id(now), entry, backlog }
     }
 
     pub(crate) fn postgres(view: ReadTx, entry: Entry, backlog: Arc<Backlog>) -> Self {
-        WriteTx { view, entry, backlog }
+        WriteTx { record: record_id(view.now), view, entry, backlog }
+    }
+
+    /// The id that the record of this transaction will have, for rows that name it.
+    pub fn record_id(&self) -> RecordId {
+        self.record
     }
 
     /// Runs a statement and returns the number of rows that it changed.
@@ -198,9 +205,8 @@ impl WriteTx {
     /// [`StoreError::Full`] when the disk is full. After [`StoreError::Unavailable`] it is unknown whether
     /// the commit happened, as with any database.
     pub async fn commit(self, record: Record) -> Result<RecordId, StoreError> {
-        let WriteTx { view, entry, backlog } = self;
+        let WriteTx { view, record: id, entry, backlog } = self;
         let tenant = view.tenant;
-        let id = record_id(view.now);
         let Record { subject, details, corrects } = record;
         let header = header_of(tenant, id, view.now, entry, subject, corrects);
         // What the log will commit to is settled here, in the transaction that it is about.

@@ -17,7 +17,7 @@ account.create session.create session.authenticate
                                         other      | Y ? ? x ? ? ? ? ? !
                                         platform   | Y ! ! x ! ! ! ! ! !
 session.step_up session.unlock session.list session.end device.list token.issue account.read
-collection.create collection.list collection.read collection.write collection.delete
+collection.create collection.list collection.read collection.write collection.delete collection.share
 item.write item.delete file.read file.write file.delete changes.follow usage.read log.read api_key.read
                                         own        | ! Y Y x ! Y Y Y Y !
                                         other      | ! ? ? x ? ? ? ? ? !
@@ -28,7 +28,7 @@ account.delete password.change backup_codes.replace totp.replace method.add meth
 master_key.rotate export.create api_key.create api_key.approve
                                         own        | ! ^ Y x ! Y ^ Y Y !
                                         other      | ! ? ? x ? ? ? ? ? !
-session.step_up account.read
+session.step_up account.read collection.share
                                         own-entry  | ! Y Y x ! Y Y Y Y !
                                         its-entry  | ! ? ? x ? ? ? ? ? !
 account.delete password.change method.add method.revoke
@@ -47,7 +47,7 @@ pairing.approve
                                         other      | ! ? ? x ? ? ? ? ? !
                                         own-entry  | ! ^ Y x ! Y ^ Y Y !
                                         its-entry  | ! ? ? x ? ? ? ? ? !
-root_key.rotate maintenance.run api_key.refuse
+root_key.rotate maintenance.run api_key.refuse share.receive
                                         own        | ! - - x ! - - - - Y
                                         other      | ! ? ? x ? ? ? ? ? Y
 log.read

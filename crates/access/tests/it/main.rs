@@ -13,4 +13,5 @@ mod entering;
 mod memo;
 mod platform_roles;
 mod policies;
+mod sharing;
 mod world;

@@ -16,6 +16,7 @@ use crate::export::ExportError;
 use crate::files::{DriveError, GetError, PathError, PutError, SyncError};
 use crate::output::write_line;
 use crate::profile::ProfileError;
+use crate::sharing::SharingError;
 use crate::verify::VerifyError;
 
 /// Why a command did not succeed.
@@ -342,6 +343,24 @@ impl From<EventsError> for Failure {
                 Failure { status: NOT_REACHABLE, ..Failure::failed("unreachable", message) }
             }
             EventsError::TooLong => Failure::failed("malformed_answer", message),
+        }
+    }
+}
+
+impl From<SharingError> for Failure {
+    fn from(error: SharingError) -> Self {
+        let message = error.to_string();
+        match error {
+            SharingError::Request(error) => error.into(),
+            SharingError::Drive(error) => error.into(),
+            SharingError::Log(error) => error.into(),
+            SharingError::NotANumber => Failure::usage(message),
+            SharingError::NotProven(_) | SharingError::KeysReplaced(_) | SharingError::NotGranted => {
+                Failure { status: VERIFICATION, ..Failure::failed("keys_not_trusted", message) }
+            }
+            SharingError::NotLogged => Failure::failed("not_logged", message),
+            SharingError::OldKeys(_) => Failure::failed("share_outdated", message),
+            SharingError::NoCollection => Failure::failed(Code::NotFound.as_str(), message),
         }
     }
 }

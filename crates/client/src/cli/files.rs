@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::failure::Failure;
-use super::prompt;
+use super::{prompt, sharing};
 use crate::files::{
     Drive, Entry, GetError, Got, Index, LocalFile, Names, Overwrite, Put, PutError, RemotePath, Resume, Tree,
     check_free, is_folder,
@@ -51,6 +51,10 @@ pub struct GetArgs {
     /// Replace local files that differ
     #[arg(long)]
     force: bool,
+
+    /// Get it from the files that this account shares
+    #[arg(long, value_name = "ACCOUNT")]
+    shared: Option<String>,
 }
 
 pub(super) async fn put(context: &mut Context, arguments: PutArgs) -> Result<(), Failure> {
@@ -172,12 +176,19 @@ async fn put_tree(
 
 pub(super) async fn get(context: &mut Context, arguments: GetArgs) -> Result<(), Failure> {
     let remote = RemotePath::parse(&arguments.remote)?;
-    let drive = context.drive().await?;
+    let drive = match &arguments.shared {
+        Some(owner) => sharing::drive(context, owner).await?,
+        None => context.drive().await?,
+    };
     let overwrite = if arguments.force { Overwrite::Yes } else { Overwrite::No };
-    if !remote.is_root()
-        && !arguments.remote.ends_with('/')
-        && let Some(entry) = drive.find_file(&remote).await?
-    {
+    let is_file = !remote.is_root() && !arguments.remote.ends_with('/');
+    // What others share is read as a whole: one request tells nobody which file it was for.
+    let found = match arguments.shared {
+        Some(_) => drive.index().await?.files.remove(&remote),
+        None if is_file => drive.find_file(&remote).await?,
+        None => None,
+    };
+    if is_file && let Some(entry) = found {
         return get_one(context, &drive, &entry, &arguments.local, overwrite).await;
     }
     let index = drive.index().await?;

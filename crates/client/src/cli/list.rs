@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::failure::Failure;
 use super::files::{FILES_IN_FLIGHT, finish, no_such, report_damaged};
-use super::prompt;
+use super::{prompt, sharing};
 use crate::files::{Entry, Names, RemotePath};
 use crate::output::{count, harmless, moment, size, table};
 
@@ -24,6 +24,10 @@ pub struct LsArgs {
     /// Show sizes and times
     #[arg(short, long)]
     long: bool,
+
+    /// List the files that this account shares
+    #[arg(long, value_name = "ACCOUNT")]
+    shared: Option<String>,
 }
 
 /// Arguments of `rm`.
@@ -42,7 +46,10 @@ pub struct RmArgs {
 }
 
 pub(super) async fn list(context: &mut Context, arguments: LsArgs) -> Result<(), Failure> {
-    let drive = context.drive().await?;
+    let drive = match &arguments.shared {
+        Some(owner) => sharing::drive(context, owner).await?,
+        None => context.drive().await?,
+    };
     let index = drive.index().await?;
     report_damaged(context.output, &index);
     let remote = arguments.remote;

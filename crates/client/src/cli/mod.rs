@@ -20,6 +20,7 @@ mod pair;
 mod passkeys;
 mod prompt;
 mod session;
+mod sharing;
 mod sync;
 
 use std::path::PathBuf;
@@ -120,6 +121,14 @@ pub enum Command {
     Rm(list::RmArgs),
     /// Bring a folder and its remote copy together
     Sync(sync::SyncArgs),
+    /// Let another account read the files
+    Share(sharing::ShareArgs),
+    /// Take that back
+    Unshare(sharing::UnshareArgs),
+    /// List what is shared, by whom and with whom
+    Shares,
+    /// Show what two people compare to be sure of each other's keys
+    Fingerprint(sharing::FingerprintArgs),
     /// Show the history of the account
     Log(log::LogArgs),
     /// Check that nobody rewrote the history
@@ -197,6 +206,10 @@ async fn dispatch(command: Command, globals: Globals) -> Result<(), Failure> {
         Command::Ls(arguments) => list::list(&mut context, arguments).await,
         Command::Rm(arguments) => list::remove(&mut context, arguments).await,
         Command::Sync(arguments) => sync::sync(&mut context, arguments).await,
+        Command::Share(arguments) => sharing::share(&mut context, arguments).await,
+        Command::Unshare(arguments) => sharing::unshare(&mut context, arguments).await,
+        Command::Shares => sharing::shares(&mut context).await,
+        Command::Fingerprint(arguments) => sharing::fingerprint(&mut context, arguments).await,
         Command::Log(arguments) => log::log(&mut context, arguments).await,
         Command::Verify(arguments) => history::verify(&mut context, arguments).await,
         Command::Export(arguments) => history::export(&mut context, arguments).await,

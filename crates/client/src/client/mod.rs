@@ -10,6 +10,7 @@ pub(crate) mod objects;
 pub(crate) mod opened;
 pub(crate) mod pairing;
 pub mod passkey;
+pub(crate) mod sharing;
 pub(crate) mod signin;
 mod unreachable;
 
@@ -41,6 +42,8 @@ pub struct Client {
     base: Arc<Url>,
     token: Arc<RwLock<Option<Secret>>>,
     last_change: Arc<RwLock<Option<String>>>,
+    /// Whose collections are read, when they are somebody else's.
+    shared_by: Option<protocol::TenantId>,
 }
 
 impl Client {
@@ -87,7 +90,13 @@ impl Client {
             http = http.tls_certs_only([]);
         }
         let http = http.build().map_err(|error| ConnectError::Tls(causes(&error)))?;
-        Ok(Client { http, base: Arc::new(base), token: Arc::default(), last_change: Arc::default() })
+        Ok(Client {
+            http,
+            base: Arc::new(base),
+            token: Arc::default(),
+            last_change: Arc::default(),
+            shared_by: None,
+        })
     }
 
     /// The server's address, as requests are made to it.
@@ -101,6 +110,12 @@ impl Client {
         host == domain
             || (domain.contains('.') && host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')))
             || (domain == "localhost" && is_loopback(&self.base))
+    }
+
+    /// The same, for collections that lie in another home and are shared with the account: they can be read.
+    #[must_use]
+    pub(crate) fn within(&self, home: protocol::TenantId) -> Client {
+        Client { shared_by: Some(home), ..self.clone() }
     }
 
     /// Acts with this session's token from now on; with none, as a visitor.

@@ -55,6 +55,14 @@ impl Client {
         self.done(Call::new(Method::DELETE, &format!("/api/v1/collections/{collection}"))).await
     }
 
+    /// Where a collection is read, one's own or a shared one.
+    fn collection_path(&self, collection: CollectionId) -> String {
+        match self.shared_by {
+            Some(home) => format!("/api/v1/shares/{home}/collections/{collection}"),
+            None => format!("/api/v1/collections/{collection}"),
+        }
+    }
+
     /// What changed in a collection after a sequence: one page of it.
     ///
     /// # Errors
@@ -65,7 +73,8 @@ impl Client {
         after: u64,
         limit: u32,
     ) -> Result<Changes, RequestError> {
-        self.get(&format!("/api/v1/collections/{collection}/changes?after={after}&limit={limit}")).await
+        let collection = self.collection_path(collection);
+        self.get(&format!("{collection}/changes?after={after}&limit={limit}")).await
     }
 
     /// An item; `None` when there is none.
@@ -197,7 +206,7 @@ impl Client {
         start: u64,
         end: u64,
     ) -> Result<Vec<u8>, RequestError> {
-        let path = format!("{}/file", item_path(collection, item));
+        let path = format!("{}/items/{item}/file", self.collection_path(collection));
         let range = format!("bytes={start}-{}", end.saturating_sub(1));
         let length = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
         let mut attempt = 0;

@@ -96,6 +96,16 @@ impl Drive {
         Ok(drive)
     }
 
+    /// A collection whose key is known, such as one that somebody shares.
+    pub(crate) fn of(account: Opened, id: CollectionId, key: CollectionKey) -> Self {
+        Drive { account, collection: Some(OpenCollection { id, key }) }
+    }
+
+    /// The key of this collection, if it is the drive's.
+    pub(crate) fn key_of(&self, collection: CollectionId) -> Option<&CollectionKey> {
+        self.collection.as_ref().filter(|open| open.id == collection).map(|open| &open.key)
+    }
+
     /// The collection, once there is one.
     pub fn collection(&self) -> Option<CollectionId> {
         self.collection.as_ref().map(|collection| collection.id)

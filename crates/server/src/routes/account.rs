@@ -188,7 +188,31 @@ pub(crate) async fn rotate_master_key(
     app.objects.replace_sealed_keys(&mut tx, &keys).await?;
     tx.commit(Record::about(signed.session.account())).await?;
     app.post.send(Some(letter));
+    publish_keys(&app, &signed).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Publishes what the home knows of new keys and the directory does not: also what an interrupted rotation left.
+async fn publish_keys(app: &App, signed: &Signed) -> Result<(), ApiError> {
+    let account = signed.session.account();
+    let worker = access::Caller::system("key-directory", "");
+    let action = Action::MaintenanceRun;
+    let mut tx = app.access.view(&worker, Tenant::PLATFORM, action, Resource::Platform).await?;
+    let newest = app.identity.newest_published(&mut tx, account).await?;
+    drop(tx);
+    let mut tx = app.access.view(&signed.caller, signed.home(), Action::AccountRead, Resource::Home).await?;
+    let rotations = app.identity.key_rotations(&mut tx, newest).await?;
+    drop(tx);
+    for (version, rotation) in rotations {
+        let mut tx = app.access.enter(&worker, Tenant::PLATFORM, action, Resource::Platform).await?;
+        let statement = rotation.to_bytes();
+        let keys = rotation.new_keys();
+        let published = app.identity.publish_keys(&mut tx, account, version, keys, Some(&statement)).await?;
+        if let Some(subject) = published {
+            tx.commit(Record::about(subject)).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Deletes the account: its keys are destroyed, its sessions end, its records stay.
@@ -202,6 +226,7 @@ pub(crate) async fn delete(State(app): State<App>, signed: Signed) -> Result<Sta
     let entry = Resource::DirectoryEntry { account: *account.uuid() };
     let mut tx = app.access.enter(caller, Tenant::PLATFORM, Action::AccountDelete, entry).await?;
     app.identity.delete_begin(&mut tx, &deletion).await?;
+    app.objects.forget_shares(&mut tx, *account.uuid(), signed.home()).await?;
     tx.commit(Record::about(account)).await?;
 
     let mut tx = enter(&app, &signed, Action::AccountDelete).await?;

@@ -15,7 +15,7 @@ use protocol::objects::{
 };
 use protocol::{CollectionId, Problem};
 use serde::Deserialize;
-use store::Record;
+use store::{ReadTx, Record};
 use utoipa::IntoParams;
 
 use crate::caller::Authenticated;
@@ -140,13 +140,23 @@ pub(crate) async fn changes(
 ) -> Result<Json<Changes>, ApiError> {
     let resource = Resource::Collection(collection.uuid());
     let mut tx = app.access.view(signed.caller(), signed.home(), Action::ItemRead, resource).await?;
+    Ok(Json(page(&app, &mut tx, collection, &query).await?))
+}
+
+/// A page of changes, in a view of the collection's home.
+pub(crate) async fn page(
+    app: &App,
+    tx: &mut ReadTx,
+    collection: CollectionId,
+    query: &ChangesQuery,
+) -> Result<Changes, ApiError> {
     let limit = query.limit.unwrap_or(200).clamp(1, 1_000);
-    let changes = app.objects.changes(&mut tx, id(collection), query.after, limit).await?;
-    Ok(Json(Changes {
+    let changes = app.objects.changes(tx, id(collection), query.after, limit).await?;
+    Ok(Changes {
         items: changes.items.into_iter().map(items::to_item).collect(),
         next: changes.next,
         more: changes.more,
-    }))
+    })
 }
 
 /// Follows a collection (`text/event-stream`): an event for each change, its id the change's sequence.

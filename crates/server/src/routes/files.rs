@@ -15,12 +15,13 @@ use futures::{Stream, StreamExt as _};
 use objects::BlobId;
 use protocol::objects::{NewUpload, Upload};
 use protocol::{CollectionId, ItemId, Problem, UploadId};
-use store::Record;
+use store::{Record, WriteTx};
 use tokio::sync::mpsc;
 
-use crate::caller::Authenticated;
+use crate::caller::{Authenticated, Signed};
 use crate::error::ApiError;
 use crate::gateway::{Json, Path};
+use crate::routes::sharing::Shared;
 use crate::routes::{collections, items};
 use crate::state::App;
 
@@ -172,16 +173,47 @@ pub(crate) async fn download(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let resource = Resource::File { collection: collection.uuid(), id: item.uuid() };
-    let mut tx = signed.enter(&app, Action::FileRead, resource).await?;
-    let found = app.objects.item(&mut tx, collections::id(collection), items::id(item)).await?;
+    let tx = signed.enter(&app, Action::FileRead, resource).await?;
+    send(app, Reader::Own(signed), tx, collection, items::id(item), Record::about(item), &headers).await
+}
+
+/// Who reads a file. Looked at again while it is sent.
+pub(crate) enum Reader {
+    Own(Authenticated),
+    Member(Signed, Shared),
+}
+
+impl Reader {
+    async fn look_again(&self, app: &App) -> Result<(), ApiError> {
+        match self {
+            Reader::Own(own) => own.look_again(app).await,
+            Reader::Member(signed, shared) => {
+                signed.look_again(app).await?;
+                shared.look_again(app).await
+            }
+        }
+    }
+}
+
+/// Records that an item's file is read, and sends it.
+pub(crate) async fn send(
+    app: App,
+    reader: Reader,
+    mut tx: WriteTx,
+    collection: CollectionId,
+    item: objects::ItemId,
+    record: Record,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
+    let found = app.objects.item(&mut tx, collections::id(collection), item).await?;
     let Some(file) = found.blob else {
         return Err(objects::ReadError::NotFound.into());
     };
-    let range = byte_range(&headers, file.size)?;
+    let range = byte_range(headers, file.size)?;
     let plan = app.objects.read_plan(&mut tx, collections::id(collection), file.id, range.clone()).await?;
-    tx.commit(Record::about(item)).await?;
+    tx.commit(record).await?;
     let sent = plan.range();
-    let download = Download { file: app.blobs.read(plan), app, signed, unchecked: 0 };
+    let download = Download { file: app.blobs.read(plan), app, reader, unchecked: 0 };
     let mut response = Body::from_stream(download.sent()).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
@@ -203,7 +235,7 @@ pub(crate) async fn download(
 /// A file on its way to a client. Read by a task of its own, so that one that takes nothing any more is let go.
 struct Download {
     app: App,
-    signed: Authenticated,
+    reader: Reader,
     file: BoxStream<'static, Result<Bytes, objects::ReadError>>,
     /// Bytes that were sent since the session was looked at.
     unchecked: u64,
@@ -232,7 +264,7 @@ impl Download {
     async fn next(&mut self) -> Option<std::io::Result<Bytes>> {
         if self.unchecked >= objects::PART_SIZE {
             self.unchecked = 0;
-            if let Err(error) = self.signed.look_again(&self.app).await {
+            if let Err(error) = self.reader.look_again(&self.app).await {
                 return Some(Err(std::io::Error::other(error.code().as_str())));
             }
         }

@@ -89,7 +89,7 @@ pub(crate) async fn records(
     Ok(Json(Records { records: records.into_iter().map(to_entry).collect(), next, more }))
 }
 
-fn to_entry(logged: LoggedRecord) -> LogEntry {
+pub(crate) fn to_entry(logged: LoggedRecord) -> LogEntry {
     LogEntry {
         number: logged.number,
         leaf: (*logged.leaf.as_bytes()).into(),

@@ -16,6 +16,7 @@ pub(crate) mod passkeys;
 pub(crate) mod recovery_key;
 pub(crate) mod service;
 pub(crate) mod sessions;
+pub(crate) mod sharing;
 pub(crate) mod signin;
 pub(crate) mod signup;
 
@@ -120,6 +121,13 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(files::status, files::abandon))
         .routes(routes!(files::put_part))
         .routes(routes!(files::download))
+        .routes(routes!(sharing::keys))
+        .routes(routes!(sharing::members))
+        .routes(routes!(sharing::put, sharing::delete))
+        .routes(routes!(sharing::shares))
+        .routes(routes!(sharing::read))
+        .routes(routes!(sharing::changes))
+        .routes(routes!(sharing::download))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::records))
         // A tile's path has slashes of its own.

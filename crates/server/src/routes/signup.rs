@@ -116,8 +116,8 @@ pub(crate) async fn finish(
 
     let mut tx =
         app.access.enter(caller, Tenant::PLATFORM, Action::AccountCreate, Resource::Platform).await?;
-    app.identity.signup_live(&mut tx, &reserved).await?;
-    tx.commit(Record::about(account)).await?;
+    let keys = app.identity.signup_live(&mut tx, &reserved).await?;
+    tx.commit(Record::about(keys)).await?;
 
     app.post.send(signed_up.letter);
     let session = signin::session(account, reserved.home(), signed_up.session);
