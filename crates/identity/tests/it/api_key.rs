@@ -105,7 +105,7 @@ async fn a_key_ends_when_it_is_said_to_and_with_its_method_and_its_account() {
         let before = show(&world, &revoked, HERE).await.unwrap();
         let session = world.session(&by.token).await;
         let mut tx = world.write(ada.home).await;
-        world.identity.revoke_method(&mut tx, &session, id).await.unwrap();
+        world.identity.revoke_method(&mut tx, &session, id, None).await.unwrap();
         commit(tx).await;
         assert!(matches!(show(&world, &revoked, HERE).await, Err(ApiKeyError::Unknown)));
         // What was let in before that writes nothing any more.
