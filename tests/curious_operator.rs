@@ -46,7 +46,7 @@ fn all_that_a_server_has_and_hears_opens_nothing(mut world: World) {
     let mut hoard = Hoard::default();
     hoard.add_text(&wire.bytes());
     hoard.add_folder(&world);
-    assert!(hoard.0.len() > 1_000, "there is something to try: {}", hoard.0.len());
+    assert!(hoard.0.len() > 300, "there is something to try: {}", hoard.0.len());
     for bytes in &hoard.0 {
         assert_eq!(vault.opened_by(bytes), None, "{} bytes that the server has", bytes.len());
     }
@@ -74,7 +74,7 @@ fn recorded_sign_ins_open_nothing_when_they_are_sent_again(world: World) {
         .into_iter()
         .filter(|exchange| exchange.method == "POST" && exchange.status == 200)
         .filter(|exchange| exchange.path.contains("/signin/") || exchange.path.contains("/signup/"))
-        .filter(|exchange| !exchange.path.ends_with("/start"))
+        .filter(|exchange| !exchange.path.ends_with("/start") && !exchange.path.ends_with("/salt"))
         .collect();
     assert!(finishes.len() >= 3, "sign-up, password, recovery key");
     for exchange in finishes {
@@ -97,7 +97,7 @@ fn weaker_work_on_secrets_is_refused_by_the_client(world: World) {
     let liar = Recorder::lying(&world.url(), "\"memory_kib\":65536", "\"memory_kib\":18432");
     let misled = world.machine().through(liar.url());
     for refused in [misled.sign_in(&ada), by_recovery_key(&misled, &recovery_key)] {
-        assert_eq!(refused.refused(3).code, "server_not_trusted");
+        assert_eq!(refused.refused(1).code, "kdf_refused");
         assert_eq!(misled.run(["ls", "--json"]).refused(4).code, "not_signed_in", "nothing was kept");
     }
     let said = |name: &str| liar.exchanges().iter().any(|exchange| exchange.path.ends_with(name));
@@ -125,8 +125,7 @@ fn the_sealed_key_of_another_account_opens_nothing(world: World) {
     }
     for person in [&ada, &bob] {
         let thrown_off = world.machine();
-        let refused = thrown_off.sign_in(person).refused(3);
-        assert_eq!(refused.code, "server_not_trusted", "{:?}", refused.document);
+        assert_eq!(thrown_off.sign_in(person).refused(1).code, "does_not_open");
         assert_eq!(thrown_off.run(["ls", "--json"]).refused(4).code, "not_signed_in");
     }
 }
