@@ -288,32 +288,41 @@ fn an_assertion_works_once_and_every_wrong_one_is_answered_alike(world: World) {
         change(&mut shown);
         again.finish(&shown)
     };
-    let by = |liar: Authenticator| again.finish(&again.shown_by(&liar));
-    let refused = [
-        ("a replay", attempt.finish(&shown)),
-        ("a replay with a new challenge", again.finish(&shown)),
-        ("an unknown handle", with(|shown| shown.user_handle = vec![7; 16])),
-        ("a handle of another length", with(|shown| shown.user_handle = vec![7; 20])),
-        ("an unknown passkey", with(|shown| shown.id = vec![7; 32])),
-        ("a changed signature", with(|shown| *shown.signature.last_mut().unwrap() ^= 1)),
-        ("a changed counter", with(|shown| shown.authenticator_data[36] ^= 0x40)),
-        ("an answer that is none", with(|shown| shown.client_data_json = b"{}".to_vec())),
-        ("another page", by(Authenticator { origin: "https://evil.example".into(), ..phone.copied() })),
-        ("another domain", by(Authenticator { rp_id: Some("evil.example".into()), ..phone.copied() })),
-        ("nobody verified", by(Authenticator { verifies_user: false, ..phone.copied() })),
-        ("a counter that went back", by(Authenticator { count: Mutex::new(1), ..phone.copied() })),
-        ("a counter that stopped", by(Authenticator { count: Mutex::new(0), ..phone.copied() })),
+    let by = |change: fn(&mut Authenticator)| {
+        let mut liar = phone.copied();
+        change(&mut liar);
+        again.finish(&again.shown_by(&liar))
+    };
+    let tries: [(&str, &dyn Fn() -> Exchange); 13] = [
+        ("a replay", &|| attempt.finish(&shown)),
+        ("a replay with a new challenge", &|| again.finish(&shown)),
+        ("an unknown handle", &|| with(|shown| shown.user_handle = vec![7; 16])),
+        ("a handle of another length", &|| with(|shown| shown.user_handle = vec![7; 20])),
+        ("an unknown passkey", &|| with(|shown| shown.id = vec![7; 32])),
+        ("a changed signature", &|| with(|shown| *shown.signature.last_mut().unwrap() ^= 1)),
+        ("a changed counter", &|| with(|shown| shown.authenticator_data[36] ^= 0x40)),
+        ("an answer that is none", &|| with(|shown| shown.client_data_json = b"{}".to_vec())),
+        ("another page", &|| by(|liar| liar.origin = "https://evil.example".into())),
+        ("another domain", &|| by(|liar| liar.rp_id = Some("evil.example".into()))),
+        ("nobody verified", &|| by(|liar| liar.verifies_user = false)),
+        ("a counter that went back", &|| by(|liar| liar.count = Mutex::new(1))),
+        ("a counter that stopped", &|| by(|liar| liar.count = Mutex::new(0))),
     ];
     let mut answers: Vec<Value> = Vec::new();
-    for (what, answer) in &refused {
-        assert_eq!((answer.status, code(answer)), (401, "invalid_credentials".into()), "{what}");
-        let mut problem: Value = serde_json::from_slice(&answer.response).unwrap();
+    for (number, (what, tried)) in tries.iter().enumerate() {
+        let answer = tried();
+        assert_eq!((answer.status, code(&answer)), (401, "invalid_credentials".into()), "{what}");
+        let mut problem = answer.json();
         problem["request"].take();
         answers.push(problem);
+        // The owner comes in between: what failed is forgiven, and none of it harmed the passkey.
+        if number % 4 == 3 {
+            let hers = Attempt::started(&world);
+            assert_eq!(hers.finish(&hers.shown_by(&phone)).status, 200, "after {what}");
+        }
     }
     answers.dedup();
     assert_eq!(answers.len(), 1, "one answer for all: {answers:?}");
-    // None of that harmed the passkey.
     let last = Attempt::started(&world);
     assert_eq!(last.finish(&last.shown_by(&phone)).status, 200);
     laptop.verified_records();
@@ -362,7 +371,6 @@ fn nothing_of_a_passkey_that_unlocks_or_names_is_kept_in_plain(mut world: World)
     let mut names = unlocks;
     names.add("the user handle", &shown.user_handle);
     names.add("the credential id", &shown.id);
-    names.add("the address", &ada.email);
     world.stop();
     assert_eq!(names.under(world.data()), [""; 0]);
     assert_eq!(names.in_bytes(world.log().as_bytes()), [""; 0]);
@@ -376,7 +384,7 @@ struct InBrowser(Mutex<Chromium>);
 
 impl InBrowser {
     fn ask(&self, script: &str, options: Value) -> Result<Value, AuthenticatorError> {
-        let script = format!("{SCRIPT}; ({script})({options})");
+        let script = format!("{{ {SCRIPT}; ({script})({options}) }}");
         let answer = self.0.lock().unwrap().evaluate(&script);
         match answer["error"].as_str() {
             None => Ok(answer),
