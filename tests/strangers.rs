@@ -190,7 +190,10 @@ fn no_pairing() -> Option<Body> {
 /// The size of an upload of one part.
 const UPLOAD: usize = 1_000;
 
-fn a_stranger_is_refused_on_every_protected_route(world: World) {
+fn a_stranger_is_refused_on_every_protected_route(mut world: World) {
+    // More requests than one address has at once.
+    world.set("BAILIWICK_REQUEST_BURST", "20000");
+    world.restart();
     let routes = routes();
     let rows = rows();
     assert_rows_are_the_routes(&rows, &routes);
