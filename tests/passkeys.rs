@@ -106,7 +106,8 @@ fn unlocked(world: &World, person: &Person) -> Unlocked {
     };
     let client = client_of(world);
     done(async {
-        let started = SignIn::start(&client, &person.email, &person.password.borrow(), None).await.unwrap();
+        let password = person.password.borrow().clone();
+        let started = SignIn::start(&client, &person.email, &password, None).await.unwrap();
         started.finish(proof, device()).await.unwrap().account
     })
 }

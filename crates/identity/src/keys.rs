@@ -124,7 +124,7 @@ impl Identity {
             )
             .await?;
         let Some((account, home)) = row else { return Ok(None) };
-        let rows: Vec<(i64, Vec<u8>, Option<Vec<u8>>, Uuid)> = tx
+        let rows: Vec<PublishedRow> = tx
             .query(
                 "SELECT key_version, public_keys, statement, record FROM account_keys
                  WHERE account = $1 ORDER BY key_version",
@@ -180,3 +180,6 @@ impl Identity {
         row.map(read).transpose()
     }
 }
+
+/// Version, keys, statement of the rotation, and the record in the platform's log.
+type PublishedRow = (i64, Vec<u8>, Option<Vec<u8>>, Uuid);

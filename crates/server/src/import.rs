@@ -69,9 +69,8 @@ async fn import(config: Config, file: PathBuf, from_line: u64) -> Result<(), Sta
         if lines.number < from_line {
             continue;
         }
-        run.take(lines.number, line).await.map_err(|error| {
+        run.take(lines.number, line).await.inspect_err(|_| {
             eprint(&format!("stored up to line {}; give the same file again, or --from-line", run.stored));
-            error
         })?;
         if lines.number.is_multiple_of(TELL_EVERY) {
             eprint(&format!("at line {}", lines.number));

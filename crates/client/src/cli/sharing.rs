@@ -119,7 +119,7 @@ pub(super) async fn fingerprint(context: &mut Context, arguments: FingerprintArg
         "key_version": known.key_version(),
         "met_before": known.standing != Standing::New,
     });
-    context.output.result(&document, || format!("{fingerprint}"));
+    context.output.result(&document, || fingerprint.to_string());
     Ok(())
 }
 

@@ -102,7 +102,7 @@ pub enum SignedInByPasskey {
     /// The account, signed in and unlocked.
     Unlocked(Box<SignedIn>),
     /// A session whose data stay locked.
-    Locked(LockedSession),
+    Locked(Box<LockedSession>),
 }
 
 /// A session without the master key: the passkey that opened it has no PRF, or this front end cannot ask it.
@@ -154,12 +154,12 @@ impl Client {
             self.post("/api/v1/signin/passkey/finish", &finish).await?;
         let (Some(secret), true) = (prf, signed_in.unlocking.is_some()) else {
             self.set_token(Some(signed_in.session.token.clone()));
-            return Ok(SignedInByPasskey::Locked(LockedSession {
+            return Ok(SignedInByPasskey::Locked(Box::new(LockedSession {
                 client: self.clone(),
                 number: signed_in.account_number,
                 session: signed_in.session,
                 new_device: signed_in.new_device,
-            }));
+            })));
         };
         let account = unlock(self.clone(), signed_in, &secret.key_pair(), MethodKind::Passkey, None)?;
         Ok(SignedInByPasskey::Unlocked(Box::new(account)))

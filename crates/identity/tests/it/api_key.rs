@@ -57,10 +57,10 @@ async fn show(world: &World, auth: &ApiKeyAuth, from: &str) -> Result<Authentica
 
 /// A refusal for the address, and the letter about it, if it was to be noted and told.
 async fn refused(world: &World, auth: &ApiKeyAuth, from: &str) -> (RefusedKey, Option<Letter>) {
-    let refused = match show(world, auth, from).await {
-        Err(ApiKeyError::Address(refused)) => *refused,
-        other => panic!("{other:?}"),
-    };
+    let shown = show(world, auth, from).await;
+    assert!(matches!(shown, Err(ApiKeyError::Address(_))), "{shown:?}");
+    let Err(ApiKeyError::Address(refused)) = shown else { unreachable!() };
+    let refused = *refused;
     if !refused.needs_note() {
         return (refused, None);
     }

@@ -228,7 +228,8 @@ async fn an_account_has_several_passkeys_and_an_authenticator_one_of_them() {
         let started = world.identity.passkey_add_start(&mut view, &live).await.unwrap();
         let mut left_out = started.challenge.credentials;
         let mut there = [phone.ids(), key.ids()].concat();
-        (left_out.sort(), there.sort());
+        left_out.sort();
+        there.sort();
         assert_eq!(left_out, there);
     }
 }

@@ -174,20 +174,22 @@ pub(crate) async fn download(
 ) -> Result<Response, ApiError> {
     let resource = Resource::File { collection: collection.uuid(), id: item.uuid() };
     let tx = signed.enter(&app, Action::FileRead, resource).await?;
-    send(app, Reader::Own(signed), tx, collection, items::id(item), Record::about(item), &headers).await
+    send(app, Reader::Own(Box::new(signed)), tx, collection, items::id(item), Record::about(item), &headers)
+        .await
 }
 
 /// Who reads a file. Looked at again while it is sent.
 pub(crate) enum Reader {
-    Own(Authenticated),
-    Member(Signed, Shared),
+    Own(Box<Authenticated>),
+    Member(Box<(Signed, Shared)>),
 }
 
 impl Reader {
     async fn look_again(&self, app: &App) -> Result<(), ApiError> {
         match self {
             Reader::Own(own) => own.look_again(app).await,
-            Reader::Member(signed, shared) => {
+            Reader::Member(member) => {
+                let (signed, shared) = &**member;
                 signed.look_again(app).await?;
                 shared.look_again(app).await
             }

@@ -239,7 +239,7 @@ pub(crate) async fn download(
     let resource = Resource::File { collection: collection.uuid(), id: item.uuid() };
     let mut tx = app.access.enter(&shared.caller, shared.home, Action::FileRead, resource).await?;
     shared.still(&app, &mut tx).await?;
-    let reader = files::Reader::Member(signed, shared);
+    let reader = files::Reader::Member(Box::new((signed, shared)));
     files::send(app, reader, tx, collection, items::id(item), Record::about(item), &headers).await
 }
 
