@@ -27,6 +27,9 @@ impl Objects {
     /// What changed in a collection after the change number `after` (0 for everything): at most `limit` items (1 to
     /// [`MAX_CHANGES`]) and about [`MAX_CHANGES_BYTES`].
     ///
+    /// `anew` says that `after` is a page's end of a list that began at 0: who lists so needs no tombstones, since what is not
+    /// listed is not there.
+    ///
     /// # Errors
     /// [`ItemError::NotFound`]; [`ItemError::Forgotten`] when tombstones after `after` were cleared away.
     pub async fn changes(
@@ -34,6 +37,7 @@ impl Objects {
         tx: &mut ReadTx,
         collection: CollectionId,
         after: u64,
+        anew: bool,
         limit: u32,
     ) -> Result<Changes, ItemError> {
         let limit = limit.clamp(1, MAX_CHANGES);
@@ -41,8 +45,8 @@ impl Objects {
             .query_opt("SELECT forgotten FROM collection_head WHERE collection = $1", params![&collection])
             .await?;
         let (forgotten,) = head.ok_or(ItemError::NotFound)?;
-        // Who begins anew needs no tombstones: what is not listed is not there.
-        if after > 0 && forgotten.is_some_and(|forgotten| after < unsigned(forgotten)) {
+        let forgotten = forgotten.map_or(0, unsigned);
+        if !anew && after > 0 && after < forgotten {
             return Err(ItemError::Forgotten);
         }
         // Lengths first, so that a page of large items is never read as a whole.
@@ -54,7 +58,7 @@ impl Objects {
             )
             .await?;
         let Some(last) = page_end(&lengths, limit) else {
-            return Ok(Changes { items: Vec::new(), next: after, more: false });
+            return Ok(Changes { items: Vec::new(), next: after.max(forgotten), more: false });
         };
         let rows: Vec<ItemRow> = tx
             .query(
@@ -64,7 +68,9 @@ impl Objects {
             )
             .await?;
         let more = lengths.last().is_some_and(|(sequence, _)| *sequence > last);
-        Ok(Changes { items: rows.into_iter().map(Item::from_row).collect(), next: unsigned(last), more })
+        // Who has come to the end has missed nothing, of what is forgotten either.
+        let next = if more { unsigned(last) } else { unsigned(last).max(forgotten) };
+        Ok(Changes { items: rows.into_iter().map(Item::from_row).collect(), next, more })
     }
 }
 

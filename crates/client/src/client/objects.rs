@@ -71,10 +71,11 @@ impl Client {
         &self,
         collection: CollectionId,
         after: u64,
+        anew: bool,
         limit: u32,
     ) -> Result<Changes, RequestError> {
         let collection = self.collection_path(collection);
-        self.get(&format!("{collection}/changes?after={after}&limit={limit}")).await
+        self.get(&format!("{collection}/changes?after={after}&anew={anew}&limit={limit}")).await
     }
 
     /// An item; `None` when there is none.

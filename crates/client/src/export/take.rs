@@ -89,7 +89,7 @@ async fn export_collections(
         let mut lines = Lines::create(&path)?;
         let mut after = 0;
         loop {
-            let page = client.changes(collection.id, after, PAGE).await?;
+            let page = client.changes(collection.id, after, true, PAGE).await?;
             for item in page.items.iter().filter(|item| !item.deleted) {
                 lines.push(item)?;
                 exported.items += 1;

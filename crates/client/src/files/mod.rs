@@ -144,10 +144,12 @@ impl Drive {
     /// [`DriveError`].
     pub async fn refresh(&self, index: &mut Index) -> Result<(), DriveError> {
         let Some(open) = &self.collection else { return Ok(()) };
+        let mut anew = index.sequence == 0;
         loop {
-            let page = match self.account.client.changes(open.id, index.sequence, PAGE).await {
+            let page = match self.account.client.changes(open.id, index.sequence, anew, PAGE).await {
                 // What was removed that long ago the server has forgotten: from the beginning.
-                Err(error) if is_status(&error, StatusCode::GONE) && index.sequence > 0 => {
+                Err(error) if is_status(&error, StatusCode::GONE) && !anew => {
+                    anew = true;
                     *index = Index::default();
                     continue;
                 }

@@ -88,10 +88,12 @@ impl Names {
     async fn refresh(&mut self, drive: &Drive) -> Result<(), DriveError> {
         let Some(open) = &drive.collection else { return Ok(()) };
         let before = self.kept.sequence;
+        let mut anew = before == 0;
         loop {
-            let page = match drive.account.client.changes(open.id, self.kept.sequence, PAGE).await {
+            let page = match drive.account.client.changes(open.id, self.kept.sequence, anew, PAGE).await {
                 // What was removed that long ago the server has forgotten: from the beginning.
-                Err(error) if is_status(&error, StatusCode::GONE) && self.kept.sequence > 0 => {
+                Err(error) if is_status(&error, StatusCode::GONE) && !anew => {
+                    anew = true;
                     self.kept = Kept::default();
                     continue;
                 }

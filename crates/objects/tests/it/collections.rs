@@ -70,7 +70,7 @@ async fn a_deleted_collection_takes_its_items_files_and_key_along() {
         assert_eq!(home.usage().await, Usage { bytes: 4, items: 1, collections: 1 }, "{}", home.store.name);
         let mut tx = home.read().await;
         assert!(matches!(home.objects.item(&mut tx, gone, item).await, Err(ItemError::NotFound)));
-        assert!(matches!(home.objects.changes(&mut tx, gone, 0, 10).await, Err(ItemError::NotFound)));
+        assert!(matches!(home.objects.changes(&mut tx, gone, 0, false, 10).await, Err(ItemError::NotFound)));
         assert!(home.objects.read_plan(&mut tx, gone, file, None).await.is_err());
         assert!(home.objects.upload_status(&mut tx, gone, unfinished).await.is_err());
         drop(tx);

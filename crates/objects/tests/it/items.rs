@@ -50,7 +50,7 @@ async fn a_deleted_item_leaves_an_empty_tombstone_and_never_repeats_a_version() 
         assert!(matches!(home.delete(collection, item, Expected::Any).await, Err(ItemError::NotFound)));
         let mut tx = home.read().await;
         assert!(matches!(home.objects.item(&mut tx, collection, item).await, Err(ItemError::NotFound)));
-        let changes = home.objects.changes(&mut tx, collection, 0, 10).await.unwrap();
+        let changes = home.objects.changes(&mut tx, collection, 0, false, 10).await.unwrap();
         let tombstone = &changes.items[0];
         assert_eq!((changes.items.len(), tombstone.version, tombstone.sealed.len()), (1, 2, 0));
         assert_eq!(tombstone.deleted_at, Some(store::Clock::now_ms(&*home.store.clock)));
@@ -77,14 +77,14 @@ async fn changes_come_in_order_in_bounded_pages() {
         home.delete(collection, items[2], Expected::Any).await.unwrap();
 
         let mut tx = home.read().await;
-        let first = home.objects.changes(&mut tx, collection, 0, 3).await.unwrap();
+        let first = home.objects.changes(&mut tx, collection, 0, false, 3).await.unwrap();
         let ids = |items: &[Item]| items.iter().map(|item| item.id).collect::<Vec<_>>();
         assert_eq!(ids(&first.items), [items[0], items[3], items[4]], "{}", home.store.name);
         assert_eq!((first.next, first.more), (5, true));
-        let second = home.objects.changes(&mut tx, collection, first.next, 3).await.unwrap();
+        let second = home.objects.changes(&mut tx, collection, first.next, false, 3).await.unwrap();
         assert_eq!(ids(&second.items), [items[1], items[2]]);
         assert_eq!((second.next, second.more, second.items[1].deleted_at.is_some()), (7, false, true));
-        let none = home.objects.changes(&mut tx, collection, 7, 3).await.unwrap();
+        let none = home.objects.changes(&mut tx, collection, 7, false, 3).await.unwrap();
         assert_eq!((none.items.len(), none.next, none.more), (0, 7, false));
         drop(tx);
 
@@ -93,7 +93,7 @@ async fn changes_come_in_order_in_bounded_pages() {
         for item in (0..17).map(|_| ItemId::random()) {
             home.put(collection, item, Expected::Absent, &large, None).await.unwrap();
         }
-        let page = home.objects.changes(&mut home.read().await, collection, 7, 1_000).await.unwrap();
+        let page = home.objects.changes(&mut home.read().await, collection, 7, false, 1_000).await.unwrap();
         assert_eq!((page.items.len(), page.next, page.more), (15, 22, true));
     }
 }
@@ -116,7 +116,8 @@ async fn a_follower_misses_nothing_that_concurrent_writers_commit() {
             .collect();
         let (mut seen, mut after) = (Vec::new(), 0);
         while after < WRITERS * EACH {
-            let page = home.objects.changes(&mut home.read().await, collection, after, 7).await.unwrap();
+            let page =
+                home.objects.changes(&mut home.read().await, collection, after, false, 7).await.unwrap();
             seen.extend(page.items.iter().map(|item| item.sequence));
             after = page.next;
             tokio::task::yield_now().await;
@@ -265,7 +266,8 @@ async fn tombstones_go_after_ninety_days_and_who_was_away_for_longer_begins_anew
             tx.commit(store::Record::about("sweep")).await.unwrap();
             count
         };
-        let changes = async |after| home.objects.changes(&mut home.read().await, collection, after, 10).await;
+        let changes =
+            async |after| home.objects.changes(&mut home.read().await, collection, after, false, 10).await;
         home.store.clock.advance(objects::TOMBSTONES_KEPT_MS - 1);
         assert_eq!((forget().await, changes(3).await.unwrap().items.len()), (0, 2));
         home.store.clock.advance(1);
@@ -274,6 +276,18 @@ async fn tombstones_go_after_ninety_days_and_who_was_away_for_longer_begins_anew
         assert!(matches!(changes(3).await, Err(ItemError::Forgotten)));
         let anew = changes(0).await.unwrap();
         assert_eq!(anew.items.iter().map(|item| item.id).collect::<Vec<_>>(), [kept, back]);
+        let on = home.objects.changes(&mut home.read().await, collection, 1, true, 10).await.unwrap();
+        assert_eq!(on.items.len(), 1, "the next page of a list that began at 0");
+        // A deletion that was the last change.
+        let last = home.collection().await;
+        let item = ItemId::random();
+        home.put(last, item, Expected::Absent, b"x", None).await.unwrap();
+        home.delete(last, item, Expected::Present).await.unwrap();
+        home.store.clock.advance(objects::TOMBSTONES_KEPT_MS);
+        while forget().await > 0 {}
+        let end = home.objects.changes(&mut home.read().await, last, 0, false, 10).await.unwrap();
+        assert_eq!((end.items.len(), end.next), (0, 2));
+        assert!(home.objects.changes(&mut home.read().await, last, end.next, false, 10).await.is_ok());
         assert!(changes(4).await.is_ok(), "who saw the deletion misses nothing");
     }
 }

@@ -125,6 +125,9 @@ pub(crate) struct ChangesQuery {
     /// The sequence of the last change that is known; 0 for all.
     #[serde(default)]
     after: u64,
+    /// Whether this goes on with a list that began at 0: deletions that are forgotten since do not matter then.
+    #[serde(default)]
+    anew: bool,
     /// At most so many items; 200 by default, at most 1,000.
     limit: Option<u32>,
 }
@@ -151,7 +154,7 @@ pub(crate) async fn page(
     query: &ChangesQuery,
 ) -> Result<Changes, ApiError> {
     let limit = query.limit.unwrap_or(200).clamp(1, 1_000);
-    let changes = app.objects.changes(tx, id(collection), query.after, limit).await?;
+    let changes = app.objects.changes(tx, id(collection), query.after, query.anew, limit).await?;
     Ok(Changes {
         items: changes.items.into_iter().map(items::to_item).collect(),
         next: changes.next,
