@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use protocol::{account, log, objects, service, signin};
+use protocol::{account, api_keys, log, methods, objects, pairing, passkeys, service, sharing, signin};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -20,7 +20,14 @@ fuzz_target!(|input: &[u8]| {
         signin::SignUpStart, signin::SignUpStarted, signin::SignUpFinish, signin::SignedUp, signin::SignInStart,
         signin::SignInStarted, signin::SignInFinish, signin::SignedIn, signin::StepUpStart, signin::StepUpFinish,
         signin::SteppedUp,
-        account::Account, account::Methods, account::Sessions, account::Devices, account::ServerHalf,
+        methods::Methods, methods::MethodRename, methods::NewRecoveryKey,
+        passkeys::PasskeyAddStarted, passkeys::PasskeyAddFinish, passkeys::PasskeyStarted, passkeys::PasskeySignIn,
+        passkeys::PasskeyStepUp,
+        pairing::PairingAsk, pairing::PairingAnswer, pairing::PairingRedeem, pairing::Paired, pairing::PairingNamed,
+        pairing::PairingAsked, pairing::PairingOffer, pairing::PairingDeliver,
+        api_keys::NewApiKey, api_keys::ApiKeys, api_keys::KeyNetwork, api_keys::OwnApiKey, api_keys::KeyReport,
+        sharing::AccountKeys, sharing::PutMember, sharing::Members, sharing::Shares, sharing::SharedCollection,
+        account::Account, account::Sessions, account::Devices, account::ServerHalf,
         account::PasswordChangeStart, account::PasswordChangeStarted, account::PasswordChangeFinish,
         account::BackupCodes, account::TotpStarted, account::TotpFinish, account::MasterKeyRotation,
         account::AccessToken,
