@@ -2,9 +2,10 @@
 //! Accounts, login methods, sessions and devices.
 //!
 //! An **account** is one person or service. It lives in a **home**, a tenant of its own; the **directory** (the platform's
-//! database) knows only a keyed hash of its address, and where its home is. A **login method** authenticates the account and
-//! unlocks its master key, here a password by OPAQUE with a **second factor**. Who signed in has a **session** on a
-//! **device**.
+//! database) knows only keyed hashes, of its address and of what its methods show, and where its home is. A **login method**
+//! authenticates the account, unlocks its master key, or both: a password by OPAQUE with a **second factor**, a passkey, a
+//! recovery key, an API key. Who signed in, or was let in by **pairing** with a device that is, has a **session** on a
+//! **device**; programs show an API key with each request.
 //!
 //! What holds, whatever the server above does:
 //!

@@ -470,3 +470,16 @@ async fn stop_requested() {
         _ = terminate.recv() => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_migration_has_a_name_of_its_own() {
+        let names: Vec<_> = ROOMS.iter().flat_map(|room| room.iter().map(|step| step.name)).collect();
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len(), "{names:?}");
+    }
+}

@@ -72,7 +72,7 @@ pub struct Globals {
 
     /// Work with the API key in this file instead of this device's session; otherwise with BAILIWICK_API_KEY, if that is set.
     /// For put, get, ls, rm, sync, log, verify and whoami
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
 
     /// Allow plain HTTP to another machine
