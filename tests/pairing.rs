@@ -24,6 +24,8 @@ on_both_engines!(
     a_device_that_was_let_in_is_signed_out_like_any_other,
     letting_in_needs_a_fresh_proof_and_the_session_itself,
     a_public_computer_reads_for_a_while_and_changes_nothing,
+    a_public_computer_reads_at_its_prompt_and_keeps_nothing,
+    a_public_computer_is_out_when_its_session_is_ended_elsewhere,
 );
 
 const APPROVE: [&str; 3] = ["pair", "approve", "--json"];
@@ -444,6 +446,95 @@ fn a_public_computer_reads_for_a_while_and_changes_nothing(world: World) {
     assert_eq!(get(&world, "/api/v1/account", token).status, 401);
     laptop.run(["ls", "--json"]).done();
     assert!(world.letters().iter().any(|letter| letter.contains("A public computer was let in")));
+}
+
+/// A public computer that was let in by its command line; what it says next is the answer to what it is told.
+fn reading(world: &World, laptop: &Machine) -> (Machine, Dialogue) {
+    let kiosk = world.machine();
+    let mut computer = kiosk.talk(["login", "--pair", "--public", "--json"]);
+    let asked = computer.hears("link");
+    let (link, shown) = (asked["link"].as_str().unwrap(), asked["shown"].as_str().unwrap());
+    let mut approver = laptop.talk(APPROVE.into_iter().chain(["--yes", "--shown", shown, link]));
+    assert_eq!(approver.hears("asked")["form"], json!("public"));
+    let code = code_of(&mut approver);
+    assert_eq!((code.len(), shown.len()), (3, 3));
+    computer.hears("code_wanted");
+    computer.says("no code");
+    computer.hears("code_wanted");
+    computer.says(&code);
+    approver.hears("let_in");
+    approver.ends().done();
+    computer.hears("signed_in");
+    (kiosk, computer)
+}
+
+fn a_public_computer_reads_at_its_prompt_and_keeps_nothing(world: World) {
+    let laptop = world.machine();
+    laptop.sign_up();
+    let letter = laptop.scratch("letter");
+    fs::write(&letter, noise(7, 300_000)).expect("a file");
+    laptop.put(&letter, "a letter").done();
+    let (kiosk, mut computer) = reading(&world, &laptop);
+    computer.says("ls -l");
+    let files = computer.hears_answer();
+    assert_eq!(files["files"][0]["name"], json!("a letter"), "{files}");
+    let copy = kiosk.scratch("copy of it");
+    computer.says(&format!("get 'a letter' '{}'", copy.display()));
+    assert_eq!(computer.hears_answer()["written"], json!(1));
+    assert_eq!(fs::read(&copy).expect("a file"), noise(7, 300_000));
+    // What only the owner's devices do is no command here, and what is mistyped ends nothing.
+    for line in
+        ["put a b", "rm 'a letter'", "ls --shared K7F2QXM", "ls 'nothing", "get nowhere x", "", "whoami"]
+    {
+        computer.says(line);
+    }
+    computer.says("ls");
+    assert_eq!(computer.hears_answer()["files"].as_array().map(Vec::len), Some(1));
+    assert_eq!(laptop.sessions().len(), 2);
+    computer.says("exit");
+    computer.hears("signed_out");
+    computer.ends().done();
+
+    let kept: Vec<_> =
+        fs::read_dir(kiosk.config()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(kept, ["scratch"], "what was got, and nothing else");
+    assert_eq!(laptop.sessions().len(), 1, "the session is over");
+    assert_eq!(kiosk.run(["ls", "--json"]).refused(4).code, "not_signed_in");
+    assert!(world.letters().iter().any(|letter| letter.contains("A public computer was let in")));
+
+    // Whoever is signed in on it already stays so: nothing of theirs is touched or used.
+    let theirs = world.machine();
+    theirs.sign_up();
+    let before = theirs.copied();
+    let mut computer = theirs.talk(["login", "--pair", "--public", "--json"]);
+    let asked = computer.hears("link");
+    let (link, shown) = (asked["link"].as_str().unwrap(), asked["shown"].as_str().unwrap());
+    let mut approver = laptop.talk(APPROVE.into_iter().chain(["--yes", "--shown", shown, link]));
+    approver.hears("asked");
+    let code = code_of(&mut approver);
+    computer.hears("code_wanted");
+    computer.says(&code);
+    approver.ends().done();
+    computer.hears("signed_in");
+    computer.says("ls");
+    assert_eq!(computer.hears_answer()["files"].as_array().map(Vec::len), Some(1));
+    // The end of what is typed is the end of the session.
+    computer.ends().done();
+    for name in ["session", "local-half", "keys.sealed", "profile.json", "device", "pins.json"] {
+        let read = |machine: &Machine| fs::read(machine.config().join(name)).unwrap();
+        assert_eq!(read(&theirs), read(&before), "{name}");
+    }
+    theirs.run(["ls", "--json"]).done();
+    assert_eq!(laptop.sessions().len(), 1);
+}
+
+fn a_public_computer_is_out_when_its_session_is_ended_elsewhere(world: World) {
+    let laptop = world.machine();
+    laptop.sign_up();
+    let (_kiosk, mut computer) = reading(&world, &laptop);
+    laptop.run(["sessions", "end-others", "--json"]).done();
+    computer.says("ls");
+    assert_eq!(computer.ends().refused(4).code, "session_ended");
 }
 
 /// A device whose messages the test makes itself.

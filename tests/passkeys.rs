@@ -4,17 +4,16 @@
 
 use std::sync::Mutex;
 
-use client::passkey::{AuthenticatorError, Created, PasskeyError, Shown, SignedInByPasskey};
-use client::{Client, Drive, Options, Proof, RemotePath, SignIn, Unlocked};
+use client::passkey::{AuthenticatorError, PasskeyError, PasskeySignUp, SignedInByPasskey};
+use client::{Client, Drive, Options, RemotePath, Unlocked};
 use data_encoding::BASE64URL_NOPAD;
 use harness::{
-    Authenticator, Chromium, Exchange, Factor, Machine, Person, Recorder, Request, Secrets, World,
-    on_both_engines,
+    Authenticator, Engine, Exchange, Machine, Person, Recorder, Request, Secrets, World, on_both_engines,
 };
 use keyring::passkey::PRF_INPUT;
-use protocol::Secret;
-use protocol::passkeys::{CreationOptions, CredentialDescriptor, RequestOptions};
 use serde_json::{Value, json};
+
+use crate::front_end::{InBrowser, InSoftware, client_of, device, done, origin, unlocked};
 
 on_both_engines!(
     a_passkey_signs_in_without_an_address_and_opens_the_same_files,
@@ -26,91 +25,14 @@ on_both_engines!(
     a_lock_on_passwords_locks_no_passkey,
     whoever_guesses_at_passkeys_has_to_wait,
     nothing_of_a_passkey_that_unlocks_or_names_is_kept_in_plain,
+    a_count_that_went_back_is_told_to_the_owner_once_a_day_and_to_nobody_else,
+    an_account_is_made_with_a_passkey_and_no_password,
+    a_passkey_that_cannot_unlock_makes_no_account,
+    what_is_changed_in_a_sign_up_with_a_passkey_makes_no_account,
+    an_account_of_a_passkey_gets_a_password_after_a_second_factor,
     a_real_browser_makes_a_passkey_and_signs_in_with_it,
+    a_real_browser_makes_an_account_with_a_passkey,
 );
-
-/// An authenticator in software, on a page of the server's own.
-struct InSoftware(Authenticator);
-
-impl InSoftware {
-    fn of(world: &World) -> Self {
-        Self(Authenticator::on(&origin(world)))
-    }
-}
-
-impl client::passkey::Authenticator for InSoftware {
-    async fn create(&self, options: &CreationOptions) -> Result<Created, AuthenticatorError> {
-        let made = self.0.create(
-            &options.rp.id,
-            options.challenge.as_slice(),
-            options.user.id.as_slice(),
-            &ids(&options.exclude_credentials),
-            Some(options.extensions.prf.eval.first.as_slice()),
-        );
-        let made = made.ok_or(AuthenticatorError::AlreadyThere)?;
-        Ok(Created {
-            id: made.id,
-            client_data_json: made.client_data_json,
-            attestation_object: made.attestation_object,
-            has_prf: made.prf_enabled,
-            prf: made.prf.map(Into::into),
-        })
-    }
-
-    async fn get(&self, options: &RequestOptions) -> Result<Shown, AuthenticatorError> {
-        let shown = self.0.get(
-            &options.rp_id,
-            options.challenge.as_slice(),
-            &ids(&options.allow_credentials),
-            Some(options.extensions.prf.eval.first.as_slice()),
-        );
-        let shown = shown.ok_or(AuthenticatorError::NotAllowed)?;
-        Ok(Shown {
-            id: shown.id,
-            user_handle: shown.user_handle,
-            client_data_json: shown.client_data_json,
-            authenticator_data: shown.authenticator_data,
-            signature: shown.signature,
-            prf: shown.prf.map(Into::into),
-        })
-    }
-}
-
-fn ids(descriptors: &[CredentialDescriptor]) -> Vec<Vec<u8>> {
-    descriptors.iter().map(|descriptor| descriptor.id.as_slice().to_vec()).collect()
-}
-
-/// The page that a browser shows, by the name that passkeys are bound to on this machine.
-fn origin(world: &World) -> String {
-    world.url().replace("127.0.0.1", "localhost")
-}
-
-fn client_of(world: &World) -> Client {
-    Client::new(&world.url(), &Options::default()).unwrap()
-}
-
-fn device() -> protocol::signin::Device {
-    protocol::signin::Device { token: None, name: "a browser".into(), platform: "test".into() }
-}
-
-/// Waits for what the client does.
-fn done<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
-}
-
-/// A fresh session of the client library, by password.
-fn unlocked(world: &World, person: &Person) -> Unlocked {
-    let proof = match person.factor() {
-        Factor::Otp(code) => Proof::Totp(Secret::from(code)),
-        Factor::BackupCode(code) => Proof::BackupCode(Secret::from(code)),
-    };
-    let client = client_of(world);
-    done(async {
-        let password = person.password.borrow().clone();
-        let started = SignIn::start(&client, &person.email, &password, None).await.unwrap();
-        started.finish(proof, device()).await.unwrap().account
-    })
-}
 
 /// Somebody with a file and a passkey.
 fn with_passkey(world: &World) -> (Machine, Person, InSoftware) {
@@ -375,82 +297,8 @@ fn nothing_of_a_passkey_that_unlocks_or_names_is_kept_in_plain(mut world: World)
     world.stop();
     assert_eq!(names.under(world.data()), [""; 0]);
     assert_eq!(names.in_bytes(world.log().as_bytes()), [""; 0]);
-    if world.engine() == harness::Engine::Postgresql {
+    if world.engine() == Engine::Postgresql {
         assert_eq!(names.in_bytes(&world.database().dump()), [""; 0]);
-    }
-}
-
-/// A browser's own authenticator, asked by the page as a front end would ask it.
-struct InBrowser(Mutex<Chromium>);
-
-impl InBrowser {
-    fn ask(&self, script: &str, options: Value) -> Result<Value, AuthenticatorError> {
-        let script = format!("{{ {SCRIPT}; ({script})({options}) }}");
-        let answer = self.0.lock().unwrap().evaluate(&script);
-        match answer["error"].as_str() {
-            None => Ok(answer),
-            Some("NotAllowedError") => Err(AuthenticatorError::NotAllowed),
-            Some("InvalidStateError") => Err(AuthenticatorError::AlreadyThere),
-            Some(other) => Err(AuthenticatorError::Failed(other.to_owned())),
-        }
-    }
-}
-
-/// What every page of a front end does: options as they came, answers as base64url.
-const SCRIPT: &str = r#"
-    const text = (bytes) => bytes && btoa(String.fromCharCode(...new Uint8Array(bytes)))
-        .replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-    const asked = async (promise) => {
-        try {
-            const credential = await promise, response = credential.response;
-            const { prf } = credential.getClientExtensionResults();
-            return {
-                id: credential.id, client_data_json: text(response.clientDataJSON),
-                attestation_object: text(response.attestationObject),
-                authenticator_data: text(response.authenticatorData), signature: text(response.signature),
-                user_handle: text(response.userHandle), has_prf: prf?.enabled, prf: text(prf?.results?.first),
-            };
-        } catch (error) {
-            return { error: error.name };
-        }
-    }
-"#;
-
-fn bytes(answer: &Value, name: &str) -> Vec<u8> {
-    let text = answer[name].as_str().unwrap_or_default();
-    BASE64URL_NOPAD.decode(text.as_bytes()).unwrap()
-}
-
-fn prf(answer: &Value) -> Option<zeroize::Zeroizing<Vec<u8>>> {
-    answer["prf"].is_string().then(|| bytes(answer, "prf").into())
-}
-
-impl client::passkey::Authenticator for InBrowser {
-    async fn create(&self, options: &CreationOptions) -> Result<Created, AuthenticatorError> {
-        let script = "(options) => asked(navigator.credentials.create(
-            { publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) }))";
-        let made = self.ask(script, serde_json::to_value(options).unwrap())?;
-        Ok(Created {
-            id: bytes(&made, "id"),
-            client_data_json: bytes(&made, "client_data_json"),
-            attestation_object: bytes(&made, "attestation_object"),
-            has_prf: made["has_prf"] == true,
-            prf: prf(&made),
-        })
-    }
-
-    async fn get(&self, options: &RequestOptions) -> Result<Shown, AuthenticatorError> {
-        let script = "(options) => asked(navigator.credentials.get(
-            { publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) }))";
-        let shown = self.ask(script, serde_json::to_value(options).unwrap())?;
-        Ok(Shown {
-            id: bytes(&shown, "id"),
-            user_handle: bytes(&shown, "user_handle"),
-            client_data_json: bytes(&shown, "client_data_json"),
-            authenticator_data: bytes(&shown, "authenticator_data"),
-            signature: bytes(&shown, "signature"),
-            prf: prf(&shown),
-        })
     }
 }
 
@@ -461,7 +309,7 @@ fn a_real_browser_makes_a_passkey_and_signs_in_with_it(world: World) {
     std::fs::write(&letter, "dear").unwrap();
     laptop.put(&letter, "letter").done();
 
-    let browser = InBrowser(Mutex::new(Chromium::on(&format!("{}/livez", origin(&world)))));
+    let browser = InBrowser::on(&format!("{}/livez", origin(&world)));
     let account = unlocked(&world, &ada);
     assert!(done(account.add_passkey(&browser, "browser")).unwrap().unlocks);
     opens_her_files(&world, &ada, &browser);
@@ -471,7 +319,248 @@ fn a_real_browser_makes_a_passkey_and_signs_in_with_it(world: World) {
     opens_her_files(&world, &ada, &browser);
 
     // On a page by another name the browser itself refuses, and so would the server.
-    let elsewhere = InBrowser(Mutex::new(Chromium::on(&format!("{}/livez", world.url()))));
+    let elsewhere = InBrowser::on(&format!("{}/livez", world.url()));
     let refused = sign_in(&world, &elsewhere);
     assert!(matches!(refused, Err(PasskeyError::Authenticator(_))));
+}
+
+fn a_count_that_went_back_is_told_to_the_owner_once_a_day_and_to_nobody_else(mut world: World) {
+    let (laptop, ada, phone) = with_passkey(&world);
+    let thief = phone.0.copied();
+    opens_her_files(&world, &ada, &phone);
+    opens_her_files(&world, &ada, &phone);
+    for _ in 0..3 {
+        let attempt = Attempt::started(&world);
+        let answer = attempt.finish(&attempt.shown_by(&thief));
+        assert_eq!((answer.status, code(&answer)), (401, "invalid_credentials".into()));
+        assert!(!String::from_utf8_lossy(&answer.response).contains("count"));
+        *thief.count.lock().unwrap() = 1;
+    }
+    // A step-up with it is told as well, but not twice a day.
+    let account = unlocked(&world, &ada);
+    *phone.0.count.lock().unwrap() = 1;
+    assert!(done(account.client.step_up_with_passkey(&phone)).is_err());
+    let refused =
+        |laptop: &Machine| laptop.log().iter().filter(|record| record["action"] == "passkey.refuse").count();
+    assert!((0..100).any(|_| refused(&laptop) == 1), "in the history once, as in the mailbox");
+    laptop.verified_records();
+    world.stop();
+    let told: Vec<_> =
+        world.letters().into_iter().filter(|letter| letter.contains("may have been copied")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("phone") && told[0].contains("revoke this passkey"), "{told:?}");
+}
+
+/// An address that nobody has.
+fn somebody() -> String {
+    format!("{}@example.org", harness::unique("person-"))
+}
+
+/// An account that was made with a passkey alone.
+fn signed_up(world: &World, email: &str, authenticator: &impl client::passkey::Authenticator) -> Unlocked {
+    let client = client_of(world);
+    done(async {
+        let sign_up = PasskeySignUp::start(&client, email).await.unwrap();
+        assert!(!sign_up.code_required());
+        sign_up.finish(authenticator, "phone", None, device()).await.unwrap().0
+    })
+}
+
+/// Puts what the file `letter` holds for whoever looks for it.
+fn put_letter(world: &World, account: &Unlocked) {
+    let letter = world.folder().join("letter");
+    std::fs::write(&letter, "dear").unwrap();
+    done(async {
+        let mut drive = Drive::open(account).await.unwrap();
+        drive.ensure().await.unwrap();
+        let bytes = std::fs::File::open(&letter).unwrap();
+        let path = RemotePath::parse("letter").unwrap();
+        drive.put_stream(bytes, &path, world.folder(), &|_| {}).await.unwrap();
+    });
+}
+
+fn person_of(account: &Unlocked, email: &str) -> Person {
+    Person::new(email, "", &account.number, &"A".repeat(32), Vec::new())
+}
+
+fn an_account_is_made_with_a_passkey_and_no_password(world: World) {
+    let (email, phone) = (somebody(), InSoftware::of(&world));
+    let account = signed_up(&world, &email, &phone);
+    put_letter(&world, &account);
+    let ada = person_of(&account, &email);
+    opens_her_files(&world, &ada, &phone);
+
+    // A recovery key is offered, and opens the same; the command line takes it from there.
+    let paper = done(account.add_recovery_key("paper")).unwrap();
+    let laptop = world.machine();
+    let login = ["login", "--recovery-key-stdin", "--json"];
+    laptop.run_with(login, &format!("{}\n", paper.key.as_str())).done();
+    laptop.get("letter", &laptop.scratch("letter")).done();
+    assert_eq!(std::fs::read(laptop.scratch("letter")).unwrap(), b"dear");
+    let who = laptop.run(["whoami", "--json"]).json();
+    assert_eq!((&who["account_id"], &who["backup_codes_left"]), (&json!(account.number), &json!(0)));
+
+    // The address is taken, and no password lets anybody in.
+    let other = world.machine();
+    assert_eq!(other.try_sign_up(&email, "somebody else's").refused(1).code, "account_exists");
+    assert_eq!(other.sign_in(&Person::nobody(&email)).refused(4).code, "invalid_credentials");
+    let again = done(async {
+        let sign_up = PasskeySignUp::start(&client_of(&world), &email).await.unwrap();
+        sign_up.finish(&InSoftware::of(&world), "", None, device()).await
+    });
+    assert!(matches!(again, Err(PasskeyError::Request(error)) if error.is(protocol::Code::AccountExists)));
+
+    // One of the two may go, and the other stays.
+    let methods = done(account.client.methods()).unwrap().methods;
+    let kinds: Vec<_> = methods.iter().map(|method| method.kind.as_str()).collect();
+    assert_eq!(kinds, ["passkey", "recovery-key"]);
+    done(account.revoke_method(methods[1].id)).unwrap();
+    let last = done(account.revoke_method(methods[0].id));
+    assert!(last.unwrap_err().to_string().contains("last login method"));
+    opens_her_files(&world, &ada, &phone);
+}
+
+fn a_passkey_that_cannot_unlock_makes_no_account(world: World) {
+    let old = InSoftware(Authenticator { has_prf: false, ..Authenticator::on(&origin(&world)) });
+    let email = somebody();
+    let refused = done(async {
+        let sign_up = PasskeySignUp::start(&client_of(&world), &email).await.unwrap();
+        sign_up.finish(&old, "", None, device()).await
+    });
+    assert!(matches!(refused, Err(PasskeyError::CannotUnlock)));
+    // The address is free.
+    world.machine().sign_up_as(&email, "correct horse battery");
+}
+
+fn what_is_changed_in_a_sign_up_with_a_passkey_makes_no_account(world: World) {
+    let email = somebody();
+    let refused = |authenticator: &dyn Fn() -> Authenticator| {
+        let answer = done(async {
+            let sign_up = PasskeySignUp::start(&client_of(&world), &somebody()).await.unwrap();
+            sign_up.finish(&InSoftware(authenticator()), "", None, device()).await
+        });
+        let Err(PasskeyError::Request(error)) = answer else { panic!("it is refused") };
+        error.code().unwrap()
+    };
+    let honest = || Authenticator::on(&origin(&world));
+    for liar in [
+        &(|| Authenticator { origin: "https://evil.example".into(), ..honest() })
+            as &dyn Fn() -> Authenticator,
+        &|| Authenticator { rp_id: Some("evil.example".into()), ..honest() },
+        &|| Authenticator { verifies_user: false, ..honest() },
+    ] {
+        assert_eq!(refused(liar), protocol::Code::InvalidField);
+    }
+
+    // A state is good for the method that it was sealed for, and for its own challenge.
+    let start = |path: &str, more: Value| {
+        let email = keyring::Email::parse(&email).unwrap();
+        let hash = BASE64URL_NOPAD.encode(email.hash().as_bytes());
+        let salt = Request::new("post", "/api/v1/signup/salt").json(&json!({ "email_hash": hash }));
+        let salt: [u8; 16] = BASE64URL_NOPAD
+            .decode(salt.send(&world.url()).json()["email_salt"].as_str().unwrap().as_bytes())
+            .unwrap()
+            .try_into()
+            .unwrap();
+        let key = keyring::EmailKey::derive(&email, &keyring::EmailSalt::from_bytes(salt)).unwrap();
+        let nobody = keyring::AccountId::from_bytes([0; 16]);
+        let sealed = key.seal(&email, &nobody, &mut keyring::SystemRng).into_bytes();
+        let mut body = json!({
+            "email_hash": hash,
+            "email_key": BASE64URL_NOPAD.encode(key.expose()),
+            "sealed_email": BASE64URL_NOPAD.encode(&sealed),
+        });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let answer = Request::new("post", path).json(&body).send(&world.url());
+        assert_eq!(answer.status, 200, "{path}");
+        (answer.json(), BASE64URL_NOPAD.encode(key.expose()))
+    };
+    let (_, opaque) = keyring::password::Registration::start(
+        &keyring::Password::new("a password").unwrap(),
+        &mut keyring::SystemRng,
+    )
+    .unwrap();
+    let opaque = json!({ "opaque_request": BASE64URL_NOPAD.encode(&opaque) });
+    let (of_password, email_key) = start("/api/v1/signup/start", opaque);
+    let (of_passkey, _) = start("/api/v1/signup/passkey/start", json!({}));
+    let text = |value: &Value| BASE64URL_NOPAD.decode(value.as_str().unwrap().as_bytes()).unwrap();
+    let user = text(&of_passkey["options"]["user"]["id"]);
+    let finish = |state: &Value, challenge: &[u8], version: u32| {
+        let made = honest().create("localhost", challenge, &user, &[], Some(PRF_INPUT)).unwrap();
+        let master = keyring::MasterKey::generate(&mut keyring::SystemRng);
+        let keys = keyring::MethodSecret::of_passkey(&made.prf.unwrap()).unwrap().key_pair().public_key();
+        let of = |name: &str| keyring::AccountId::from_bytes(uuid(&of_passkey[name]));
+        let method = keyring::MethodId::from_bytes(uuid(&of_passkey["method"]));
+        let place = keyring::MasterKeyPlace { account: of("account"), method, key_version: 1 };
+        let sealed = master.seal_to(&keys, &place, &mut keyring::SystemRng);
+        let tag = master.authenticate_method(&of("account"), &method, keyring::MethodKind::Passkey, &keys);
+        let body = json!({
+            "state": state,
+            "credential": {
+                "client_data_json": BASE64URL_NOPAD.encode(&made.client_data_json),
+                "attestation_object": BASE64URL_NOPAD.encode(&made.attestation_object),
+            },
+            "unlocking": {
+                "public_key": BASE64URL_NOPAD.encode(&keys.to_bytes()),
+                "sealed_master_key": BASE64URL_NOPAD.encode(sealed.as_bytes()),
+                "method_tag": BASE64URL_NOPAD.encode(tag.as_bytes()),
+                "master_key_version": version,
+            },
+            "identity": BASE64URL_NOPAD.encode(&master.account_key().identity_keys(1).public().to_bytes()),
+            "email_key": email_key,
+            "device": { "name": "a browser", "platform": "test" },
+        });
+        let answer = Request::new("post", "/api/v1/signup/passkey/finish").json(&body).send(&world.url());
+        (answer.status, answer.json()["field"].as_str().unwrap_or_default().to_owned())
+    };
+    let challenge = text(&of_passkey["options"]["challenge"]);
+    assert_eq!(finish(&of_password["state"], &challenge, 1), (422, "state".into()));
+    assert_eq!(finish(&json!("no state"), &challenge, 1), (422, "state".into()));
+    assert_eq!(finish(&of_passkey["state"], &[7; 32], 1), (422, "credential".into()));
+    assert_eq!(finish(&of_passkey["state"], &challenge, 2), (422, "unlocking".into()));
+    assert_eq!(finish(&of_passkey["state"], &challenge, 1).0, 201, "as it should be");
+    // Once: another passkey under the same state is another account, and the address is taken.
+    assert_eq!(finish(&of_passkey["state"], &challenge, 1).0, 409);
+}
+
+fn uuid(text: &Value) -> [u8; 16] {
+    let id = text.as_str().unwrap().rsplit('_').next().unwrap();
+    *uuid::Uuid::parse_str(id).unwrap().as_bytes()
+}
+
+fn an_account_of_a_passkey_gets_a_password_after_a_second_factor(world: World) {
+    let (email, phone) = (somebody(), InSoftware::of(&world));
+    let account = signed_up(&world, &email, &phone);
+    put_letter(&world, &account);
+    let paper = done(account.add_recovery_key("")).unwrap();
+    let laptop = world.machine();
+    let login = ["login", "--recovery-key-stdin", "--json"];
+    laptop.run_with(login, &format!("{}\n", paper.key.as_str())).done();
+
+    let set = ["password", "--forgotten", "--password-stdin", "--json"];
+    let refused = laptop.run_with(set, "a correct horse\n").refused(1);
+    assert_eq!(refused.code, "no_second_factor", "nobody could sign in with it");
+    let started = laptop.run(["totp", "start", "--json"]).json();
+    let text = |name: &str| started[name].as_str().expect("text").to_owned();
+    let ada = Person::new(&email, "a correct horse", &account.number, &text("totp_secret"), Vec::new());
+    let harness::Factor::Otp(code) = ada.factor() else { panic!("its first code is the app's") };
+    laptop.run(["totp", "finish", "--state", &text("state"), "--code", &code, "--json"]).done();
+    laptop.run_with(set, "a correct horse\n").done();
+
+    let desktop = world.machine();
+    desktop.sign_in(&ada).done();
+    desktop.get("letter", &desktop.scratch("letter")).done();
+    opens_her_files(&world, &ada, &phone);
+    laptop.verified_records();
+    let letters = world.letters().join("\n");
+    assert!(letters.contains("An authenticator was added") && letters.contains("password was changed"));
+}
+
+fn a_real_browser_makes_an_account_with_a_passkey(world: World) {
+    let browser = InBrowser::on(&format!("{}/livez", origin(&world)));
+    let email = somebody();
+    let account = signed_up(&world, &email, &browser);
+    put_letter(&world, &account);
+    opens_her_files(&world, &person_of(&account, &email), &browser);
+    done(account.client.step_up_with_passkey(&browser)).unwrap();
 }

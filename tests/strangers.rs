@@ -58,6 +58,8 @@ fn rows() -> Vec<Row> {
         row("ready", Everybody, 200),
         with(row("sign_up_start", Everybody, 422), || json_body(json!({}))),
         with(row("sign_up_finish", Everybody, 422), || json_body(json!({}))),
+        with(row("sign_up_passkey_start", Everybody, 422), || json_body(json!({}))),
+        with(row("sign_up_passkey_finish", Everybody, 422), || json_body(json!({}))),
         with(row("imported_sign_in_start", Everybody, 422), || json_body(json!({}))),
         with(row("sign_in_start", Everybody, 422), || json_body(json!({}))),
         with(row("sign_in_finish", Everybody, 422), || json_body(json!({}))),

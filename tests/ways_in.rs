@@ -3,10 +3,15 @@
 
 use std::fs;
 
+use client::passkey::{PasskeyError, SignedInByPasskey};
+use client::files::Overwrite;
+use client::{Drive, RemotePath};
 use harness::{
     Engine, Factor, Files, Machine, Outcome, Recorder, Role, Secrets, World, noise, on_both_engines, unique,
 };
 use serde_json::Value;
+
+use crate::front_end::{InSoftware, client_of, device, done, unlocked};
 
 on_both_engines!(
     every_way_in_opens_the_same_file_until_it_is_revoked_and_the_last_one_stays,
@@ -20,19 +25,42 @@ on_both_engines!(
 );
 
 fn every_way_in_opens_the_same_file_until_it_is_revoked_and_the_last_one_stays(mut world: World) {
+    // She signs up with a password, keeps a file, and adds every other way in.
     let laptop = world.machine();
     let ada = laptop.sign_up();
     let content = noise(3, 300_000);
     put(&laptop, &content);
-    let key = new_recovery_key(&laptop, "in the safe");
+    let paper = new_recovery_key(&laptop, "in the safe");
+    let phone = InSoftware::of(&world);
+    assert!(done(unlocked(&world, &ada).add_passkey(&phone, "phone")).unwrap().unlocks);
+    let program = world.machine();
+    let key = new_api_key(&laptop, &program);
+    let desktop = world.machine();
+    let_in(&laptop, &desktop);
+    assert_eq!(laptop.sessions().len(), 3, "the laptop, the desktop, and where the passkey was made");
 
-    // The password is forgotten; the key on paper opens the file, and sets a new password.
+    let opens_every_way = |desktop: &Machine| {
+        assert_eq!(got(desktop), content, "the device that was let in");
+        assert_eq!(by_passkey(&world, &phone).unwrap(), content, "the passkey");
+        assert_eq!(by_api_key(&program, &key), content, "the API key");
+        let borrowed = world.machine();
+        by_recovery_key(&borrowed, &paper).done();
+        assert_eq!(got(&borrowed), content, "the recovery key");
+        let another = world.machine();
+        another.sign_in(&ada).done();
+        assert_eq!(got(&another), content, "the password");
+    };
+    opens_every_way(&desktop);
+
+    // The password is forgotten; the key on paper opens the file, and sets a new password. What was signed in is so no more.
     let borrowed = world.machine();
-    by_recovery_key(&borrowed, &key).done();
+    by_recovery_key(&borrowed, &paper).done();
     assert_eq!(got(&borrowed), content);
     let new = unique("another horse ");
     borrowed.run_with(["password", "--forgotten", "--password-stdin", "--json"], &format!("{new}\n")).done();
-    assert_eq!(laptop.run(["ls", "--json"]).refused(4).code, "session_ended");
+    for machine in [&laptop, &desktop] {
+        assert_eq!(machine.run(["ls", "--json"]).refused(4).code, "session_ended");
+    }
     assert_eq!(laptop.sign_in(&ada).refused(4).code, "invalid_credentials", "the old password is nothing");
     ada.password.replace(new);
     laptop.sign_in(&ada).done();
@@ -41,24 +69,38 @@ fn every_way_in_opens_the_same_file_until_it_is_revoked_and_the_last_one_stays(m
     // A new master key: no secret was entered, and every way still opens the file.
     laptop.rotate_key(&ada).done();
     assert_eq!(got(&laptop), content);
-    by_recovery_key(&borrowed, &key).done();
-    assert_eq!(got(&borrowed), content);
-    let desktop = world.machine();
-    desktop.sign_in(&ada).done();
-    assert_eq!(got(&desktop), content);
+    assert_eq!(borrowed.run(["ls", "--json"]).refused(4).code, "session_ended");
+    let_in(&laptop, &desktop);
+    opens_every_way(&desktop);
+    assert!(methods(&laptop).iter().all(|method| method["vouched"] == true));
 
-    // The password goes, with what it opened; the key on paper is the last way in, and stays.
-    let methods = methods(&borrowed);
+    // Each goes, with what it opened, and the rest stays. The device first: it is no method, and ends like any other.
+    let devices = laptop.run(["devices", "list", "--json"]).entries();
+    let of_desktop = desktop.run(["whoami", "--json"]).json()["device"].clone();
+    assert!(devices.iter().any(|device| device["id"] == of_desktop));
+    laptop.run(["devices", "end", of_desktop.as_str().expect("an id"), "--json"]).done();
+    assert_eq!(desktop.run(["ls", "--json"]).refused(4).code, "session_ended");
+
+    by_recovery_key(&borrowed, &paper).done();
     let id = |kind: &str| {
+        let methods = methods(&borrowed);
         let found = methods.iter().find(|method| method["kind"] == kind).expect("such a method");
         found["id"].as_str().expect("an id").to_owned()
     };
     let (password, recovery) = (id("password"), id("recovery-key"));
-    let revoked = borrowed.run(["methods", "revoke", &password, "--json"]).json();
-    assert_eq!(revoked["signed_out"], false);
-    assert_eq!(desktop.run(["ls", "--json"]).refused(4).code, "session_ended");
-    assert_eq!(desktop.sign_in(&ada).refused(4).code, "invalid_credentials");
-    assert_eq!(borrowed.run(["methods", "revoke", &recovery, "--json"]).refused(1).code, "last_method");
+    let revoke = |method: &str| borrowed.run(["methods", "revoke", method, "--json"]);
+    let refused_key = || program.run_in(["ls", "--json"], &[("BAILIWICK_API_KEY", &key)]);
+    assert_eq!(revoke(&id("api-key")).json()["signed_out"], false);
+    assert_eq!(refused_key().refused(4).code, "api_key_unknown");
+    assert_eq!(by_passkey(&world, &phone).unwrap(), content);
+    assert_eq!(revoke(&id("passkey")).json()["signed_out"], false);
+    assert!(by_passkey(&world, &phone).is_err());
+    assert_eq!(got(&laptop), content);
+    assert_eq!(revoke(&password).json()["signed_out"], false);
+    assert_eq!(laptop.run(["ls", "--json"]).refused(4).code, "session_ended");
+    assert_eq!(laptop.sign_in(&ada).refused(4).code, "invalid_credentials");
+    assert_eq!(got(&borrowed), content);
+    assert_eq!(revoke(&recovery).refused(1).code, "last_method", "the key on paper is the last way in");
     assert_eq!(
         desktop.try_sign_up(&ada.email, "somebody else's horse").refused(1).code,
         "account_exists",
@@ -71,24 +113,29 @@ fn every_way_in_opens_the_same_file_until_it_is_revoked_and_the_last_one_stays(m
         .run_with(["password", "--forgotten", "--password-stdin", "--json"], &format!("{newest}\n"))
         .done();
     ada.password.replace(newest);
-    desktop.sign_in(&ada).done();
-    let revoked = desktop.run(["recovery-key", "revoke", "--json"]).json();
+    laptop.sign_in(&ada).done();
+    let revoked = laptop.run(["recovery-key", "revoke", "--json"]).json();
     assert_eq!(revoked["signed_out"], false);
     assert_eq!(borrowed.run(["ls", "--json"]).refused(4).code, "session_ended");
-    assert_eq!(by_recovery_key(&borrowed, &key).refused(4).code, "invalid_credentials");
-    let password = self::methods(&desktop)[0]["id"].as_str().expect("an id").to_owned();
-    assert_eq!(desktop.run(["methods", "revoke", &password, "--json"]).refused(1).code, "last_method");
-    assert_eq!(got(&desktop), content);
-    desktop.verified_records();
+    assert_eq!(by_recovery_key(&borrowed, &paper).refused(4).code, "invalid_credentials");
+    let password = self::methods(&laptop)[0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(laptop.run(["methods", "revoke", &password, "--json"]).refused(1).code, "last_method");
+    assert_eq!(got(&laptop), content);
+    laptop.verified_records();
 
     // What still waits is sent before the server ends.
     world.stop();
     let letters = world.letters().join("\n");
     for told in [
         "A recovery key was added",
+        "A passkey was added",
+        "An API key was added",
+        "A device was let in",
         "recovery key was used",
         "password was changed",
         "keys were renewed",
+        "An API key of your Bailiwick account was revoked",
+        "A passkey of your Bailiwick account was revoked",
         "The password of your Bailiwick account was revoked",
         "A recovery key of your Bailiwick account was revoked",
     ] {
@@ -286,6 +333,56 @@ fn by_recovery_key(machine: &Machine, key: &str) -> Outcome {
 #[track_caller]
 fn methods(machine: &Machine) -> Vec<Value> {
     machine.run(["methods", "--json"]).entries()
+}
+
+/// An API key that opens the files, made for the network that the program is in.
+#[track_caller]
+fn new_api_key(machine: &Machine, program: &Machine) -> String {
+    let made = machine.run(["api-keys", "create", "--label", "nightly", "--scopes", "read", "--json"]).json();
+    let key = made["api_key"].as_str().expect("a key").to_owned();
+    program.run_in(["whoami", "--json"], &[("BAILIWICK_API_KEY", &key)]).done();
+    key
+}
+
+#[track_caller]
+fn by_api_key(program: &Machine, key: &str) -> Vec<u8> {
+    let path = program.scratch(&unique("copy-"));
+    let get = ["get", "file", path.to_str().expect("a path"), "--json"];
+    program.run_in(get, &[("BAILIWICK_API_KEY", key)]).done();
+    fs::read(path).unwrap()
+}
+
+/// Lets a device in through one that is signed in and has proved itself a moment ago.
+#[track_caller]
+fn let_in(signed_in: &Machine, device: &Machine) {
+    let mut asks = device.talk(["login", "--pair", "--force", "--json"]);
+    let link = asks.hears("link")["link"].as_str().expect("a link").to_owned();
+    let mut approves = signed_in.talk(["pair", "approve", "--yes", &link, "--json"]);
+    approves.hears("asked");
+    let code = approves.hears("code")["code"].as_str().expect("a code").to_owned();
+    asks.hears("code_wanted");
+    asks.says(&code);
+    approves.hears("let_in");
+    asks.hears("signed_in");
+    asks.ends().done();
+    approves.ends().done();
+}
+
+/// The file, by a passkey and nothing else.
+fn by_passkey(world: &World, passkey: &InSoftware) -> Result<Vec<u8>, PasskeyError> {
+    let client = client_of(world);
+    done(async {
+        let SignedInByPasskey::Unlocked(signed_in) = client.sign_in_with_passkey(passkey, device()).await?
+        else {
+            panic!("the passkey unlocks");
+        };
+        let drive = Drive::open(&signed_in.account).await.unwrap();
+        let path = RemotePath::parse("file").unwrap();
+        let entry = drive.find_file(&path).await.unwrap().expect("the file");
+        let copy = world.folder().join(unique("copy-"));
+        drive.get_file(&entry, &copy, Overwrite::No, &|_| {}).await.unwrap();
+        Ok(fs::read(copy).unwrap())
+    })
 }
 
 /// Another letter of Crockford's alphabet.

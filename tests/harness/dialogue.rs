@@ -42,6 +42,15 @@ impl Dialogue {
         value
     }
 
+    /// The next line, which answers what it was told.
+    #[track_caller]
+    pub fn hears_answer(&mut self) -> Value {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("its output");
+        serde_json::from_str(&line)
+            .unwrap_or_else(|_| panic!("`{}` should answer, and said: {line}", self.shown))
+    }
+
     /// Tells it a line.
     pub fn says(&mut self, line: &str) {
         // It may have ended; what it then says at its end tells more.

@@ -63,6 +63,8 @@ impl Machine {
         without_settings(&mut command);
         command.env("BAILIWICK_CONFIG_DIR", self.config()).env("BAILIWICK_SERVER", &self.server);
         command.env("HOME", self.config()).env_remove("XDG_CONFIG_HOME");
+        // Whoever runs the tests keeps their own keychain as it is.
+        command.env("BAILIWICK_KEYCHAIN", "off");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

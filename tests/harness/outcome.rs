@@ -18,7 +18,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn new(command: String, output: Output) -> Self {
+    /// What a command did that was run by other means.
+    pub fn new(command: String, output: Output) -> Self {
         Self {
             command,
             status: output.status.code(),

@@ -78,6 +78,8 @@ actions! {
     ApiKeyApprove = "api_key.approve",
     /// Refuse an API key that was shown from an address nobody approved.
     ApiKeyRefuse = "api_key.refuse",
+    /// Refuse a passkey of which there may be a copy.
+    PasskeyRefuse = "passkey.refuse",
     /// Report an API key that was found where it should not be.
     ApiKeyReport = "api_key.report",
 

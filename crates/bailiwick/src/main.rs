@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// What is freed is wiped first: tokens and keys pass through many buffers on their way (HTTP's, JSON's, the database's) that
 /// belong to libraries, and none is to be found there later.
@@ -42,7 +42,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match Program::try_parse() {
+    let parsed = program().try_get_matches().and_then(|matches| Program::from_arg_matches(&matches));
+    match parsed {
         Ok(Program { command: Command::Client(client::cli::Command::Completions(arguments)), .. }) => {
             client::cli::completions(&arguments, Program::command())
         }
@@ -50,4 +51,23 @@ fn main() -> ExitCode {
         Ok(Program { command: Command::Server(command), globals }) => server::cli::run(command, globals.json),
         Err(error) => client::cli::usage_failed(&error),
     }
+}
+
+/// The command line, in which operators' commands do not offer what is for the client alone.
+fn program() -> clap::Command {
+    let mut program = Program::command();
+    program.build();
+    let operators = server::cli::Command::augment_subcommands(clap::Command::new("operators"));
+    for command in operators.get_subcommands() {
+        program = program.mut_subcommand(command.get_name(), without_the_clients);
+    }
+    program
+}
+
+fn without_the_clients(command: clap::Command) -> clap::Command {
+    let hide = |argument: clap::Arg| match argument.get_id().as_str() {
+        "server" | "config_dir" | "ca_file" | "insecure_http" => argument.hide(true),
+        _ => argument,
+    };
+    command.mut_args(hide).mut_subcommands(without_the_clients)
 }

@@ -9,8 +9,8 @@
 //!
 //! - A [`Client`] talks to one server; with a session's token it acts for an account.
 //! - An [`Unlocked`] account is a session together with the master key: what signing up and signing in give.
-//! - An [`Opened`] account is the master key with whatever is shown to the server: a session, or an API key that unlocks
-//!   ([`open_by_api_key`]).
+//! - An [`Opened`] account is the key that its content stands on, with whatever is shown to the server: a session, an API key
+//!   that unlocks ([`open_by_api_key`]), or the short session of a public computer ([`PublicAccount`]).
 //! - A [`Drive`] is an account's collection of files; a [`RemotePath`] names one of them.
 //! - A [`Profile`] is the folder in which a device keeps its session, and the master key under a key of which it holds
 //!   only half. [`Pins`] are what it knows of a server from before.
@@ -49,6 +49,7 @@ pub mod cli;
 mod client;
 pub mod export;
 pub mod files;
+mod keychain;
 mod output;
 mod pins;
 mod place;
@@ -66,6 +67,7 @@ pub use client::passkey;
 pub use client::signin::{NewAccount, SignIn, SignInError, SignUp, SignedIn, Unlocked, this_device};
 pub use client::{Client, ConnectError, Options, RequestError};
 pub use files::{Drive, RemotePath};
+pub use keychain::{KeyPlace, Keychain, KeychainError};
 pub use pins::{AccountPins, OtherPins, Pins};
 pub use profile::{Profile, ProfileError, Stored};
 pub use sharing::{KnownAccount, SharingError, Standing};

@@ -13,6 +13,8 @@
 //! last-change   the newest change that the server acknowledged, until it is seen in the history
 //! ```
 //!
+//! Where the operating system has a keychain, the half of the split key is there and not in a file ([`Keychain`]).
+//!
 //! The other half of the split key is on the server, and is given only to this device's live session. Once that
 //! session is ended, here or anywhere, the folder opens nothing, however often it was copied. Passwords, secrets of
 //! authenticator apps and backup codes are never in it. The folder is for its owner alone (0700, files 0600).
@@ -30,6 +32,7 @@ use zeroize::Zeroizing;
 use crate::client::signin::Unlocked;
 use crate::client::{Client, RequestError};
 use crate::files::disk;
+use crate::keychain::{Entry, KeyPlace, Keychain, KeychainError};
 use crate::pins::Pins;
 use crate::place;
 
@@ -37,6 +40,7 @@ use crate::place;
 #[derive(Clone, Debug)]
 pub struct Profile {
     folder: PathBuf,
+    keychain: Keychain,
 }
 
 /// Which account a profile is signed in to.
@@ -57,12 +61,28 @@ pub struct Stored {
     pub device: DeviceId,
     /// The version of the master key that is kept.
     pub master_key_version: u32,
+    /// Where this device's half of the split key is.
+    #[serde(default)]
+    pub key_kept_in: KeyPlace,
+}
+
+impl Stored {
+    fn entry(&self) -> Entry {
+        Entry::of(&self.server, &self.device)
+    }
 }
 
 impl Profile {
-    /// The profile in this folder, whether or not it is there yet.
+    /// The profile in this folder, whether or not it is there yet. All that it keeps is in the folder.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
-        Profile { folder: folder.into() }
+        Profile { folder: folder.into(), keychain: Keychain::Off }
+    }
+
+    /// The same, with the operating system's keychain for the device's half of the split key from the next
+    /// [`keep`](Self::keep) on.
+    #[must_use]
+    pub fn with_keychain(self, keychain: Keychain) -> Self {
+        Profile { keychain, ..self }
     }
 
     /// Where profiles are when nobody says: `$XDG_CONFIG_HOME/bailiwick`, or `~/.config/bailiwick`.
@@ -125,11 +145,27 @@ impl Profile {
         self.write(DEVICE, token.expose().as_bytes())
     }
 
-    /// Keeps a session, and its keys under the split key.
+    /// Whether a session could be kept as it is to be kept. To be asked before one begins.
     ///
     /// # Errors
-    /// [`ProfileError`].
-    pub fn keep(&self, account: &Unlocked, server_half: &ServerHalf) -> Result<(), ProfileError> {
+    /// [`ProfileError::Keychain`] where the keychain is to be used in any case, and cannot be.
+    pub fn can_keep(&self) -> Result<(), ProfileError> {
+        match self.keychain {
+            Keychain::On => Entry::is_usable().map_err(ProfileError::Keychain),
+            Keychain::Off | Keychain::Auto => Ok(()),
+        }
+    }
+
+    /// Keeps a session, and its keys under the split key. Says why the device's half is in a file, when the keychain was to
+    /// be used where there is one and was not.
+    ///
+    /// # Errors
+    /// [`ProfileError`]; of these [`ProfileError::Keychain`] where the keychain was to be used in any case.
+    pub fn keep(
+        &self,
+        account: &Unlocked,
+        server_half: &ServerHalf,
+    ) -> Result<Option<KeychainError>, ProfileError> {
         let token = account.client.token().ok_or(ProfileError::NotSignedIn)?;
         let (local, _) = SplitKey::generate(&mut SystemRng);
         let split = SplitKey::join(
@@ -139,9 +175,19 @@ impl Profile {
             &place::device(account.device),
         );
         let sealed = split.seal(&device_secrets(account), &mut SystemRng);
+        let server = account.client.server();
+        let (key_kept_in, why_not) = match self.keychain {
+            Keychain::Off => (KeyPlace::File, None),
+            wanted => match (Entry::of(server, &account.device).put(local.expose()), wanted) {
+                (Ok(()), _) => (KeyPlace::Keychain, None),
+                (Err(error), Keychain::On) => return Err(ProfileError::Keychain(error)),
+                (Err(error), _) => (KeyPlace::File, Some(error)),
+            },
+        };
         let stored = Stored {
             version: VERSION,
-            server: account.client.server().to_owned(),
+            key_kept_in,
+            server: server.to_owned(),
             account: account.account,
             number: account.number.clone(),
             home: account.home,
@@ -150,10 +196,14 @@ impl Profile {
             master_key_version: account.master_key_version,
         };
         let json = serde_json::to_vec_pretty(&stored).map_err(|_| self.damaged(PROFILE))?;
-        self.write(LOCAL_HALF, local.expose())?;
+        match key_kept_in {
+            KeyPlace::File => self.write(LOCAL_HALF, local.expose())?,
+            KeyPlace::Keychain => self.remove(LOCAL_HALF)?,
+        }
         self.write(KEYS, sealed.as_bytes())?;
         self.write(SESSION, token.expose().as_bytes())?;
-        self.write(PROFILE, &json)
+        self.write(PROFILE, &json)?;
+        Ok(why_not)
     }
 
     /// Opens the master key with the server's half of the split key. `client` acts with this profile's session.
@@ -162,9 +212,7 @@ impl Profile {
     /// [`ProfileError`]; once the session has ended, the server's refusal.
     pub async fn unlock(&self, client: &Client) -> Result<Unlocked, ProfileError> {
         let stored = self.stored()?.ok_or(ProfileError::NotSignedIn)?;
-        let local = self.read(LOCAL_HALF)?.ok_or(ProfileError::NotSignedIn)?;
-        let local: [u8; 32] = local.as_slice().try_into().map_err(|_| self.damaged(LOCAL_HALF))?;
-        let local = LocalHalf::from_bytes(local);
+        let local = self.local_half(&stored).await?;
         let sealed = self.read(KEYS)?.ok_or(ProfileError::NotSignedIn)?;
         let sealed = Sealed::parse(sealed.to_vec()).map_err(|_| self.damaged(KEYS))?;
         let server = client.server_half().await?;
@@ -186,18 +234,33 @@ impl Profile {
         })
     }
 
+    async fn local_half(&self, stored: &Stored) -> Result<LocalHalf, ProfileError> {
+        if stored.key_kept_in == KeyPlace::Keychain {
+            let entry = stored.entry();
+            // Somebody may be asked to open it, and takes their time.
+            let got = tokio::task::spawn_blocking(move || entry.get()).await;
+            let got = got.unwrap_or_else(|_| Err(KeychainError::Failed("interrupted".to_owned())));
+            let half = got.map_err(ProfileError::Keychain)?.ok_or(ProfileError::NotInKeychain)?;
+            return Ok(LocalHalf::from_bytes(*half));
+        }
+        let local = self.read(LOCAL_HALF)?.ok_or(ProfileError::NotSignedIn)?;
+        let local: [u8; 32] = local.as_slice().try_into().map_err(|_| self.damaged(LOCAL_HALF))?;
+        Ok(LocalHalf::from_bytes(local))
+    }
+
     /// Forgets the session and its keys. What is known of servers stays, and by what the device is known.
     ///
     /// # Errors
     /// [`ProfileError`].
     pub fn forget(&self) -> Result<(), ProfileError> {
+        // Without the other half it opens nothing: that a keychain does not let go of it keeps nobody signed in.
+        if let Ok(Some(stored)) = self.stored()
+            && stored.key_kept_in == KeyPlace::Keychain
+        {
+            let _ = stored.entry().remove();
+        }
         for name in [KEYS, LOCAL_HALF, SESSION, NAMES, LAST_CHANGE, PROFILE] {
-            match fs::remove_file(self.folder.join(name)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(ProfileError::Io(self.folder.join(name), error));
-                }
-                _ => {}
-            }
+            self.remove(name)?;
         }
         for name in [UPLOADS, SYNC] {
             let _ = fs::remove_dir_all(self.folder.join(name));
@@ -221,12 +284,7 @@ impl Profile {
     pub fn keep_last_change(&self, request: Option<&str>) -> Result<(), ProfileError> {
         match request {
             Some(request) => self.write(LAST_CHANGE, request.as_bytes()),
-            None => match fs::remove_file(self.folder.join(LAST_CHANGE)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    Err(ProfileError::Io(self.folder.join(LAST_CHANGE), error))
-                }
-                _ => Ok(()),
-            },
+            None => self.remove(LAST_CHANGE),
         }
     }
 
@@ -300,6 +358,14 @@ impl Profile {
             .map_err(|error| ProfileError::Io(path, error))
     }
 
+    fn remove(&self, name: &str) -> Result<(), ProfileError> {
+        let path = self.folder.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ProfileError::Io(path, error)),
+            _ => Ok(()),
+        }
+    }
+
     fn damaged(&self, name: &str) -> ProfileError {
         ProfileError::Damaged(self.folder.join(name))
     }
@@ -317,6 +383,14 @@ pub enum ProfileError {
     /// The keys do not open with the server's half.
     #[error("the keys that this device keeps do not open any more: sign in again with `bailiwick login`")]
     DoesNotOpen,
+    /// The keychain does not give or take what it should.
+    #[error("{0}. With BAILIWICK_KEYCHAIN=off a device keeps its key in a file: sign in again")]
+    Keychain(KeychainError),
+    /// The keychain does not have the half.
+    #[error(
+        "this computer's keychain does not have the key of this device: sign in again with `bailiwick login`"
+    )]
+    NotInKeychain,
     /// The server's log key is not the one it had.
     #[error(
         "the server signs its history with another key than before. Somebody may have rewritten the history or taken \

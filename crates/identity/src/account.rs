@@ -53,6 +53,9 @@ pub enum ChangeError {
     /// The code of the new authenticator is wrong.
     #[error("the code is wrong")]
     WrongCode,
+    /// A password needs a second factor, and the account has none.
+    #[error("a password needs a second factor: set an authenticator app up first")]
+    NoSecondFactor,
     /// Something else changed first: read again and start again.
     #[error("the account was changed meanwhile; the master key has version {current}")]
     Conflict {

@@ -112,7 +112,7 @@ pub struct SteppedUp {
 /// An account whose owner proved to be there.
 pub(crate) struct ProvenAccount {
     number: AccountNumber,
-    email: Email,
+    pub(crate) email: Email,
     email_key: EmailKey,
     /// The blind index of the address.
     pub(crate) email_index: [u8; 32],

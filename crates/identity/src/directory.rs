@@ -17,9 +17,11 @@ pub(crate) async fn make_live(tx: &mut WriteTx, account: AccountId) -> Result<bo
         params![now, account.uuid()],
     )
     .await?;
+    // Without OPAQUE's record the row only holds the address.
     tx.execute(
-        "UPDATE password_login SET state = 'live', changed_at = $1 WHERE account = $2 AND state = 'pending'",
-        params![now, account.uuid()],
+        "UPDATE password_login SET state = CASE WHEN opaque_record = $1 THEN 'none' ELSE 'live' END, changed_at = $2
+         WHERE account = $3 AND state = 'pending'",
+        params![&Vec::new(), now, account.uuid()],
     )
     .await?;
     // In the transaction that makes the password live, the hash that it replaces goes.

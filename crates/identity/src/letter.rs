@@ -31,7 +31,8 @@ impl Letter {
             Message::NewDevice { .. } => "new_device",
             Message::PasswordChanged => "password_changed",
             Message::BackupCodesReplaced => "backup_codes_replaced",
-            Message::SecondFactorReplaced => "second_factor_replaced",
+            Message::SecondFactorSet { is_first: false } => "second_factor_replaced",
+            Message::SecondFactorSet { is_first: true } => "second_factor_added",
             Message::DevicePaired { .. } => "device_paired",
             Message::MasterKeyRotated => "master_key_rotated",
             Message::AccountDeleted => "account_deleted",
@@ -40,6 +41,7 @@ impl Letter {
             Message::ApiKeyAddress { .. } => "api_key_address",
             Message::ApiKeyApproved { .. } => "api_key_approved",
             Message::ApiKeyReported { .. } => "api_key_reported",
+            Message::PasskeyCopied { .. } => "passkey_copied",
             Message::MethodAdded { .. } => "method_added",
             Message::MethodRenamed { .. } => "method_renamed",
             Message::MethodRevoked { .. } => "method_revoked",
@@ -70,7 +72,12 @@ impl Letter {
             }
             Message::PasswordChanged => format!("Your {service} password was changed"),
             Message::BackupCodesReplaced => format!("Your {service} backup codes were replaced"),
-            Message::SecondFactorReplaced => format!("Your {service} authenticator was replaced"),
+            Message::SecondFactorSet { is_first: false } => {
+                format!("Your {service} authenticator was replaced")
+            }
+            Message::SecondFactorSet { is_first: true } => {
+                format!("An authenticator was added to your {service} account")
+            }
             Message::MasterKeyRotated => format!("Your {service} keys were renewed"),
             Message::AccountDeleted => format!("Your {service} account was deleted"),
             Message::RecoveryKeyUsed { .. } => format!("Your {service} recovery key was used"),
@@ -80,6 +87,9 @@ impl Letter {
                 format!("An API key of your {service} account may be used from elsewhere")
             }
             Message::ApiKeyReported { .. } => format!("An API key of your {service} account was found"),
+            Message::PasskeyCopied { .. } => {
+                format!("A passkey of your {service} account may have been copied")
+            }
             Message::MethodAdded { kind, .. } => {
                 format!("{} was added to your {service} account", capital(a(*kind)))
             }
@@ -131,6 +141,10 @@ impl Letter {
                     "They knew its public name only, and the key still works. If you do not know how\nothers came by it, revoke the key and make another one."
                 }
             ),
+            Message::PasskeyCopied { label, place } => format!(
+                "A passkey of your {service} account was refused: it counts how often it is used,\nand the count went back. Either what holds it was put back to an earlier state, or\nthere is a copy of it that you did not make.\n\n{}  Network:  {place}\n  Time:     {when}\n\nIf you know of neither, sign in by another way, revoke this passkey, end all other\nsessions and add a new one.\n",
+                named(label)
+            ),
             Message::MethodAdded { kind, label } => format!(
                 "{} was added to your {service} account. It lets whoever holds it sign in.\n\n{}  Time:  {when}\n\nIf this was not you, sign in from a device you trust, revoke it, end all other\nsessions and change your password.\n",
                 capital(a(*kind)),
@@ -159,7 +173,10 @@ impl Letter {
             Message::BackupCodesReplaced => format!(
                 "The backup codes of your {service} account were replaced. The old ones no longer\nwork.\n\n  Time:  {when}\n\n{not_you}\n"
             ),
-            Message::SecondFactorReplaced => format!(
+            Message::SecondFactorSet { is_first: true } => format!(
+                "An authenticator app now makes codes for your {service} account: with a password, once\nyou have set one, they let you in.\n\n  Time:  {when}\n\n{not_you}\n"
+            ),
+            Message::SecondFactorSet { is_first: false } => format!(
                 "Another authenticator app now makes the codes for your {service} account.\nThe old one no longer works.\n\n  Time:  {when}\n\n{not_you}\n"
             ),
             Message::MasterKeyRotated => format!(
@@ -188,7 +205,7 @@ pub(crate) enum Message {
     DevicePaired { device: String, place: String, session: crate::SessionId, is_public: bool },
     PasswordChanged,
     BackupCodesReplaced,
-    SecondFactorReplaced,
+    SecondFactorSet { is_first: bool },
     MasterKeyRotated,
     AccountDeleted,
     RecoveryKeyUsed { device: String, place: String, session: crate::SessionId },
@@ -196,6 +213,7 @@ pub(crate) enum Message {
     ApiKeyAddress { label: String, key: MethodId, network: Network },
     ApiKeyApproved { label: String, key: MethodId, network: Network },
     ApiKeyReported { label: String, key: MethodId, revoked: bool },
+    PasskeyCopied { label: String, place: String },
     MethodAdded { kind: MethodKind, label: String },
     MethodRenamed { kind: MethodKind, from: String, to: String },
     MethodRevoked { kind: MethodKind, label: String },

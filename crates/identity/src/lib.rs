@@ -106,7 +106,7 @@ pub use pairing::{
     PairingState, RedeemedPairing,
 };
 pub use passkey::{
-    NewPasskey, PasskeyAddStarted, PasskeyChallenge, PasskeyError, PasskeyProof, PasskeyState,
+    CopiedPasskey, NewPasskey, PasskeyAddStarted, PasskeyChallenge, PasskeyError, PasskeyProof, PasskeyState,
 };
 pub use password::{PasswordFinish, PasswordStarted, PreparedPassword, SWITCH_WITHIN_MS};
 pub use schema::MIGRATIONS;
@@ -117,8 +117,8 @@ pub use session_token::{SessionToken, SessionTokenError};
 pub use settings::{Settings, SettingsError};
 pub use signin::{ProvenPassword, SigninError, SigninFinish, SigninStarted, SigninState};
 pub use signup::{
-    NO_ACCOUNT, ReservedSignup, SignedUp, Signup, SignupError, SignupFinish, SignupStart, SignupStarted,
-    SignupState,
+    NO_ACCOUNT, NewTotp, PasskeySignupFinish, PasskeySignupStart, PasskeySignupStarted, ReservedSignup,
+    SignedUp, Signup, SignupError, SignupFinish, SignupStart, SignupStarted, SignupState,
 };
 pub use sweep::{Entry, UnsettledPassword};
 pub use totp::TotpStarted;

@@ -22,6 +22,7 @@ use crate::failure::Failure;
 use crate::password::{SETTLE_AFTER_MS, SWITCH_WITHIN_MS};
 use crate::service::{Identity, in_directory};
 use crate::session::AuthenticatedSession;
+use crate::signup::SignupError;
 use crate::{AccountId, MethodId};
 
 /// The value that a method shows at sign-in to be found by. Does not print, and is kept nowhere.
@@ -130,25 +131,56 @@ impl Identity {
         if !session.is_fresh(now) {
             return Err(ChangeError::StepUpRequired);
         }
+        if self.take_lookup(tx, session.account(), session.home(), method, &lookup).await? {
+            Ok(ReservedLookup { lookup, until: now + SWITCH_WITHIN_MS })
+        } else {
+            Err(ChangeError::Taken)
+        }
+    }
+
+    /// Takes the place of the first method of an account that is being founded, or finds that the same sign-up took it before.
+    pub(crate) async fn reserve_first_lookup(
+        &self,
+        tx: &mut WriteTx,
+        account: AccountId,
+        home: TenantId,
+        method: MethodId,
+        lookup: &MethodLookup,
+    ) -> Result<(), SignupError> {
+        if self.take_lookup(tx, account, home, method, lookup).await? {
+            return Ok(());
+        }
+        let before = self.find_by_lookup(tx, lookup).await?;
+        match before.is_some_and(|before| before.account == account && before.method == method) {
+            true => Ok(()),
+            false => Err(SignupError::Restart),
+        }
+    }
+
+    async fn take_lookup(
+        &self,
+        tx: &mut WriteTx,
+        account: AccountId,
+        home: TenantId,
+        method: MethodId,
+        lookup: &MethodLookup,
+    ) -> Result<bool, Failure> {
+        let now = tx.now();
         let taken = tx
             .execute(
                 "INSERT INTO login_lookup (lookup_index, account, home, method, kind, created_at)
                  VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
                 params![
-                    &self.method_index(&lookup),
-                    session.account().uuid(),
-                    session.home().uuid(),
+                    &self.method_index(lookup),
+                    account.uuid(),
+                    home.uuid(),
                     method.uuid(),
                     lookup.kind.as_str(),
                     now,
                 ],
             )
             .await?;
-        if taken == 1 {
-            Ok(ReservedLookup { lookup, until: now + SWITCH_WITHIN_MS })
-        } else {
-            Err(ChangeError::Taken)
-        }
+        Ok(taken == 1)
     }
 
     /// Whose method shows this value. In a view of the directory; the home decides whether the method is still there.

@@ -6,6 +6,7 @@
 //!          no database       passkey_add_verify     what the authenticator made answers the challenge
 //!          directory         reserve_lookup         the user handle's place is taken
 //!          home              add_passkey            the method and the passkey are there
+//! sign up  (see signup)      passkey_signup_…       the first method of a new account
 //! sign in  no database       passkey_signin_start   challenge, the sealed state
 //!          no database       passkey_signin_state   opens it: what to charge the try to
 //!          directory (view)  passkey_proof          finds the account by the user handle
@@ -16,7 +17,7 @@
 //!
 //! Nobody types an address: the authenticator shows the user handle that it got when the passkey was made, 16 random
 //! bytes for each passkey, kept nowhere else ([`MethodLookup`]). Unknown handle, revoked passkey, wrong signature and a counter
-//! that went back are one answer. A handle cannot be guessed, so who does not know it locks nobody out.
+//! that went back are one answer; of the last, which takes the passkey itself or a copy of it, the owner is told. A handle cannot be guessed, so who does not know it locks nobody out.
 //!
 //! A passkey is strong alone: the authenticator has verified its user. Whether it unlocks too is the client's business: the
 //! output of its PRF never comes here.
@@ -25,14 +26,15 @@
 //! root key puts no passkey of their own into somebody's home.
 
 use custody::TenantKeys;
-use keyring::{MethodKind, UserHandle};
-use store::{ReadTx, WriteTx, params};
+use keyring::{Email, MethodKind, UserHandle};
+use store::{ReadTx, StoreError, TenantId, WriteTx, params};
 use uuid::Uuid;
 
 use crate::account::ChangeError;
 use crate::arrival::{AddressKey, Arrival, Proof, SignedIn, SteppedUp};
-use crate::failure::Failure;
-use crate::letter::Letter;
+use crate::device::Place;
+use crate::failure::{Failure, fails};
+use crate::letter::{Letter, Message};
 use crate::lookup::{MethodLookup, ReservedLookup};
 use crate::method_change::NewMethod;
 use crate::service::{Identity, in_home, same};
@@ -107,8 +109,28 @@ pub struct PasskeyProof {
 
 impl PasskeyProof {
     /// The home to enter.
-    pub fn home(&self) -> store::TenantId {
+    pub fn home(&self) -> TenantId {
         self.proof.home()
+    }
+}
+
+/// A passkey that signed rightly with a count that went back: somebody may have a copy of it.
+#[derive(Debug)]
+pub struct CopiedPasskey {
+    home: TenantId,
+    method: MethodId,
+    email: Email,
+}
+
+impl CopiedPasskey {
+    /// The passkey.
+    pub fn method(&self) -> MethodId {
+        self.method
+    }
+
+    /// Where its row is.
+    pub fn home(&self) -> TenantId {
+        self.home
     }
 }
 
@@ -215,16 +237,7 @@ impl Identity {
             return Err(ChangeError::Taken);
         }
         let keys = self.custody.tenant(tx).await?;
-        tx.execute(
-            "INSERT INTO passkey (method, credential, sign_count, backed_up) VALUES ($1, $2, $3, $4)",
-            params![
-                new.id.uuid(),
-                &seal(&keys, new.id, &passkey.credential),
-                i64::from(passkey.condition.sign_count),
-                i64::from(passkey.condition.is_backed_up),
-            ],
-        )
-        .await?;
+        store(tx, &keys, new.id, &passkey.credential, &passkey.condition).await?;
         Ok(letter)
     }
 
@@ -269,7 +282,7 @@ impl Identity {
     /// letter after the commit.
     ///
     /// # Errors
-    /// [`SigninError::InvalidCredentials`], whatever is wrong.
+    /// [`SigninError::InvalidCredentials`], whatever is wrong; [`SigninError::Copied`] when that is the count alone.
     pub async fn passkey_signin(
         &self,
         tx: &mut WriteTx,
@@ -281,8 +294,14 @@ impl Identity {
         let PasskeyProof { proof, challenge } = proven;
         in_home(tx, proof.home)?;
         let passkey = self.passkey(tx, proof.method).await?.ok_or(SigninError::InvalidCredentials)?;
-        self.check_assertion(tx, &passkey, challenge, assertion).await?;
-        self.complete_signin(tx, proof, AddressKey::Kept(lookup), arrival).await
+        let key = AddressKey::Kept(lookup);
+        match self.check_assertion(tx, &passkey, challenge, assertion).await {
+            Err(Wrong::Count) => Err(self.copied(tx, proof, key).await),
+            other => {
+                other?;
+                self.complete_signin(tx, proof, key, arrival).await
+            }
+        }
     }
 
     /// Answers a session that wants to prove itself again with one of its account's passkeys. In a view of the home.
@@ -346,7 +365,7 @@ impl Identity {
         let passkeys = self.passkeys(tx).await?;
         let passkey = passkeys.iter().find(|passkey| passkey.credential.id == assertion.credential_id);
         let passkey = passkey.ok_or(SigninError::InvalidCredentials)?;
-        self.check_assertion(tx, passkey, &state.challenge, assertion).await?;
+        let checked = self.check_assertion(tx, passkey, &state.challenge, assertion).await;
         let email_key = self.email_key_of(tx, session).await?.ok_or(SigninError::InvalidCredentials)?;
         let proof = Proof {
             account: session.account(),
@@ -355,7 +374,53 @@ impl Identity {
             exchange: Some((state.exchange, state.expires_at)),
             is_address_known: true,
         };
-        self.complete_stepup(tx, session, &proof, AddressKey::Sent(&email_key)).await
+        let key = AddressKey::Sent(&email_key);
+        match checked {
+            Err(Wrong::Count) => Err(self.copied(tx, &proof, key).await),
+            other => {
+                other?;
+                self.complete_stepup(tx, session, &proof, key).await
+            }
+        }
+    }
+
+    /// Notes that a passkey may have been copied, and tells its owner: once a day, however often it is shown. In the passkey's
+    /// home; where there is a letter, commit and send it.
+    ///
+    /// # Errors
+    /// Only the server's own.
+    pub async fn note_copied_passkey(
+        &self,
+        tx: &mut WriteTx,
+        copied: &CopiedPasskey,
+        place: &Place,
+    ) -> Result<Option<Letter>, Failure> {
+        in_home(tx, copied.home)?;
+        let now = tx.now();
+        let told = tx
+            .execute(
+                "UPDATE passkey SET copy_told_at = $1
+                 WHERE method = $2 AND (copy_told_at IS NULL OR copy_told_at <= $3)",
+                params![now, copied.method.uuid(), now - COPY_TOLD_EVERY_MS],
+            )
+            .await?;
+        let method = self.login_method(tx, copied.method).await?.filter(|_| told == 1);
+        Ok(method.map(|method| {
+            let message = Message::PasskeyCopied { label: method.label, place: place.as_str().to_owned() };
+            Letter::new(copied.email.clone(), &self.settings.service_name, now, message)
+        }))
+    }
+
+    /// Whose passkey it is that counted back. Uses nothing up.
+    async fn copied(&self, tx: &mut WriteTx, proof: &Proof, key: AddressKey<'_>) -> SigninError {
+        let (account, home, method) = (proof.account, proof.home, proof.method);
+        let proof = Proof { account, home, method, exchange: None, is_address_known: proof.is_address_known };
+        match self.proven_account(tx, &proof, key).await {
+            Ok(account) => {
+                SigninError::Copied(Box::new(CopiedPasskey { home, method, email: account.email }))
+            }
+            Err(error) => error,
+        }
     }
 
     /// What tries of this session to prove itself with a passkey are charged to.
@@ -374,11 +439,14 @@ impl Identity {
         passkey: &Passkey,
         challenge: &[u8; 32],
         assertion: &Assertion,
-    ) -> Result<(), SigninError> {
-        let relying_party = self.relying_party().ok_or(SigninError::InvalidCredentials)?;
+    ) -> Result<(), Wrong> {
+        let relying_party = self.relying_party().ok_or(Wrong::Assertion)?;
         let condition = assertion
             .verify(relying_party, challenge, &passkey.credential, passkey.sign_count)
-            .map_err(|_| SigninError::InvalidCredentials)?;
+            .map_err(|error| match error {
+            CeremonyError::CounterWentBack => Wrong::Count,
+            _ => Wrong::Assertion,
+        })?;
         let counted = tx
             .execute(
                 // Of two assertions with one count, one is a copy's.
@@ -391,7 +459,7 @@ impl Identity {
                 ],
             )
             .await?;
-        if counted == 1 { Ok(()) } else { Err(SigninError::InvalidCredentials) }
+        if counted == 1 { Ok(()) } else { Err(Wrong::Count) }
     }
 
     async fn passkey(&self, tx: &mut ReadTx, method: MethodId) -> Result<Option<Passkey>, Failure> {
@@ -412,6 +480,48 @@ impl Identity {
             tx.query("SELECT method, credential, sign_count FROM passkey ORDER BY method", params![]).await?;
         let keys = self.custody.tenant(tx).await?;
         rows.into_iter().map(|row| read(&keys, row)).collect()
+    }
+}
+
+/// Writes a passkey down that was just made. In its home.
+pub(crate) async fn store(
+    tx: &mut WriteTx,
+    keys: &TenantKeys,
+    method: MethodId,
+    credential: &Credential,
+    condition: &Condition,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO passkey (method, credential, sign_count, backed_up) VALUES ($1, $2, $3, $4)",
+        params![
+            method.uuid(),
+            &seal(keys, method, credential),
+            i64::from(condition.sign_count),
+            i64::from(condition.is_backed_up),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// What is wrong with an assertion.
+enum Wrong {
+    /// It is none of this passkey's, or not what was asked for.
+    Assertion,
+    /// Its count alone.
+    Count,
+    Failed(Failure),
+}
+
+fails!(Wrong);
+
+impl From<Wrong> for SigninError {
+    fn from(wrong: Wrong) -> Self {
+        match wrong {
+            // Of a count its owner is told; elsewhere it is as wrong as the rest.
+            Wrong::Assertion | Wrong::Count => SigninError::InvalidCredentials,
+            Wrong::Failed(failure) => failure.into(),
+        }
     }
 }
 
@@ -476,3 +586,5 @@ fn unpack(fields: &mut Unpacker<'_>) -> Option<PasskeyState> {
 }
 
 const CREDENTIAL: &str = "passkey-credential";
+/// How often the owner is told of a passkey that may have been copied.
+const COPY_TOLD_EVERY_MS: i64 = 24 * 3_600_000;

@@ -95,7 +95,8 @@ impl Identity {
     /// Answers a session that wants another password in the place of `old`. In a view of the home.
     ///
     /// # Errors
-    /// [`ChangeError::StepUpRequired`]; [`ChangeError::Field`] when OPAQUE's request is none; [`ChangeError::Gone`].
+    /// [`ChangeError::StepUpRequired`]; [`ChangeError::NoSecondFactor`] when the account, which was signed up with a passkey, has
+    /// no authenticator app yet; [`ChangeError::Field`] when OPAQUE's request is none; [`ChangeError::Gone`].
     pub async fn password_start(
         &self,
         tx: &mut ReadTx,
@@ -107,13 +108,17 @@ impl Identity {
         if !session.is_fresh(tx.now()) {
             return Err(ChangeError::StepUpRequired);
         }
-        let row: Option<(Option<[u8; 32]>,)> = tx
+        type Row = (Option<[u8; 32]>, Option<Vec<u8>>);
+        let row: Option<Row> = tx
             .query_opt(
-                "SELECT email_index FROM account WHERE id = $1 AND deleted_at IS NULL",
+                "SELECT email_index, totp FROM account WHERE id = $1 AND deleted_at IS NULL",
                 params![session.account().uuid()],
             )
             .await?;
-        let Some((Some(index),)) = row else { return Err(ChangeError::Gone) };
+        let Some((Some(index), totp)) = row else { return Err(ChangeError::Gone) };
+        if totp.is_none() {
+            return Err(ChangeError::NoSecondFactor);
+        }
         let opaque_response = self
             .opaque
             .registration_response(opaque_request, &index)

@@ -27,6 +27,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/passkey.sql"),
     },
     Migration {
+        name: "identity/passkey-copies",
+        scope: Scope::Tenant,
+        sql: include_str!("../migrations/passkey-copies.sql"),
+    },
+    Migration {
         name: "identity/pairing",
         scope: Scope::Platform,
         sql: include_str!("../migrations/pairing.sql"),

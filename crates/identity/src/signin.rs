@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 use crate::arrival::{AddressKey, Arrival, Proof, ProvenAccount, SignedIn, SteppedUp};
 use crate::device::{DeviceInfo, DeviceToken, Place};
 use crate::failure::{Failure, fails};
+use crate::passkey::CopiedPasskey;
 use crate::second_factor::{SecondFactor, open_totp};
 use crate::service::{Identity, in_directory, same};
 use crate::session::AuthenticatedSession;
@@ -131,6 +132,10 @@ pub enum SigninError {
     /// Something is wrong: address, password, second factor, an exchange that is over or was used. It is not said what.
     #[error("the email address, the password or the code is wrong")]
     InvalidCredentials,
+    /// The passkey is right and its count of signatures went back. Whoever asks hears that the credentials are not valid;
+    /// the owner is told ([`Identity::note_copied_passkey`]).
+    #[error("the passkey's count of signatures went back")]
+    Copied(Box<CopiedPasskey>),
     /// The server's own trouble.
     #[error(transparent)]
     Failed(#[from] Failure),

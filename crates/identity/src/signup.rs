@@ -18,26 +18,31 @@
 //! nobody was told. Where they need not be, whether an address is taken cannot be hidden from who signs up with
 //! it: [`SignupError::AccountExists`].
 
-use custody::TenantKeys;
+mod found;
+mod passkey;
+mod state;
+
 use keyring::email::EmailHash;
 use keyring::password::server::RegistrationRecord;
 use keyring::{
-    AccountNumber, BackupCode, Email, EmailKey, EmailSalt, IdentityPublicKeys, KdfParams, Lookup, MethodKind,
-    MethodPublicKey, MethodTag, Sealed, SealedMasterKey, SystemRng,
+    BackupCode, Email, EmailKey, EmailSalt, IdentityPublicKeys, KdfParams, Lookup, MethodPublicKey,
+    MethodTag, Sealed, SealedMasterKey, SystemRng,
 };
-use store::{ReadTx, TenantId, WriteTx, params};
-use uuid::Uuid;
+use store::{ReadTx, TenantId, params};
 use zeroize::Zeroizing;
 
-use crate::device::{self, DeviceInfo, Place};
-use crate::directory::{make_live, reserve_number};
+pub use self::found::{NewTotp, ReservedSignup, SignedUp};
+pub use self::passkey::{PasskeySignupFinish, PasskeySignupStart, PasskeySignupStarted};
+pub use self::state::SignupState;
+use self::state::{FirstMethod, MailCode};
+use crate::device::DeviceInfo;
 use crate::failure::{Failure, fails};
-use crate::imported;
 use crate::letter::{Letter, Message};
-use crate::second_factor::{TOTP_SEED, TotpSecret, open_totp};
-use crate::service::{Identity, in_directory, in_home, mac, same};
-use crate::session::NewSession;
-use crate::state::{Packer, SIGN_UP, Unpacker};
+use crate::lookup::MethodLookup;
+use crate::method_change::MethodLabel;
+use crate::service::{Identity, in_directory};
+use crate::state::SIGN_UP;
+use crate::webauthn::{CeremonyError, Condition, Credential};
 use crate::{AccountId, MethodId, random};
 
 /// For whom a client seals its address when it starts to sign up: there is no account yet. It is opened in memory
@@ -77,13 +82,37 @@ pub struct SignupStarted {
     pub letter: Option<Letter>,
 }
 
-/// What a client's first message says, checked.
-pub(crate) struct StartFields {
+/// What a client's first message says of its address, checked.
+pub(crate) struct StartAddress {
     pub(crate) index: [u8; 32],
     email: Email,
     email_salt: EmailSalt,
     sealed_email: Sealed,
+}
+
+impl StartAddress {
+    /// Whether there is an account with it.
+    async fn is_taken(&self, tx: &mut ReadTx) -> Result<bool, Failure> {
+        let taken: Option<(i64,)> = tx
+            .query_opt("SELECT created_at FROM password_login WHERE email_index = $1", params![&self.index])
+            .await?;
+        Ok(taken.is_some())
+    }
+}
+
+/// A client's first message, when it wants a password.
+pub(crate) struct StartFields {
+    pub(crate) address: StartAddress,
     opaque_response: Vec<u8>,
+}
+
+/// A sign-up that was begun.
+struct Begun {
+    state: String,
+    account: AccountId,
+    home: TenantId,
+    method: MethodId,
+    letter: Option<Letter>,
 }
 
 /// What a client sends to finish: everything about the account that only it can make.
@@ -109,42 +138,30 @@ pub struct SignupFinish {
     pub device: DeviceInfo,
 }
 
-/// An opened state: who is being signed up.
-pub struct SignupState {
-    pub(crate) email_index: [u8; 32],
-    account: AccountId,
-    home: TenantId,
-    method: MethodId,
-    email_salt: [u8; 16],
-    kdf: KdfParams,
-    /// The key and the value of the code's keyed hash.
-    code: Option<([u8; 32], [u8; 32])>,
-    /// Whether the password of somebody who was imported was shown.
-    is_import: bool,
-    /// As the client sent it.
-    sealed_email: Sealed,
-}
-
-impl SignupState {
-    /// What the try is charged to ([`crate::Attempts::finish`] with [`crate::Try::SignUp`]).
-    pub fn email_index(&self) -> &[u8; 32] {
-        &self.email_index
-    }
-
-    /// Names the exchange whose finish this is.
-    pub fn exchange(&self) -> &[u8; 16] {
-        self.account.as_bytes()
-    }
-}
-
 /// A sign-up in which everything holds; not yet stored.
 pub struct Signup {
     state: SignupState,
     /// The address, sealed for the account.
     sealed_email: Sealed,
     email: Email,
-    record: RegistrationRecord,
-    finish: SignupFinish,
+    made: MadeMethod,
+    keys: NewKeys,
+}
+
+/// What is particular to the first method.
+enum MadeMethod {
+    Password { record: Box<RegistrationRecord>, backup_codes: Vec<[u8; 32]> },
+    Passkey { credential: Credential, condition: Condition, lookup: MethodLookup, label: MethodLabel },
+}
+
+/// What the client made of the account, by whatever method it will be entered.
+struct NewKeys {
+    public_key: MethodPublicKey,
+    sealed_master_key: SealedMasterKey,
+    tag: MethodTag,
+    identity_public: IdentityPublicKeys,
+    email_key: EmailKey,
+    device: DeviceInfo,
 }
 
 impl Signup {
@@ -157,44 +174,6 @@ impl Signup {
     pub fn home(&self) -> TenantId {
         self.state.home
     }
-}
-
-/// A sign-up whose address and number are taken.
-pub struct ReservedSignup {
-    signup: Signup,
-    number: AccountNumber,
-    /// When the account was made, where it comes from elsewhere.
-    created_at: Option<i64>,
-}
-
-impl ReservedSignup {
-    /// The account to be.
-    pub fn account(&self) -> AccountId {
-        self.signup.account()
-    }
-
-    /// Its home, to be founded.
-    pub fn home(&self) -> TenantId {
-        self.signup.home()
-    }
-}
-
-/// A new account, for whoever signed up.
-pub struct SignedUp {
-    /// The account.
-    pub account: AccountId,
-    /// Its home.
-    pub home: TenantId,
-    /// Its number, for people.
-    pub number: AccountNumber,
-    /// The secret of the authenticator app, shown this once.
-    pub totp: TotpSecret,
-    /// The same as an `otpauth://` address.
-    pub totp_uri: Zeroizing<String>,
-    /// The first session.
-    pub session: NewSession,
-    /// The mail to send when the account is live; not part of the answer.
-    pub letter: Option<Letter>,
 }
 
 /// Why a sign-up does not go on.
@@ -210,6 +189,12 @@ pub enum SignupError {
     /// The code is missing or wrong.
     #[error("the code is not the one in the mail")]
     WrongCode,
+    /// This server has no name that passkeys could be bound to.
+    #[error("this server takes no passkeys: it is not reached by a domain")]
+    PasskeysOff,
+    /// The authenticator's answer is not as it was asked for.
+    #[error(transparent)]
+    Ceremony(#[from] CeremonyError),
     /// There is an account with this address. Told only where addresses need not be proved, or to who proved it.
     #[error("there is an account with this address already")]
     AccountExists,
@@ -232,29 +217,32 @@ impl Identity {
     ) -> Result<SignupStarted, SignupError> {
         in_directory(tx)?;
         let fields = self.start_fields(request)?;
-        let taken: Option<(i64,)> = tx
-            .query_opt("SELECT created_at FROM password_login WHERE email_index = $1", params![&fields.index])
-            .await?;
-        Ok(self.signup_started(tx.now(), fields, taken.is_some(), false))
+        let is_taken = fields.address.is_taken(tx).await?;
+        Ok(self.signup_started(tx.now(), fields, is_taken, false))
     }
 
     /// Checks what can be checked of a first message without a database.
     pub(crate) fn start_fields(&self, request: &SignupStart) -> Result<StartFields, SignupError> {
-        let index = *self.blind_index(&request.email_hash).as_bytes();
-        let email = self
-            .open_address(&request.sealed_email, &request.email_key, NO_ACCOUNT, &index)
-            .ok_or(SignupError::Field("sealed_email"))?;
+        let address = self.start_address(&request.email_hash, &request.email_key, &request.sealed_email)?;
         let opaque_response = self
             .opaque
-            .registration_response(&request.opaque_request, &index)
+            .registration_response(&request.opaque_request, &address.index)
             .map_err(|_| SignupError::Field("opaque_request"))?;
-        Ok(StartFields {
-            index,
-            email,
-            email_salt: self.email_salt(&request.email_hash),
-            sealed_email: request.sealed_email.clone(),
-            opaque_response,
-        })
+        Ok(StartFields { address, opaque_response })
+    }
+
+    fn start_address(
+        &self,
+        email_hash: &EmailHash,
+        email_key: &EmailKey,
+        sealed_email: &Sealed,
+    ) -> Result<StartAddress, SignupError> {
+        let index = *self.blind_index(email_hash).as_bytes();
+        let email = self
+            .open_address(sealed_email, email_key, NO_ACCOUNT, &index)
+            .ok_or(SignupError::Field("sealed_email"))?;
+        let email_salt = self.email_salt(email_hash);
+        Ok(StartAddress { index, email, email_salt, sealed_email: sealed_email.clone() })
     }
 
     pub(crate) fn signup_started(
@@ -264,32 +252,11 @@ impl Identity {
         is_taken: bool,
         is_import: bool,
     ) -> SignupStarted {
-        let code = Zeroizing::new(random::six_digits());
-        let code_key: [u8; 32] = random::bytes();
-        let (account, method, home) = (AccountId::random(), MethodId::random(), TenantId::random());
         let kdf = self.settings.kdf;
-        let state = Packer::default()
-            .put(&fields.index)
-            .put(account.as_bytes())
-            .put(home.as_bytes())
-            .put(method.as_bytes())
-            .put(fields.email_salt.as_bytes())
-            .number(kdf.memory_kib().into())
-            .number(kdf.passes().into())
-            .number(kdf.lanes().into())
-            .number(self.settings.mail_required.into())
-            .number(is_import.into())
-            .put(&code_key)
-            .put(&mac(&code_key, "mail-code", &[code.as_bytes()]))
-            .put(fields.sealed_email.as_bytes())
-            .finish();
-        let letter = self.settings.mail_required.then(|| {
-            // The code of a taken address is never told to anybody.
-            let message = if is_taken { Message::AlreadyRegistered } else { Message::Code(code) };
-            Letter::new(fields.email, &self.settings.service_name, now, message)
-        });
+        let Begun { state, account, home, method, letter } =
+            self.begin_signup(now, fields.address, FirstMethod::Password(kdf), is_taken, is_import);
         SignupStarted {
-            state: self.states.seal(SIGN_UP, now + self.settings.signup_ms(), &state),
+            state,
             account,
             home,
             method,
@@ -300,225 +267,88 @@ impl Identity {
         }
     }
 
+    /// Draws the ids of the account to be, seals what is known of it, and writes the letter that its address gets.
+    fn begin_signup(
+        &self,
+        now: i64,
+        address: StartAddress,
+        first: FirstMethod,
+        is_taken: bool,
+        is_import: bool,
+    ) -> Begun {
+        let code = Zeroizing::new(random::six_digits());
+        let (account, method, home) = (AccountId::random(), MethodId::random(), TenantId::random());
+        let state = SignupState {
+            email_index: address.index,
+            account,
+            home,
+            method,
+            email_salt: *address.email_salt.as_bytes(),
+            code: self.settings.mail_required.then(|| MailCode::of(&code)),
+            is_import,
+            first,
+            sealed_email: address.sealed_email,
+        };
+        let letter = self.settings.mail_required.then(|| {
+            // The code of a taken address is never told to anybody.
+            let message = if is_taken { Message::AlreadyRegistered } else { Message::Code(code) };
+            Letter::new(address.email, &self.settings.service_name, now, message)
+        });
+        let state = self.states.seal(SIGN_UP, now + self.settings.signup_ms(), &state.pack());
+        Begun { state, account, home, method, letter }
+    }
+
     /// Opens the state of a sign-up.
     ///
     /// # Errors
     /// [`SignupError::Restart`].
     pub fn signup_state(&self, now_ms: i64, state: &str) -> Result<SignupState, SignupError> {
         let bytes = self.states.open(SIGN_UP, now_ms, state).map_err(|_| SignupError::Restart)?;
-        unpack(&bytes).ok_or(SignupError::Restart)
+        SignupState::unpack(&bytes).ok_or(SignupError::Restart)
     }
 
     /// Checks everything that can be checked without a database.
     ///
     /// # Errors
-    /// [`SignupError::WrongCode`], and [`SignupError::Field`] naming the field.
+    /// [`SignupError::WrongCode`], and [`SignupError::Field`] naming the field; [`SignupError::Restart`] for a state that
+    /// is about another method.
     pub fn signup_verify(&self, state: SignupState, finish: SignupFinish) -> Result<Signup, SignupError> {
-        if let Some((key, expected)) = &state.code {
-            let typed = finish.code.as_deref().map_or("", |code| code.trim());
-            if !same(&mac(key, "mail-code", &[typed.as_bytes()]), expected) {
-                return Err(SignupError::WrongCode);
-            }
+        if !matches!(state.first, FirstMethod::Password(_)) {
+            return Err(SignupError::Restart);
         }
         let record = RegistrationRecord::from_upload(&finish.opaque_record)
             .map_err(|_| SignupError::Field("opaque_record"))?;
-        let email = self
-            .open_address(&state.sealed_email, &finish.email_key, NO_ACCOUNT, &state.email_index)
-            .ok_or(SignupError::Field("email_key"))?;
-        let sealed_email = finish.email_key.seal(&email, &state.account.into(), &mut SystemRng);
-        self.backup_code_indices(&finish.backup_codes).ok_or(SignupError::Field("backup_codes"))?;
-        Ok(Signup { state, sealed_email, email, record, finish })
-    }
-
-    /// Takes the address and an account number, in the directory. Commit before going on.
-    ///
-    /// # Errors
-    /// [`SignupError::AccountExists`].
-    pub async fn signup_reserve(
-        &self,
-        tx: &mut WriteTx,
-        signup: Signup,
-    ) -> Result<ReservedSignup, SignupError> {
-        in_directory(tx)?;
-        let state = &signup.state;
-        let now = tx.now();
-        tx.execute(
-            "INSERT INTO password_login (email_index, account, home, method, opaque_record, kdf_memory, kdf_passes,
-                                         kdf_lanes, email_salt, state, created_at, changed_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'pending', $10, $11)
-             ON CONFLICT DO NOTHING",
-            params![
-                &state.email_index,
-                state.account.uuid(),
-                state.home.uuid(),
-                state.method.uuid(),
-                &signup.record.to_bytes(),
-                i64::from(state.kdf.memory_kib()),
-                i64::from(state.kdf.passes()),
-                i64::from(state.kdf.lanes()),
-                &state.email_salt,
-                now,
-                now,
-            ],
-        )
-        .await?;
-        // Whose reservation stands: this one, or the same request's from before a crash?
-        let standing: Option<(Uuid, Vec<u8>, String)> = tx
-            .query_opt(
-                "SELECT account, opaque_record, state FROM password_login WHERE email_index = $1",
-                params![&state.email_index],
-            )
-            .await?;
-        let own = (*state.account.uuid(), signup.record.to_bytes(), "pending".to_owned());
-        if standing != Some(own) {
-            return Err(SignupError::AccountExists);
-        }
-        let waiting = match (imported::waiting(tx, &state.email_index).await?, state.is_import) {
-            // Who shows neither the old password nor a code of that address is not known to be who was imported.
-            (Some(_), false) if state.code.is_none() => return Err(SignupError::AccountExists),
-            (None, true) => return Err(SignupError::Restart),
-            (waiting, _) => waiting,
-        };
-        let number = waiting.as_ref().map(|waiting| waiting.number);
-        let number = reserve_number(tx, state.account, state.home, number).await?;
-        Ok(ReservedSignup { signup, number, created_at: waiting.and_then(|waiting| waiting.created_at) })
-    }
-
-    /// Founds the home: its keys, the account with its method and codes, the first device and session. In the new home's first
-    /// transaction; commit before going on.
-    ///
-    /// # Errors
-    /// [`SignupError::AccountExists`] when somebody else's account is there, which takes a forged state.
-    pub async fn signup_found(
-        &self,
-        tx: &mut WriteTx,
-        reserved: &ReservedSignup,
-        place: &Place,
-    ) -> Result<SignedUp, SignupError> {
-        let (state, finish) = (&reserved.signup.state, &reserved.signup.finish);
-        in_home(tx, state.home)?;
-        let keys = self.custody.tenant_or_new(tx).await?;
-        let now = tx.now();
-        if let Some(totp) = self.founded_before(tx, &keys, &reserved.signup).await? {
-            let seen = device::see(self, tx, &state.email_index, None, &finish.device, place).await?;
-            let session =
-                self.begin_session(tx, state.account, state.method, seen, place, &finish.email_key).await?;
-            return Ok(self.signed_up(reserved, totp, session, now, place));
-        }
-
-        let totp = TotpSecret::generate();
-        let sealed_email = self.seal_address(&keys, state.account, &reserved.signup.sealed_email);
-        let sealed_totp = keys.seal(TOTP_SEED, &[state.account.as_bytes()], totp.expose());
-        tx.execute(
-            "INSERT INTO account (id, number, email_index, sealed_email, totp, totp_last_step, master_key_version,
-                                  identity_public, created_at, changed_at)
-             VALUES ($1, $2, $3, $4, $5, 0, 1, $6, $7, $8)",
-            params![
-                state.account.uuid(),
-                reserved.number.as_str(),
-                &state.email_index,
-                &sealed_email,
-                &sealed_totp,
-                &finish.identity_public.to_bytes(),
-                reserved.created_at.unwrap_or(now),
-                now,
-            ],
-        )
-        .await?;
-        tx.execute(
-            "INSERT INTO login_method (id, kind, label, public_key, sealed_master_key, tag, master_key_version,
-                                       created_at, last_used_at)
-             VALUES ($1, $2, '', $3, $4, $5, 1, $6, $7)",
-            params![
-                state.method.uuid(),
-                MethodKind::Password.as_str(),
-                &finish.public_key.to_bytes(),
-                finish.sealed_master_key.as_bytes(),
-                finish.tag.as_bytes(),
-                now,
-                now,
-            ],
-        )
-        .await?;
-        let codes =
+        let record = Box::new(record);
+        let backup_codes =
             self.backup_code_indices(&finish.backup_codes).ok_or(SignupError::Field("backup_codes"))?;
-        crate::backup_codes::store(tx, &codes).await?;
-        let seen = device::see(self, tx, &state.email_index, None, &finish.device, place).await?;
-        let session =
-            self.begin_session(tx, state.account, state.method, seen, place, &finish.email_key).await?;
-        Ok(self.signed_up(reserved, totp, session, now, place))
-    }
-
-    /// Whether this very request founded the home before a crash; if so, the authenticator's secret, which nobody was told.
-    async fn founded_before(
-        &self,
-        tx: &mut WriteTx,
-        keys: &TenantKeys,
-        signup: &Signup,
-    ) -> Result<Option<TotpSecret>, SignupError> {
-        let Some((account, Some(totp))) =
-            tx.query_opt::<(Uuid, Option<Vec<u8>>)>("SELECT id, totp FROM account", params![]).await?
-        else {
-            return Ok(None);
+        let keys = NewKeys {
+            public_key: finish.public_key,
+            sealed_master_key: finish.sealed_master_key,
+            tag: finish.tag,
+            identity_public: finish.identity_public,
+            email_key: finish.email_key,
+            device: finish.device,
         };
-        let method: Option<(Vec<u8>,)> = tx
-            .query_opt(
-                "SELECT sealed_master_key FROM login_method WHERE id = $1",
-                params![signup.state.method.uuid()],
-            )
-            .await?;
-        // Sealing draws at random, so equal bytes are the same request.
-        let is_same =
-            method.is_some_and(|(sealed,)| same(&sealed, signup.finish.sealed_master_key.as_bytes()));
-        if account != *signup.state.account.uuid() || !is_same {
-            return Err(SignupError::AccountExists);
-        }
-        Ok(Some(open_totp(keys, signup.state.account, &totp)?))
+        let made = MadeMethod::Password { record, backup_codes };
+        self.verified(state, finish.code.as_deref(), made, keys)
     }
 
-    fn signed_up(
+    /// Checks the code and the address.
+    fn verified(
         &self,
-        reserved: &ReservedSignup,
-        totp: TotpSecret,
-        session: NewSession,
-        now: i64,
-        place: &Place,
-    ) -> SignedUp {
-        let signup = &reserved.signup;
-        let letter = signup.state.is_import.then(|| {
-            let (device, place) = (signup.finish.device.label(), place.as_str().to_owned());
-            let message = Message::ImportedSignedIn { device, place, session: session.id };
-            Letter::new(signup.email.clone(), &self.settings.service_name, now, message)
-        });
-        SignedUp {
-            account: reserved.account(),
-            home: reserved.home(),
-            number: reserved.number,
-            totp_uri: totp.uri(&self.settings.service_name, reserved.number.as_str()),
-            totp,
-            session,
-            letter,
+        state: SignupState,
+        code: Option<&String>,
+        made: MadeMethod,
+        keys: NewKeys,
+    ) -> Result<Signup, SignupError> {
+        if state.code.as_ref().is_some_and(|expected| !expected.is(code.map_or("", |code| code.as_str()))) {
+            return Err(SignupError::WrongCode);
         }
-    }
-
-    /// Lets the account be signed in to and publishes its keys, in the directory. Commit with a record about what it
-    /// returns, and answer the client after that.
-    ///
-    /// # Errors
-    /// [`SignupError::Restart`] when the sweep undid the sign-up because it took too long.
-    pub async fn signup_live(
-        &self,
-        tx: &mut WriteTx,
-        reserved: &ReservedSignup,
-    ) -> Result<String, SignupError> {
-        in_directory(tx)?;
-        let account = reserved.account();
-        if !make_live(tx, account).await? {
-            return Err(SignupError::Restart);
-        }
-        let keys = &reserved.signup.finish.identity_public;
-        let published = self.publish_keys(tx, account, 1, keys, None).await?;
-        Ok(published.unwrap_or_else(|| account.to_string()))
+        let email = self
+            .open_address(&state.sealed_email, &keys.email_key, NO_ACCOUNT, &state.email_index)
+            .ok_or(SignupError::Field("email_key"))?;
+        let sealed_email = keys.email_key.seal(&email, &state.account.into(), &mut SystemRng);
+        Ok(Signup { state, sealed_email, email, made, keys })
     }
 
     /// What is stored of an account's backup codes, when they are as many as they should be and all different.
@@ -528,29 +358,4 @@ impl Identity {
         indices.dedup();
         (codes.len() == BackupCode::COUNT && indices.len() == BackupCode::COUNT).then_some(indices)
     }
-}
-
-fn unpack(bytes: &[u8]) -> Option<SignupState> {
-    let mut fields = Unpacker::new(bytes);
-    let email_index = fields.take()?;
-    let account = AccountId::from_uuid(Uuid::from_bytes(fields.take()?));
-    let home = TenantId::from_uuid(Uuid::from_bytes(fields.take()?));
-    let method = MethodId::from_uuid(Uuid::from_bytes(fields.take()?));
-    let email_salt = fields.take()?;
-    let mut number = || fields.number().and_then(|number| u32::try_from(number).ok());
-    let kdf = KdfParams::checked(number()?, number()?, number()?).ok()?;
-    let (needs_code, is_import) = (number()? == 1, number()? == 1);
-    let (key, hash) = (fields.take()?, fields.take()?);
-    let sealed_email = Sealed::parse(fields.rest()).ok()?;
-    Some(SignupState {
-        email_index,
-        account,
-        home,
-        method,
-        email_salt,
-        kdf,
-        code: needs_code.then_some((key, hash)),
-        is_import,
-        sealed_email,
-    })
 }

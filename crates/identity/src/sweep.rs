@@ -118,6 +118,7 @@ impl Identity {
                 params![account.uuid()],
             )
             .await?;
+            tx.execute("DELETE FROM login_lookup WHERE account = $1", params![account.uuid()]).await?;
         }
         Ok(undone == 1)
     }

@@ -74,6 +74,13 @@ impl Identity {
             return Err(ChangeError::Restart);
         }
         let email = self.address_for_change(tx, session).await?;
+        let before: Option<(Option<Vec<u8>>,)> = tx
+            .query_opt(
+                "SELECT totp FROM account WHERE id = $1 AND deleted_at IS NULL",
+                params![session.account().uuid()],
+            )
+            .await?;
+        let is_first = before.is_some_and(|(totp,)| totp.is_none());
         let step = secret.step_of(code, now).ok_or(ChangeError::WrongCode)?;
         if !spend_exchange(tx, &exchange, now + self.settings.change_ms()).await? {
             return Err(ChangeError::Restart);
@@ -86,7 +93,7 @@ impl Identity {
             params![&sealed, step, now, session.account().uuid()],
         )
         .await?;
-        Ok(Letter::new(email, &self.settings.service_name, now, Message::SecondFactorReplaced))
+        Ok(Letter::new(email, &self.settings.service_name, now, Message::SecondFactorSet { is_first }))
     }
 }
 

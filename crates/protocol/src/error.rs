@@ -78,6 +78,8 @@ codes! {
     Conflict = "conflict" 409;
     /// This is the last login method that opens the account's data; add another one first.
     LastMethod = "last_method" 409;
+    /// A password needs a second factor: set an authenticator app up first.
+    NoSecondFactor = "no_second_factor" 409;
     /// This server takes no passkeys: it is not reached by a domain that they could be bound to.
     PasskeysOff = "passkeys_off" 409;
     /// There is an account with this email.

@@ -8,8 +8,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::methods::NewUnlocking;
-use crate::signin::Device;
-use crate::{Bytes, MethodId};
+use crate::signin::{Device, Session};
+use crate::{AccountId, Bytes, MethodId, TenantId};
 
 /// The answer to `POST /api/v1/account/passkeys/start`, with a fresh proof.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -74,6 +74,72 @@ pub struct PasskeyStepUp {
     pub state: String,
     /// What the authenticator signed.
     pub credential: ShownCredential,
+}
+
+/// `POST /api/v1/signup/passkey/start`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PasskeySignUpStart {
+    /// SHA-256 of the normalised email.
+    pub email_hash: Bytes<32>,
+    /// Argon2id(email, salt), by the salt of [`EmailSalt`](crate::signin::EmailSalt), as for a sign-up with a password.
+    pub email_key: Bytes<32>,
+    /// The address, sealed under the email key for no account yet (16 zero bytes as account).
+    pub sealed_email: Bytes<1024>,
+}
+
+/// The answer to [`PasskeySignUpStart`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct PasskeySignUpStarted {
+    /// To be sent back within 15 minutes.
+    pub state: String,
+    /// The account that will be.
+    pub account: AccountId,
+    /// Its home.
+    pub home: TenantId,
+    /// Its first login method: the passkey.
+    pub method: MethodId,
+    /// For `navigator.credentials.create`. The names in `user` are the service's: the client writes the address there.
+    pub options: CreationOptions,
+    /// Whether a code was mailed that has to be sent back.
+    pub code_required: bool,
+}
+
+/// `POST /api/v1/signup/passkey/finish`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PasskeySignUpFinish {
+    /// From [`PasskeySignUpStarted`].
+    pub state: String,
+    /// The mailed code, when one is required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// A name, of at most 64 characters.
+    #[serde(default)]
+    pub label: String,
+    /// What the authenticator made.
+    pub credential: CreatedCredential,
+    /// How the passkey unlocks: version 1 of the master key. One without a PRF opens no account.
+    pub unlocking: NewUnlocking,
+    /// The account's public identity keys.
+    pub identity: Bytes<4096>,
+    /// The email key again, for this request only.
+    pub email_key: Bytes<32>,
+    /// The device that signs up.
+    pub device: Device,
+}
+
+/// The answer to [`PasskeySignUpFinish`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct PasskeySignedUp {
+    /// The account's number, for people.
+    pub account_number: String,
+    /// The first session.
+    pub session: Session,
 }
 
 /// What is sent of an `AuthenticatorAttestationResponse`.

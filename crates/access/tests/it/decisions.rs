@@ -47,7 +47,7 @@ pairing.approve
                                         other      | ! ? ? x ? ? ? ? ? !
                                         own-entry  | ! ^ Y x ! Y ^ Y Y !
                                         its-entry  | ! ? ? x ? ? ? ? ? !
-root_key.rotate maintenance.run api_key.refuse share.receive
+root_key.rotate maintenance.run api_key.refuse passkey.refuse share.receive
                                         own        | ! - - x ! - - - - Y
                                         other      | ! ? ? x ? ? ? ? ? Y
 log.read

@@ -11,7 +11,8 @@ use super::context::Context;
 use super::failure::Failure;
 use super::methods::ask_recovery_key;
 use super::prompt::{self, ProofArgs};
-use super::session::{codes_text, totp_text};
+use super::signup::{codes_text, totp_text};
+use crate::keychain::KeyPlace;
 
 /// Arguments of `password`.
 #[derive(Args, Debug)]
@@ -187,7 +188,9 @@ async fn rotate_key(context: &mut Context, proof: &ProofArgs) -> Result<(), Fail
     let rotated =
         context.with_proof(&account, proof, None, async || account.rotate_master_key().await).await?;
     let half = account.client.server_half().await?;
-    context.profile.keep(&rotated, &half)?;
+    if let Some(why) = context.profile.keep(&rotated, &half)? {
+        context.output.note(&format!("The key of this device is kept {}: {why}.", KeyPlace::File));
+    }
     let mut pins = context.profile.pins(account.client.server())?;
     pins.check_account(rotated.account, rotated.master_key_version, &rotated.identity())?;
     context.profile.keep_pins(account.client.server(), &pins)?;

@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What every command needs: the profile, the server, the account.
 
+use std::path::PathBuf;
+
 use keyring::ApiKey;
 use protocol::service::Service;
 use protocol::{Code, Secret, TenantId};
 use zeroize::Zeroizing;
 
-use super::Globals;
 use super::api_keys::not_a_key;
 use super::failure::Failure;
 use super::methods::ask_recovery_key;
 use super::prompt::{self, ProofArgs};
+use super::{ApiKeyArgs, Globals};
 use crate::client::account::AccountError;
 use crate::client::api_keys::open_by_api_key;
 use crate::client::opened::Opened;
 use crate::client::signin::{SignInError, Unlocked};
 use crate::client::{Client, Options};
 use crate::files::Drive;
+use crate::keychain::Keychain;
 use crate::output::Output;
 use crate::profile::{Profile, Stored};
 
@@ -25,6 +28,10 @@ pub(crate) struct Context {
     pub(crate) output: Output,
     pub(crate) profile: Profile,
     globals: Globals,
+    /// The file with the API key to work with.
+    api_key_file: Option<PathBuf>,
+    /// An account that is read without being kept.
+    opened: Option<Opened>,
 }
 
 impl Context {
@@ -35,7 +42,24 @@ impl Context {
             Some(folder) if !folder.as_os_str().is_empty() => folder.clone(),
             _ => Profile::default_folder()?,
         };
-        Ok(Context { output: Output::new(globals.json), profile: Profile::at(folder), globals })
+        let keychain = match std::env::var(KEYCHAIN) {
+            Ok(text) if !text.is_empty() => {
+                text.parse::<Keychain>().map_err(|error| Failure::usage(error.to_string()))?
+            }
+            _ => Keychain::Auto,
+        };
+        let (output, profile) = (Output::new(globals.json), Profile::at(folder).with_keychain(keychain));
+        Ok(Context { output, profile, globals, api_key_file: None, opened: None })
+    }
+
+    /// The same, working with the API key of this file, if one is named.
+    pub(crate) fn by_key(self, key: ApiKeyArgs) -> Self {
+        Context { api_key_file: key.api_key_file, ..self }
+    }
+
+    /// Works with this account from now on, and not with this device's.
+    pub(crate) fn open(&mut self, account: Opened) {
+        self.opened = Some(account);
     }
 
     /// The server that was named, or the one that this device is signed in to; nobody is signed in on it yet.
@@ -69,12 +93,19 @@ impl Context {
 
     /// The account with its master key.
     pub(crate) async fn account(&self) -> Result<Unlocked, Failure> {
+        if self.opened.is_some() {
+            let text = "a public computer reads the account's own files, and does nothing else";
+            return Err(Failure::usage(text));
+        }
         let (client, _) = self.client()?;
         Ok(self.profile.unlock(&client).await?)
     }
 
-    /// The account's files: with the API key that was given, or with this device's session.
+    /// The account's files: of the account that is open, with the API key that was given, or with this device's session.
     pub(crate) async fn drive(&self) -> Result<Drive, Failure> {
+        if let Some(opened) = &self.opened {
+            return Ok(Drive::open(opened).await?);
+        }
         let opened = match self.api_key()? {
             Some(key) => open_by_api_key(&self.key_client(&key)?, &key).await?,
             None => Opened::from(&self.account().await?),
@@ -96,7 +127,7 @@ impl Context {
     /// The API key that was given, if one was: the file's, or the environment's.
     pub(crate) fn api_key(&self) -> Result<Option<ApiKey>, Failure> {
         let text =
-            match &self.globals.api_key_file {
+            match &self.api_key_file {
                 Some(path) => Some(Zeroizing::new(std::fs::read_to_string(path).map_err(|error| {
                     Failure::failed("api_key_file", format!("{}: {error}", path.display()))
                 })?)),
@@ -107,7 +138,7 @@ impl Context {
     }
 
     fn has_api_key(&self) -> bool {
-        self.globals.api_key_file.is_some() || std::env::var_os(API_KEY).is_some_and(|key| !key.is_empty())
+        self.api_key_file.is_some() || std::env::var_os(API_KEY).is_some_and(|key| !key.is_empty())
     }
 
     /// The server, acting with the API key. A key does not say of which server it is: it must be named, so that the key is
@@ -209,5 +240,7 @@ impl Context {
     }
 }
 
+/// Whether the half of the device's key is in the system's keychain: `off`, `auto` or `on`.
+const KEYCHAIN: &str = "BAILIWICK_KEYCHAIN";
 /// Where a program finds its API key.
 const API_KEY: &str = "BAILIWICK_API_KEY";

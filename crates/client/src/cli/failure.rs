@@ -136,7 +136,11 @@ impl Failure {
 /// Says that the arguments are wrong, as JSON if `--json` is among them, and gives the status to end with. Help and the version
 /// are no failure.
 pub fn usage_failed(error: &clap::Error) -> ExitCode {
-    let json = std::env::args_os().any(|argument| argument == "--json");
+    usage_of(error, std::env::args_os().any(|argument| argument == "--json"))
+}
+
+/// The same for one line of several.
+pub(crate) fn usage_of(error: &clap::Error, json: bool) -> ExitCode {
     if !error.use_stderr() || !json {
         let _ = error.print();
         return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
@@ -168,6 +172,10 @@ impl From<RequestError> for Failure {
                 let message = match problem.code {
                     Code::SessionEnded | Code::NotSignedIn => {
                         "the session has ended: sign in again with `bailiwick login`".to_owned()
+                    }
+                    Code::NoSecondFactor => {
+                        "a password needs a second factor: set an authenticator app up with `bailiwick totp` first"
+                            .to_owned()
                     }
                     _ => message,
                 };
@@ -257,6 +265,8 @@ impl From<ProfileError> for Failure {
         match error {
             ProfileError::Request(error) => error.into(),
             ProfileError::NotSignedIn => Failure::not_signed_in(),
+            ProfileError::NotInKeychain => Failure { message, ..Failure::not_signed_in() },
+            ProfileError::Keychain(_) => Failure::failed("keychain", message),
             ProfileError::DoesNotOpen | ProfileError::Damaged(_) => {
                 Failure { status: NOT_SIGNED_IN, ..Failure::failed("profile_does_not_open", message) }
             }

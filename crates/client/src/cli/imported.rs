@@ -10,8 +10,9 @@ use protocol::service::Service;
 
 use super::context::Context;
 use super::failure::Failure;
+use super::login::checked;
 use super::prompt;
-use super::session::{checked, finish_sign_up};
+use super::signup::finish_sign_up;
 use crate::client::Client;
 use crate::client::signin::SignUp;
 

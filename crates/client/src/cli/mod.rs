@@ -15,13 +15,17 @@ mod history;
 mod imported;
 mod list;
 mod log;
+mod login;
 mod methods;
 mod pair;
 mod passkeys;
 mod prompt;
-mod session;
+mod public;
+mod sessions;
 mod sharing;
+mod signup;
 mod sync;
+mod whoami;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -70,33 +74,45 @@ pub struct Globals {
     )]
     pub ca_file: Option<PathBuf>,
 
-    /// Work with the API key in this file instead of this device's session; otherwise with BAILIWICK_API_KEY, if that is set.
-    /// For put, get, ls, rm, sync, log, verify and whoami
-    #[arg(long, global = true, help_heading = "Global options", value_name = "FILE")]
-    pub api_key_file: Option<PathBuf>,
-
     /// Allow plain HTTP to another machine
     #[arg(long, global = true, help_heading = "Global options")]
     pub insecure_http: bool,
+}
+
+/// What a command takes that an API key may run.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ApiKeyArgs {
+    /// Work with the API key in this file instead of this device's session; otherwise with BAILIWICK_API_KEY, if that is set
+    #[arg(long, value_name = "FILE")]
+    api_key_file: Option<PathBuf>,
+}
+
+/// The arguments of such a command.
+#[derive(Args, Debug)]
+pub struct ByKey<A: Args> {
+    #[command(flatten)]
+    arguments: A,
+    #[command(flatten)]
+    key: ApiKeyArgs,
 }
 
 /// The commands of the client.
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Make an account, and sign in to it
-    Signup(session::SignUpArgs),
+    Signup(signup::SignUpArgs),
     /// Sign in
-    Login(session::LoginArgs),
+    Login(login::LoginArgs),
     /// Let a device in that shows a link (`bailiwick login --pair`)
     Pair(pair::PairArgs),
     /// Sign out; what this device keeps is worthless from then on
     Logout,
     /// Say which account this device is signed in to
-    Whoami,
+    Whoami(ApiKeyArgs),
     /// List sessions, or end them
-    Sessions(session::SessionsArgs),
+    Sessions(sessions::SessionsArgs),
     /// List devices, or sign one out
-    Devices(session::DevicesArgs),
+    Devices(sessions::DevicesArgs),
     /// List passkeys; they are added and used where there is a browser
     Passkeys,
     /// Change the password, or rotate the master key
@@ -112,15 +128,15 @@ pub enum Command {
     /// Make API keys for programs, and decide from where they may be used
     ApiKeys(api_keys::ApiKeysArgs),
     /// Keep a file or a folder, sealed
-    Put(files::PutArgs),
+    Put(ByKey<files::PutArgs>),
     /// Get a file or a folder back
-    Get(files::GetArgs),
+    Get(ByKey<files::GetArgs>),
     /// List files
-    Ls(list::LsArgs),
+    Ls(ByKey<list::LsArgs>),
     /// Remove a file or a folder
-    Rm(list::RmArgs),
+    Rm(ByKey<list::RmArgs>),
     /// Bring a folder and its remote copy together
-    Sync(sync::SyncArgs),
+    Sync(ByKey<sync::SyncArgs>),
     /// Let another account read the files
     Share(sharing::ShareArgs),
     /// Take that back
@@ -130,9 +146,9 @@ pub enum Command {
     /// Show what two people compare to be sure of each other's keys
     Fingerprint(sharing::FingerprintArgs),
     /// Show the history of the account
-    Log(log::LogArgs),
+    Log(ByKey<log::LogArgs>),
     /// Check that nobody rewrote the history
-    Verify(history::VerifyArgs),
+    Verify(ByKey<history::VerifyArgs>),
     /// Take everything along, to be read with no server
     Export(history::ExportArgs),
     /// Delete the account and everything in it
@@ -187,13 +203,13 @@ pub fn completions(arguments: &CompletionsArgs, mut program: clap::Command) -> E
 async fn dispatch(command: Command, globals: Globals) -> Result<(), Failure> {
     let mut context = Context::new(globals)?;
     match command {
-        Command::Signup(arguments) => session::sign_up(&mut context, arguments).await,
-        Command::Login(arguments) => session::log_in(&mut context, arguments).await,
+        Command::Signup(arguments) => signup::sign_up(&mut context, arguments).await,
+        Command::Login(arguments) => login::log_in(&mut context, arguments).await,
         Command::Pair(arguments) => pair::pair(&mut context, arguments).await,
-        Command::Logout => session::log_out(&mut context).await,
-        Command::Whoami => session::who_am_i(&mut context).await,
-        Command::Sessions(arguments) => session::sessions(&mut context, arguments).await,
-        Command::Devices(arguments) => session::devices(&mut context, arguments).await,
+        Command::Logout => login::log_out(&mut context).await,
+        Command::Whoami(key) => whoami::who_am_i(&mut context.by_key(key)).await,
+        Command::Sessions(arguments) => sessions::sessions(&mut context, arguments).await,
+        Command::Devices(arguments) => sessions::devices(&mut context, arguments).await,
         Command::Passkeys => passkeys::list(&mut context).await,
         Command::Password(arguments) => account::password(&mut context, arguments).await,
         Command::Methods(arguments) => methods::methods(&mut context, arguments).await,
@@ -201,17 +217,17 @@ async fn dispatch(command: Command, globals: Globals) -> Result<(), Failure> {
         Command::Codes(arguments) => account::codes(&mut context, arguments).await,
         Command::Totp(arguments) => account::totp(&mut context, arguments).await,
         Command::ApiKeys(arguments) => api_keys::api_keys(&mut context, arguments).await,
-        Command::Put(arguments) => files::put(&mut context, arguments).await,
-        Command::Get(arguments) => files::get(&mut context, arguments).await,
-        Command::Ls(arguments) => list::list(&mut context, arguments).await,
-        Command::Rm(arguments) => list::remove(&mut context, arguments).await,
-        Command::Sync(arguments) => sync::sync(&mut context, arguments).await,
+        Command::Put(given) => files::put(&mut context.by_key(given.key), given.arguments).await,
+        Command::Get(given) => files::get(&mut context.by_key(given.key), given.arguments).await,
+        Command::Ls(given) => list::list(&mut context.by_key(given.key), given.arguments).await,
+        Command::Rm(given) => list::remove(&mut context.by_key(given.key), given.arguments).await,
+        Command::Sync(given) => sync::sync(&mut context.by_key(given.key), given.arguments).await,
         Command::Share(arguments) => sharing::share(&mut context, arguments).await,
         Command::Unshare(arguments) => sharing::unshare(&mut context, arguments).await,
         Command::Shares => sharing::shares(&mut context).await,
         Command::Fingerprint(arguments) => sharing::fingerprint(&mut context, arguments).await,
-        Command::Log(arguments) => log::log(&mut context, arguments).await,
-        Command::Verify(arguments) => history::verify(&mut context, arguments).await,
+        Command::Log(given) => log::log(&mut context.by_key(given.key), given.arguments).await,
+        Command::Verify(given) => history::verify(&mut context.by_key(given.key), given.arguments).await,
         Command::Export(arguments) => history::export(&mut context, arguments).await,
         Command::DeleteAccount(arguments) => account::delete(&mut context, arguments).await,
         Command::Token(arguments) => account::token(&mut context, arguments).await,

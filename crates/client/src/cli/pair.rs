@@ -12,8 +12,9 @@ use tokio::sync::Mutex;
 
 use super::context::Context;
 use super::failure::Failure;
+use super::login::{enter, may_leave};
 use super::prompt::{self, ProofArgs};
-use super::session::{enter, may_leave};
+use super::public;
 use crate::client::account::AccountError;
 use crate::client::pairing::{Answered, Approval, Outcome, Pairing, PairingError, WayIn};
 use crate::client::signin::this_device;
@@ -55,22 +56,31 @@ pub(crate) struct PairingArgs {
     /// Be let in by a device that is signed in: shows a link for it, and asks for the code that it shows
     #[arg(long, conflicts_with_all = ["email", "password_stdin", "otp", "backup_code"])]
     pub(crate) pair: bool,
+
+    /// This is somebody else's computer: read here for a quarter of an hour, keep nothing, and sign out at the end. The
+    /// other device asks for three characters that are shown here, and shows three to be typed here
+    #[arg(long, requires = "pair", conflicts_with_all = ["force", "accept_older_key"])]
+    pub(crate) public: bool,
 }
 
 pub(super) async fn log_in(
     context: &mut Context,
-    _arguments: PairingArgs,
+    arguments: &PairingArgs,
     force: bool,
     accept_older_key: bool,
 ) -> Result<(), Failure> {
     let output = context.output;
     let client = context.visitor()?;
-    context.service(&client).await?;
-    let form = PairingForm::Device;
-    if form == PairingForm::Device {
+    let (form, token) = if arguments.public {
+        // What is known of the server is held against it; nothing is kept.
+        context.profile.pins(client.server())?.check(&client.service().await?)?;
+        (PairingForm::Public, None)
+    } else {
+        context.profile.can_keep()?;
+        context.service(&client).await?;
         may_leave(context, None, force).await?;
-    }
-    let token = context.profile.device_token()?.filter(|_| form == PairingForm::Device);
+        (PairingForm::Device, context.profile.device_token()?)
+    };
     let mut pairing = Pairing::ask(&client, form, &this_device(None)).await?;
     show_link(output, &pairing);
 
@@ -102,10 +112,7 @@ pub(super) async fn log_in(
             });
             Ok(())
         }
-        WayIn::Public(account) => {
-            account.client.sign_out().await?;
-            Ok(())
-        }
+        WayIn::Public(account) => public::read(context, &account, &session).await,
     }
 }
 

@@ -96,10 +96,15 @@ pub(crate) fn new_password(stdin: bool, prompt: &str, output: Output) -> Result<
 
 /// A line that is asked for, in the open.
 pub(crate) fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
+    show(prompt);
+    line_of_stdin()
+}
+
+/// Shows what is asked for.
+pub(crate) fn show(prompt: &str) {
     use std::io::Write;
     let mut stderr = io::stderr();
     let _ = stderr.write_all(prompt.as_bytes()).and_then(|()| stderr.flush());
-    line_of_stdin()
 }
 
 /// Whether a person says yes. `instead` is what a program has to give.
@@ -119,15 +124,20 @@ pub(crate) fn must_ask(output: Output, instead: &str) -> Result<(), Failure> {
 
 /// A line of standard input, without its end.
 pub(crate) fn line_of_stdin() -> Result<Zeroizing<String>, Failure> {
+    line_or_end()?.ok_or_else(|| Failure::usage("standard input ended before what was expected"))
+}
+
+/// A line of standard input, without its end; nothing when there is no more.
+pub(crate) fn line_or_end() -> Result<Option<Zeroizing<String>>, Failure> {
     let mut line = Zeroizing::new(String::with_capacity(MAX_LINE));
     // Locked and buffered by the standard library: a second line read later is still there.
     let read = io::stdin().lock().read_line(&mut line).map_err(|error| terminal(&error))?;
     if read == 0 {
-        return Err(Failure::usage("standard input ended before what was expected"));
+        return Ok(None);
     }
     let length = line.trim_end_matches(['\n', '\r']).len();
     line.truncate(length);
-    Ok(line)
+    Ok(Some(line))
 }
 
 fn terminal(error: &io::Error) -> Failure {

@@ -194,11 +194,12 @@ pub async fn open_by_api_key(client: &Client, key: &ApiKey) -> Result<Opened, Si
     master
         .verify_method(&account, &method, MethodKind::ApiKey, &public_key, &tag)
         .map_err(|_| SignInError::NotVouchedFor)?;
-    let identity = master.account_key().identity_keys(unlocking.master_key_version).public();
+    let account_key = master.account_key();
+    let identity = account_key.identity_keys(unlocking.master_key_version).public();
     if identity.to_bytes() != own.identity.as_slice() {
         return Err(SignInError::AnotherIdentity);
     }
-    Ok(Opened { client: client.clone(), account: own.account, home: own.home, master })
+    Ok(Opened { client: client.clone(), account: own.account, home: own.home, key: account_key })
 }
 
 /// How the other half is hashed: it is 256 random bits, so the least there is does.

@@ -10,6 +10,7 @@ pub(crate) mod objects;
 pub(crate) mod opened;
 pub(crate) mod pairing;
 pub mod passkey;
+mod passkey_signup;
 pub(crate) mod sharing;
 pub(crate) mod signin;
 mod unreachable;

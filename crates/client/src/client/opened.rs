@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! An account whose data are open, by whatever opened them.
 
-use keyring::MasterKey;
+use keyring::AccountKey;
 use protocol::{AccountId, TenantId};
 
 use super::Client;
+use super::pairing::PublicAccount;
 use super::signin::Unlocked;
 
-/// An account with its master key: what it takes to work on what it keeps. A session gives it ([`Unlocked`]), and so does an
-/// API key that unlocks ([`open_by_api_key`](super::api_keys::open_by_api_key)).
+/// An account with the key that its content stands on: what it takes to work on what it keeps, and not what it takes to change
+/// how one gets in. A session gives it ([`Unlocked`]), an API key that unlocks
+/// ([`open_by_api_key`](super::api_keys::open_by_api_key)), and a public computer ([`PublicAccount`]).
 #[derive(Clone)]
 pub struct Opened {
     pub(crate) client: Client,
     pub(crate) account: AccountId,
     pub(crate) home: TenantId,
-    pub(crate) master: MasterKey,
+    pub(crate) key: AccountKey,
 }
 
 impl From<&Unlocked> for Opened {
@@ -23,7 +25,18 @@ impl From<&Unlocked> for Opened {
             client: account.client.clone(),
             account: account.account,
             home: account.home,
-            master: account.master.clone(),
+            key: account.master.account_key(),
+        }
+    }
+}
+
+impl From<&PublicAccount> for Opened {
+    fn from(account: &PublicAccount) -> Self {
+        Opened {
+            client: account.client.clone(),
+            account: account.account,
+            home: account.home,
+            key: account.key.clone(),
         }
     }
 }

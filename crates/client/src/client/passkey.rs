@@ -8,18 +8,19 @@ use std::fmt;
 
 use keyring::method::MethodSecretError;
 use keyring::passkey::PRF_INPUT;
-use keyring::{MethodKind, MethodSecret, SystemRng};
+use keyring::{MasterKey, MethodKind, MethodSecret, SystemRng};
 use protocol::methods::NewUnlocking;
 use protocol::passkeys::{
     CreatedCredential, CreationOptions, CredentialDescriptor, Extensions, PasskeyAddFinish,
     PasskeyAddStarted, PasskeySignIn, PasskeyStarted, PasskeyStepUp, RequestOptions, ShownCredential,
 };
 use protocol::signin::{Device, Session, SteppedUp};
-use protocol::{Bytes, MethodId, Secret};
+use protocol::{AccountId, Bytes, MethodId, Secret};
 use rand_core::Rng as _;
 use reqwest::Method;
 use zeroize::Zeroizing;
 
+pub use super::passkey_signup::PasskeySignUp;
 use super::signin::{SignInError, SignedIn, Unlocked, unlock};
 use super::{Call, Client, RequestError, read_json};
 use crate::place;
@@ -185,7 +186,7 @@ impl Client {
     }
 
     /// A server asks for passkeys of its own domain, and for the PRF at the one input that there is.
-    fn check(&self, domain: &str, extensions: &Extensions) -> Result<(), PasskeyError> {
+    pub(super) fn check(&self, domain: &str, extensions: &Extensions) -> Result<(), PasskeyError> {
         if !self.belongs_to(domain) {
             let (domain, server) = (domain.to_owned(), self.server().to_owned());
             return Err(PasskeyError::AnotherDomain { domain, server });
@@ -219,7 +220,9 @@ impl Unlocked {
             prf => prf,
         };
         let secret = prf.as_deref().map(|prf| MethodSecret::of_passkey(prf)).transpose()?;
-        let unlocking = secret.map(|secret| self.unlocking(started.method, &secret));
+        let version = self.master_key_version;
+        let unlocking =
+            secret.map(|secret| unlocking_by(&secret, &self.master, self.account, started.method, version));
         let unlocks = unlocking.is_some();
         let finish = PasskeyAddFinish {
             state: started.state,
@@ -233,28 +236,31 @@ impl Unlocked {
         client.done(Call::new(Method::POST, "/api/v1/account/passkeys/finish").json(&finish)?).await?;
         Ok(AddedPasskey { id: started.method, unlocks })
     }
+}
 
-    fn unlocking(&self, method: MethodId, secret: &MethodSecret) -> NewUnlocking {
-        let public_key = secret.key_pair().public_key();
-        let place = place::master_key(self.account, method, self.master_key_version);
-        let tag = self.master.authenticate_method(
-            &place::account(self.account),
-            &place::method(method),
-            MethodKind::Passkey,
-            &public_key,
-        );
-        NewUnlocking {
-            sealed_master_key: self.master.seal_to(&public_key, &place, &mut SystemRng).as_bytes().into(),
-            public_key: public_key.to_bytes().into(),
-            method_tag: (*tag.as_bytes()).into(),
-            master_key_version: self.master_key_version,
-            slow_hash: None,
-        }
+/// The master key of this version, sealed to a passkey, which it vouches for.
+pub(super) fn unlocking_by(
+    secret: &MethodSecret,
+    master: &MasterKey,
+    account: AccountId,
+    method: MethodId,
+    version: u32,
+) -> NewUnlocking {
+    let public_key = secret.key_pair().public_key();
+    let place = place::master_key(account, method, version);
+    let (account, method) = (place::account(account), place::method(method));
+    let tag = master.authenticate_method(&account, &method, MethodKind::Passkey, &public_key);
+    NewUnlocking {
+        sealed_master_key: master.seal_to(&public_key, &place, &mut SystemRng).as_bytes().into(),
+        public_key: public_key.to_bytes().into(),
+        method_tag: (*tag.as_bytes()).into(),
+        master_key_version: version,
+        slow_hash: None,
     }
 }
 
 /// What asks a new passkey for its PRF alone: nobody checks the signature.
-fn evaluation(options: &CreationOptions, id: &[u8]) -> RequestOptions {
+pub(super) fn evaluation(options: &CreationOptions, id: &[u8]) -> RequestOptions {
     let mut challenge = [0; 32];
     SystemRng.fill_bytes(&mut challenge);
     RequestOptions {
@@ -291,6 +297,11 @@ pub enum PasskeyError {
     /// The authenticator's PRF is broken: what it gives would be no secret.
     #[error("the authenticator gives no usable secret ({0}): use another one")]
     BrokenPrf(#[from] MethodSecretError),
+    /// The authenticator has no PRF, and the passkey would be the only way into a new account.
+    #[error(
+        "this authenticator cannot keep what opens an account: sign up with another one, or with a password"
+    )]
+    CannotUnlock,
     /// The server asks for a passkey of somebody else's domain.
     #[error("{server} asks for a passkey of {domain}, which is not its own domain: do not go on")]
     AnotherDomain {

@@ -441,7 +441,7 @@ pub(crate) async fn prove(
 }
 
 /// The salt of an address's key, which only the server can derive.
-async fn email_salt(client: &Client, email: &Email) -> Result<EmailSalt, SignInError> {
+pub(super) async fn email_salt(client: &Client, email: &Email) -> Result<EmailSalt, SignInError> {
     let request = EmailSaltRequest { email_hash: (*email.hash().as_bytes()).into() };
     let answer: protocol::signin::EmailSalt = client.post("/api/v1/signup/salt", &request).await?;
     answer.email_salt.to_array().map(EmailSalt::from_bytes).ok_or(SignInError::Malformed("the email salt"))
@@ -483,4 +483,4 @@ impl Proof {
 }
 
 /// For whom the address is sealed while there is no account yet.
-const NO_ACCOUNT: keyring::AccountId = keyring::AccountId::from_bytes([0; 16]);
+pub(super) const NO_ACCOUNT: keyring::AccountId = keyring::AccountId::from_bytes([0; 16]);

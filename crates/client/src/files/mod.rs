@@ -292,9 +292,8 @@ impl Drive {
 
     async fn create(&self, id: CollectionId) -> Result<(), RequestError> {
         let key = CollectionKey::generate(&mut SystemRng);
-        let account_key = self.account.master.account_key();
-        let sealed_key =
-            key.seal(&account_key, &place::collection_key(self.account.account, id, 1), &mut SystemRng);
+        let place = place::collection_key(self.account.account, id, 1);
+        let sealed_key = key.seal(&self.account.key, &place, &mut SystemRng);
         let place = place::content(self.account.home, id, 0);
         let sealed_meta = key.item_key(&META).seal(DESCRIPTION, &place, &mut SystemRng);
         let new = NewCollection {
@@ -314,7 +313,7 @@ impl Drive {
         let Some(collection) = candidates.into_iter().next() else { return Ok(()) };
         let sealed = Sealed::parse(collection.sealed_key.into_vec())?;
         let place = place::collection_key(self.account.account, collection.id, collection.key_version);
-        let key = CollectionKey::open(&self.account.master.account_key(), &sealed, &place)?;
+        let key = CollectionKey::open(&self.account.key, &sealed, &place)?;
         self.collection = Some(OpenCollection { id: collection.id, key });
         Ok(())
     }

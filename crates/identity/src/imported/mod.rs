@@ -214,25 +214,26 @@ impl Identity {
     ) -> Result<ImportedSignin, SignupError> {
         in_directory(tx)?;
         let fields = self.start_fields(request)?;
+        let index = fields.address.index;
         let row: Option<(Option<Vec<u8>>, String, i64)> = tx
             .query_opt(
                 "SELECT sealed_hash, cost,
                         (SELECT count(*) FROM password_login WHERE email_index = $1 AND state = 'live')
                  FROM imported_user WHERE email_index = $1",
-                params![&fields.index],
+                params![&index],
             )
             .await?;
         let keys = self.custody.tenant(tx).await?;
         let damaged = || Failure::Damaged("imported hash");
         let (hash, is_known) = match row {
             Some((Some(sealed), _, 0)) => {
-                let text = keys.open(IMPORTED_HASH, &[&fields.index], &sealed).map_err(|_| damaged())?;
+                let text = keys.open(IMPORTED_HASH, &[&index], &sealed).map_err(|_| damaged())?;
                 let text = std::str::from_utf8(&text).map_err(|_| damaged())?;
                 (ImportedHash::parse(text).map_err(|_| damaged())?, true)
             }
             // As slow as before somebody came in.
             Some((_, cost, _)) => (ImportedHash::of_nobody(cost.parse().map_err(|_| damaged())?), false),
-            None => (ImportedHash::of_nobody(self.cost_of_unknown(&fields.index)), false),
+            None => (ImportedHash::of_nobody(self.cost_of_unknown(&index)), false),
         };
         Ok(ImportedSignin { fields, hash, is_known })
     }

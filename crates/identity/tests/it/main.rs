@@ -22,6 +22,7 @@ mod master_key;
 mod methods;
 mod pairing;
 mod passkey;
+mod passkey_signup;
 mod password;
 mod session;
 mod signin;

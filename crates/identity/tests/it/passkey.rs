@@ -2,16 +2,16 @@
 //! Passkeys: what adds one, what one opens, and what does neither.
 
 use identity::{
-    Arrival, Assertion, CeremonyError, ChangeError, Identity, MethodId, MethodLabel, MethodLookup, NewMethod,
-    NewSession, PasskeyError, Registration, RelyingParty, SessionToken, Settings, SignedIn, SigninError,
-    SteppedUp, Unlocking,
+    Arrival, Assertion, CeremonyError, ChangeError, CopiedPasskey, Identity, MethodId, MethodLabel,
+    MethodLookup, NewMethod, NewSession, PasskeyError, Registration, RelyingParty, SessionToken, Settings,
+    SignedIn, SigninError, SteppedUp, Unlocking,
 };
 use keyring::passkey::PRF_INPUT;
 use keyring::{MethodKind, MethodSecret, SystemRng, UserHandle};
 use store::{Record, TenantId};
 
 use crate::authenticator::{Algorithm, Authenticator, Made, Shown};
-use crate::world::{MINUTE, Person, World, commit, device, here, settings, worlds_with};
+use crate::world::{DAY, MINUTE, Person, World, commit, device, here, settings, worlds_with};
 
 const ORIGIN: &str = "https://id.example.org";
 const DOMAIN: &str = "example.org";
@@ -287,12 +287,55 @@ async fn a_copy_whose_counter_is_behind_is_refused() {
         let (_, _, phone) = with_passkey(&world).await;
         let copy = phone.copied();
         sign_in(&world, &phone).await.unwrap();
-        is_refused(sign_in(&world, &copy).await);
+        is_a_copy(sign_in(&world, &copy).await);
         // Once refused it is not forgotten: the copy counts on, and has to pass the original.
         sign_in(&world, &phone).await.unwrap();
-        is_refused(sign_in(&world, &copy).await);
+        is_a_copy(sign_in(&world, &copy).await);
         let stopped = Authenticator { count: 0.into(), ..phone.copied() };
-        is_refused(sign_in(&world, &stopped).await);
+        is_a_copy(sign_in(&world, &stopped).await);
+    }
+}
+
+#[track_caller]
+fn is_a_copy(result: Result<SignedIn, SigninError>) -> Box<CopiedPasskey> {
+    match result {
+        Err(SigninError::Copied(copied)) => copied,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_owner_is_told_of_a_copy_once_a_day_and_nobody_else_can_bring_that_about() {
+    for world in worlds().await {
+        let (ada, session, phone) = with_passkey(&world).await;
+        let copy = phone.copied();
+        let told = async |copied: &CopiedPasskey| {
+            let mut tx = world.write(ada.home).await;
+            let letter = world.identity.note_copied_passkey(&mut tx, copied, &here()).await.unwrap();
+            commit(tx).await;
+            letter
+        };
+        sign_in(&world, &phone).await.unwrap();
+        let copied = is_a_copy(sign_in(&world, &copy).await);
+        assert_eq!(copied.home(), ada.home);
+        let letter = told(&copied).await.expect("the first time");
+        assert_eq!((letter.kind(), letter.to()), ("passkey_copied", &ada.email));
+        assert!(letter.text().contains("phone") && letter.text().contains("192.0.2"));
+        assert!(told(&copied).await.is_none());
+        world.wait(DAY - 1);
+        assert!(told(&copied).await.is_none());
+        world.wait(1);
+        assert!(told(&copied).await.is_some());
+
+        // A step-up with it is the same; who has only the name of the passkey and not its key is nothing.
+        let Err(SigninError::Copied(copied)) = step_up(&world, &session.token, &copy.copied()).await else {
+            panic!("its count is behind");
+        };
+        assert_eq!(copied.home(), ada.home);
+        let (state, challenge) = start(&world.identity, world.now());
+        let mut forged = shown(&copy, &challenge);
+        *forged.signature.last_mut().unwrap() ^= 1;
+        is_refused(finish(&world, &state, &forged).await);
     }
 }
 

@@ -29,8 +29,9 @@ async fn whoever_signs_up_is_signed_in_with_everything_an_account_needs() {
         let finish = person.signup_finish(&started, registration, None);
         let signed_up = world.signup_finish(&started.state, finish).await.unwrap();
         assert!(AccountNumber::is_canonical(signed_up.number.as_str()));
-        assert!(signed_up.totp_uri.starts_with("otpauth://totp/Bailiwick:"));
-        assert!(signed_up.totp_uri.contains(&*signed_up.totp.base32()));
+        let totp = signed_up.totp.as_ref().unwrap();
+        assert!(totp.uri.starts_with("otpauth://totp/Bailiwick:"));
+        assert!(totp.uri.contains(&*totp.secret.base32()));
 
         let session = world.session(&signed_up.session.token).await;
         assert_eq!(
@@ -173,7 +174,7 @@ async fn after_a_crash_behind_the_home_the_same_request_finishes_and_no_other_do
 
         let world = world.restart().await;
         let signed_up = world.signup_finish(&started.state, finish).await.unwrap();
-        person.totp = Some(signed_up.totp);
+        person.totp = signed_up.totp.map(|totp| totp.secret);
         assert!(world.is_live(&signed_up.session.token).await);
         world.sign_in(&person).await;
     }

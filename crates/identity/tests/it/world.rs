@@ -5,7 +5,7 @@ use custody::{Custody, RootKeys};
 use identity::{
     AccountId, AuthenticatedSession, DeviceInfo, DeviceToken, Identity, MethodId, NewSession, Place,
     SecondFactor, SessionError, SessionToken, Settings, SignedIn, SignedUp, SigninError, SigninFinish,
-    SignupError, SignupFinish, SignupStart, SignupStarted, SteppedUp, TotpSecret,
+    Signup, SignupError, SignupFinish, SignupStart, SignupStarted, SteppedUp, TotpSecret,
 };
 use keyring::password::{Login, Registration};
 use keyring::{
@@ -115,6 +115,11 @@ impl World {
         finish: SignupFinish,
     ) -> Result<SignedUp, SignupError> {
         let signup = self.identity.signup_verify(self.identity.signup_state(self.now(), state)?, finish)?;
+        self.make(signup).await
+    }
+
+    /// What every finish comes to.
+    pub(crate) async fn make(&self, signup: Signup) -> Result<SignedUp, SignupError> {
         let mut tx = self.directory().await;
         let reserved = self.identity.signup_reserve(&mut tx, signup).await?;
         commit(tx).await;
@@ -136,7 +141,7 @@ impl World {
         let (started, registration) = self.signup_start(&person).await;
         let finish = person.signup_finish(&started, registration, None);
         let signed_up = self.signup_finish(&started.state, finish).await.unwrap();
-        person.totp = Some(signed_up.totp);
+        person.totp = signed_up.totp.map(|totp| totp.secret);
         (person, signed_up.session)
     }
 

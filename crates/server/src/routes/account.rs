@@ -257,6 +257,7 @@ impl From<ChangeError> for ApiError {
             ChangeError::Conflict { .. } => Problem::new(Code::Conflict).detail(error).into(),
             ChangeError::Taken => Problem::new(Code::Conflict).detail(error).field("id").into(),
             ChangeError::TooManyMethods => Problem::new(Code::Conflict).detail(error).into(),
+            ChangeError::NoSecondFactor => ApiError::new(Code::NoSecondFactor),
             ChangeError::LastMethod => ApiError::new(Code::LastMethod),
             ChangeError::Gone | ChangeError::NoSuchMethod => ApiError::new(Code::NotFound),
             ChangeError::Failed(failure) => failure.into(),

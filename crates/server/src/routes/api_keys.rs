@@ -9,13 +9,14 @@ use identity::{ChangeError, Network, NewMethod, Reported, Try};
 use keyring::{ApiKeyAuth, ApiKeyId};
 use protocol::api_keys::{ApiKey, ApiKeys, KeyNetwork, KeyReport, NewApiKey, OwnApiKey, RefusedNetwork};
 use protocol::{AccountId, Code, MethodId, Problem, TenantId};
-use store::Record;
+use store::{Record, WriteTx};
 
 use crate::caller::{self, Authenticated, Signed, Visitor};
 use crate::error::ApiError;
 use crate::gateway::{Json, Path};
+use crate::routes::arrival;
 use crate::routes::methods::{id, label, unlocking};
-use crate::routes::signin::{parsed, to_unlocking};
+use crate::routes::signin::parsed;
 use crate::state::App;
 
 /// Lists the API keys.
@@ -56,15 +57,12 @@ pub(crate) async fn approve(
     Path(method): Path<MethodId>,
     Json(body): Json<KeyNetwork>,
 ) -> Result<StatusCode, ApiError> {
-    let (method, network) = (id(method), parsed("network", body.network.parse::<Network>())?);
-    let mut tx =
-        app.access.enter(&signed.caller, signed.home(), Action::ApiKeyApprove, Resource::Home).await?;
-    let letter = match app.identity.approve_network(&mut tx, &signed.session, method, network).await {
-        Err(ChangeError::Field("network")) => {
-            return Err(ApiError::field("network", "the key has as many networks as it may have: deny one"));
-        }
-        other => other?,
-    };
+    let (mut tx, method, network) = judge(&app, &signed, method, &body).await?;
+    let letter = app
+        .identity
+        .approve_network(&mut tx, &signed.session, method, network)
+        .await
+        .map_err(because("the key has as many networks as it may have: deny one"))?;
     tx.commit(Record::about(method)).await?;
     app.post.send(Some(letter));
     Ok(StatusCode::NO_CONTENT)
@@ -79,15 +77,11 @@ pub(crate) async fn deny(
     Path(method): Path<MethodId>,
     Json(body): Json<KeyNetwork>,
 ) -> Result<StatusCode, ApiError> {
-    let (method, network) = (id(method), parsed("network", body.network.parse::<Network>())?);
-    let mut tx =
-        app.access.enter(&signed.caller, signed.home(), Action::ApiKeyApprove, Resource::Home).await?;
-    match app.identity.deny_network(&mut tx, &signed.session, method, network).await {
-        Err(ChangeError::Field("network")) => {
-            return Err(ApiError::field("network", "a network around it is approved: deny that one"));
-        }
-        other => other?,
-    }
+    let (mut tx, method, network) = judge(&app, &signed, method, &body).await?;
+    app.identity
+        .deny_network(&mut tx, &signed.session, method, network)
+        .await
+        .map_err(because("a network around it is approved: deny that one"))?;
     tx.commit(Record::about(method)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -142,8 +136,28 @@ pub(crate) async fn own(State(app): State<App>, shown: Authenticated) -> Result<
         identity: account.identity_public.to_bytes().into(),
         scopes: words(key.scopes()),
         expires_at: key.expires_at(),
-        unlocking: method.unlocking.map(to_unlocking),
+        unlocking: method.unlocking.map(arrival::unlocking),
     }))
+}
+
+/// Enters the home to say from where a key may be used.
+async fn judge(
+    app: &App,
+    signed: &Signed,
+    method: MethodId,
+    body: &KeyNetwork,
+) -> Result<(WriteTx, identity::MethodId, Network), ApiError> {
+    let network = parsed("network", body.network.parse())?;
+    let tx = app.access.enter(&signed.caller, signed.home(), Action::ApiKeyApprove, Resource::Home).await?;
+    Ok((tx, id(method), network))
+}
+
+/// Why a network cannot be what its owner wants.
+fn because(why: &'static str) -> impl Fn(ChangeError) -> ApiError {
+    move |error| match error {
+        ChangeError::Field("network") => ApiError::field("network", why),
+        error => error.into(),
+    }
 }
 
 fn new_key(signed: &Signed, body: NewApiKey) -> Result<identity::NewApiKey, ApiError> {

@@ -5,6 +5,7 @@
 pub(crate) mod account;
 mod answers;
 pub(crate) mod api_keys;
+pub(crate) mod arrival;
 pub(crate) mod collections;
 pub(crate) mod files;
 pub(crate) mod imported;
@@ -12,6 +13,7 @@ pub(crate) mod items;
 pub(crate) mod log;
 pub(crate) mod methods;
 pub(crate) mod pairing;
+pub(crate) mod passkey_signup;
 pub(crate) mod passkeys;
 pub(crate) mod recovery_key;
 pub(crate) mod service;
@@ -63,6 +65,8 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(signup::salt))
         .routes(routes!(signup::start))
         .routes(routes!(signup::finish))
+        .routes(routes!(passkey_signup::start))
+        .routes(routes!(passkey_signup::finish))
         .routes(routes!(imported::start))
         .routes(routes!(signin::start))
         .routes(routes!(signin::finish))

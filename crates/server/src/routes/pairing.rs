@@ -13,7 +13,8 @@ use protocol::pairing::{
 use protocol::{Bytes, Code, Problem};
 use store::{ReadTx, Record, TenantId as Tenant, WriteTx};
 
-use super::signin::{key, parsed, session};
+use super::arrival::{self, session};
+use super::signin::{key, parsed};
 use crate::caller::{Signed, Visitor};
 use crate::error::ApiError;
 use crate::gateway::Json;
@@ -123,8 +124,8 @@ pub(crate) async fn device_redeem(
     let redeemed = app.identity.pairing_redeem(&mut tx, &request, &secret, &grant).await?;
     tx.commit(about()).await?;
 
-    let (action, place) = (Action::SessionCreate, Place::of(visitor.address.ip()));
-    let mut tx = app.access.enter(&visitor.caller, redeemed.home(), action, Resource::Home).await?;
+    let place = Place::of(visitor.address.ip());
+    let mut tx = arrival::enter(&app, &visitor, redeemed.home()).await?;
     let paired = app.identity.pairing_arrive(&mut tx, &redeemed, token.as_ref(), &place).await?;
     tx.commit(Record::about(paired.session.id)).await?;
     app.attempts.succeeded(now, charge);

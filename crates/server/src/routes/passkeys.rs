@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Passkeys: adding one, signing in and proving oneself again with one.
 
-use access::{Action, Resource};
+use access::{Action, Caller, Resource};
 use axum::extract::State;
 use axum::http::StatusCode;
 use identity::{
-    Arrival, Assertion, MethodLookup, NewMethod, PASSKEY_ALGORITHMS, PasskeyChallenge, PasskeyError, Place,
-    Registration, Try,
+    Arrival, Assertion, CopiedPasskey, MethodLookup, NewMethod, PASSKEY_ALGORITHMS, PasskeyChallenge,
+    PasskeyError, Place, Registration, SigninError, Try,
 };
 use keyring::MethodKind;
 use protocol::passkeys::{
@@ -20,9 +20,10 @@ use store::{Record, TenantId as Tenant};
 
 use crate::caller::{Signed, Visitor};
 use crate::error::ApiError;
-use crate::gateway::Json;
+use crate::gateway::{Address, Json};
+use crate::routes::arrival;
 use crate::routes::methods::{label, reserve, unlocking};
-use crate::routes::signin::{device, to_signed_in, to_stepped_up};
+use crate::routes::signin::device;
 use crate::state::App;
 
 /// Begins the addition of a passkey.
@@ -35,20 +36,30 @@ pub(crate) async fn add_start(
     let mut tx = app.access.enter(&signed.caller, signed.home(), Action::MethodAdd, Resource::Home).await?;
     let started = app.identity.passkey_add_start(&mut tx, &signed.session).await?;
     let PasskeyChallenge { state, challenge, relying_party, credentials } = started.challenge;
-    let options = CreationOptions {
+    let (handle, name) = (&started.user_handle, started.user_name);
+    let options = creation(&app, relying_party, challenge, handle, name, credentials);
+    Ok(Json(PasskeyAddStarted { state, method: MethodId::from_uuid(*started.method.uuid()), options }))
+}
+
+/// What is asked of an authenticator that is to make a passkey.
+pub(crate) fn creation(
+    app: &App,
+    relying_party: &identity::RelyingParty,
+    challenge: [u8; 32],
+    user_handle: &keyring::UserHandle,
+    user_name: String,
+    exclude: Vec<Vec<u8>>,
+) -> CreationOptions {
+    CreationOptions {
         rp: RelyingParty { id: relying_party.id().to_owned(), name: app.config.service_name.clone() },
-        user: User {
-            id: (*started.user_handle.expose()).into(),
-            name: started.user_name.clone(),
-            display_name: started.user_name,
-        },
+        user: User { id: (*user_handle.expose()).into(), name: user_name.clone(), display_name: user_name },
         challenge: challenge.into(),
         pub_key_cred_params: PASSKEY_ALGORITHMS
             .iter()
             .map(|&alg| CredentialParameter { r#type: PUBLIC_KEY.into(), alg })
             .collect(),
         timeout: TIMEOUT_MS,
-        exclude_credentials: descriptors(credentials),
+        exclude_credentials: descriptors(exclude),
         authenticator_selection: AuthenticatorSelection {
             resident_key: REQUIRED.into(),
             require_resident_key: true,
@@ -56,8 +67,7 @@ pub(crate) async fn add_start(
         },
         attestation: "none".into(),
         extensions: extensions(),
-    };
-    Ok(Json(PasskeyAddStarted { state, method: MethodId::from_uuid(*started.method.uuid()), options }))
+    }
 }
 
 /// Finishes it: the passkey signs in from now on.
@@ -104,18 +114,12 @@ pub(crate) async fn sign_in_finish(
     Json(body): Json<PasskeySignIn>,
 ) -> Result<Json<SignedIn>, ApiError> {
     let signed_in = sign_in(&app, &visitor, body).await;
-    let outcome = match &signed_in {
-        Ok(_) => "signed_in",
-        Err(error) if error.code() == Code::TooManyRequests => "limited",
-        Err(_) => "refused",
-    };
-    app.metrics.signin(outcome);
-    signed_in.map(Json)
+    arrival::counted(&app, signed_in)
 }
 
 async fn sign_in(app: &App, visitor: &Visitor, body: PasskeySignIn) -> Result<SignedIn, ApiError> {
     let (device, device_token) = device(&body.device)?;
-    let arrival = Arrival { device, device_token, place: Place::of(visitor.address.ip()) };
+    let by = Arrival { device, device_token, place: Place::of(visitor.address.ip()) };
     let now = app.now();
     // A passkey of somebody else's making may show a handle of any length; it is nobody's here.
     let handle = body.user_handle.to_array().ok_or_else(|| ApiError::new(Code::InvalidCredentials))?;
@@ -128,13 +132,17 @@ async fn sign_in(app: &App, visitor: &Visitor, body: PasskeySignIn) -> Result<Si
         app.access.view(&visitor.caller, Tenant::PLATFORM, Action::SessionCreate, Resource::Platform).await?;
     let proof = app.identity.passkey_proof(&mut tx, state, &lookup).await?;
     drop(tx);
-    let mut tx =
-        app.access.enter(&visitor.caller, proof.home(), Action::SessionCreate, Resource::Home).await?;
+    let mut tx = arrival::enter(app, visitor, proof.home()).await?;
     let assertion = assertion(body.credential);
-    let signed_in = app.identity.passkey_signin(&mut tx, &proof, &lookup, &assertion, &arrival).await?;
-    tx.commit(Record::about(signed_in.session.id)).await?;
-    app.attempts.succeeded(now, charge);
-    Ok(to_signed_in(app, signed_in))
+    let signed_in = app.identity.passkey_signin(&mut tx, &proof, &lookup, &assertion, &by).await;
+    let signed_in = match signed_in {
+        Err(SigninError::Copied(copied)) => {
+            drop(tx);
+            return Err(refuse_copy(app, visitor.caller.request(), visitor.address, &copied).await);
+        }
+        other => other?,
+    };
+    arrival::signed_in(app, tx, charge, signed_in).await
 }
 
 /// Begins a step-up with one of the account's passkeys.
@@ -161,13 +169,36 @@ pub(crate) async fn step_up_finish(
     let charged_to = app.identity.passkey_stepup_index(&signed.session);
     let charge = app.attempts.start(now, Try::Passkey, &charged_to, signed.address.ip())?;
     let state = app.identity.passkey_stepup_state(now, &signed.session, &body.state)?;
-    let resource = Resource::Session(*signed.session.id().uuid());
-    let mut tx = app.access.enter(&signed.caller, signed.home(), Action::SessionStepUp, resource).await?;
+    let mut tx = arrival::enter_again(&app, &signed).await?;
     let assertion = assertion(body.credential);
-    let stepped_up = app.identity.passkey_stepup(&mut tx, &signed.session, &state, &assertion).await?;
-    tx.commit(Record::about(signed.session.id())).await?;
-    app.attempts.succeeded(now, charge);
-    Ok(Json(to_stepped_up(stepped_up)))
+    let stepped_up = app.identity.passkey_stepup(&mut tx, &signed.session, &state, &assertion).await;
+    let stepped_up = match stepped_up {
+        Err(SigninError::Copied(copied)) => {
+            drop(tx);
+            return Err(refuse_copy(&app, signed.caller.request(), signed.address, &copied).await);
+        }
+        other => other?,
+    };
+    arrival::stepped_up(&app, &signed, tx, charge, stepped_up).await
+}
+
+/// Notes that there may be a copy of a passkey and tells its owner. Whoever shows it hears what all hear who are refused.
+async fn refuse_copy(app: &App, request: &str, from: Address, copied: &CopiedPasskey) -> ApiError {
+    match note(app, request, from, copied).await {
+        Ok(()) => ApiError::new(Code::InvalidCredentials),
+        Err(error) => error,
+    }
+}
+
+async fn note(app: &App, request: &str, from: Address, copied: &CopiedPasskey) -> Result<(), ApiError> {
+    let worker = Caller::system("passkeys", request);
+    let mut tx = app.access.enter(&worker, copied.home(), Action::PasskeyRefuse, Resource::Home).await?;
+    let letter = app.identity.note_copied_passkey(&mut tx, copied, &Place::of(from.ip())).await?;
+    if letter.is_some() {
+        tx.commit(Record::about(copied.method())).await?;
+        app.post.send(letter);
+    }
+    Ok(())
 }
 
 fn to_started(challenge: PasskeyChallenge<'_>) -> PasskeyStarted {

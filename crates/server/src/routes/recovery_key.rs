@@ -5,14 +5,15 @@ use access::{Action, Resource};
 use axum::extract::State;
 use identity::{Arrival, MethodLookup, Place, Try};
 use keyring::MethodKind;
+use protocol::Problem;
 use protocol::signin::{RecoverySignIn, RecoveryStepUp, SignedIn, SteppedUp};
-use protocol::{Code, Problem};
-use store::{Record, TenantId as Tenant};
+use store::TenantId as Tenant;
 
 use crate::caller::{Signed, Visitor};
 use crate::error::ApiError;
 use crate::gateway::Json;
-use crate::routes::signin::{device, key, to_signed_in, to_stepped_up};
+use crate::routes::arrival;
+use crate::routes::signin::{device, key};
 use crate::state::App;
 
 /// Signs in with a recovery key, alone. Its owner is told.
@@ -24,32 +25,22 @@ pub(crate) async fn sign_in(
     Json(body): Json<RecoverySignIn>,
 ) -> Result<Json<SignedIn>, ApiError> {
     let signed_in = enter(&app, &visitor, &body).await;
-    let outcome = match &signed_in {
-        Ok(_) => "signed_in",
-        Err(error) if error.code() == Code::TooManyRequests => "limited",
-        Err(_) => "refused",
-    };
-    app.metrics.signin(outcome);
-    signed_in.map(Json)
+    arrival::counted(&app, signed_in)
 }
 
 async fn enter(app: &App, visitor: &Visitor, body: &RecoverySignIn) -> Result<SignedIn, ApiError> {
     let lookup = key("lookup", &body.lookup, keyring::Lookup::from_bytes)?;
     let (device, device_token) = device(&body.device)?;
-    let arrival = Arrival { device, device_token, place: Place::of(visitor.address.ip()) };
-    let now = app.now();
+    let by = Arrival { device, device_token, place: Place::of(visitor.address.ip()) };
     let charged_to = app.identity.method_index(&MethodLookup::new(MethodKind::RecoveryKey, lookup.clone()));
-    let charge = app.attempts.start(now, Try::RecoveryKey, &charged_to, visitor.address.ip())?;
+    let charge = app.attempts.start(app.now(), Try::RecoveryKey, &charged_to, visitor.address.ip())?;
     let mut tx =
         app.access.view(&visitor.caller, Tenant::PLATFORM, Action::SessionCreate, Resource::Platform).await?;
     let proof = app.identity.recovery_proof(&mut tx, &lookup).await?;
     drop(tx);
-    let mut tx =
-        app.access.enter(&visitor.caller, proof.home(), Action::SessionCreate, Resource::Home).await?;
-    let signed_in = app.identity.recovery_signin(&mut tx, &proof, &lookup, &arrival).await?;
-    tx.commit(Record::about(signed_in.session.id)).await?;
-    app.attempts.succeeded(now, charge);
-    Ok(to_signed_in(app, signed_in))
+    let mut tx = arrival::enter(app, visitor, proof.home()).await?;
+    let signed_in = app.identity.recovery_signin(&mut tx, &proof, &lookup, &by).await?;
+    arrival::signed_in(app, tx, charge, signed_in).await
 }
 
 /// Proves again who is there, with a recovery key: the session's token changes, and for some minutes it may change methods
@@ -62,17 +53,13 @@ pub(crate) async fn step_up(
     Json(body): Json<RecoveryStepUp>,
 ) -> Result<Json<SteppedUp>, ApiError> {
     let lookup = key("lookup", &body.lookup, keyring::Lookup::from_bytes)?;
-    let now = app.now();
     // A live session waits for its own tries alone.
-    let charge = app.attempts.start_known(now, Try::RecoveryKey, signed.session.id().as_bytes())?;
+    let charge = app.attempts.start_known(app.now(), Try::RecoveryKey, signed.session.id().as_bytes())?;
     let entry = Resource::DirectoryEntry { account: *signed.session.account().uuid() };
     let mut tx = app.access.view(&signed.caller, Tenant::PLATFORM, Action::SessionStepUp, entry).await?;
     let proof = app.identity.recovery_proof(&mut tx, &lookup).await?;
     drop(tx);
-    let resource = Resource::Session(*signed.session.id().uuid());
-    let mut tx = app.access.enter(&signed.caller, signed.home(), Action::SessionStepUp, resource).await?;
+    let mut tx = arrival::enter_again(&app, &signed).await?;
     let stepped_up = app.identity.recovery_stepup(&mut tx, &signed.session, &proof, &lookup).await?;
-    tx.commit(Record::about(signed.session.id())).await?;
-    app.attempts.succeeded(now, charge);
-    Ok(Json(to_stepped_up(stepped_up)))
+    arrival::stepped_up(&app, &signed, tx, charge, stepped_up).await
 }

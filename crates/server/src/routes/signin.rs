@@ -6,16 +6,17 @@ use axum::extract::State;
 use identity::{Charge, DeviceInfo, DeviceToken, Place, SigninError, SigninState, TooManyTries, Try};
 use keyring::KdfParams;
 use protocol::signin::{
-    Device, Kdf, SecondFactor, Session, SignInFinish, SignInStart, SignInStarted, SignedIn, SlowHash,
-    StepUpFinish, StepUpStart, SteppedUp, Unlocking,
+    Device, Kdf, SecondFactor, SignInFinish, SignInStart, SignInStarted, SignedIn, StepUpFinish, StepUpStart,
+    SteppedUp,
 };
-use protocol::{AccountId, Bytes, Code, DeviceId, MethodId, Problem, SessionId, TenantId};
-use store::{Record, TenantId as Tenant};
+use protocol::{Bytes, Code, Problem};
+use store::TenantId as Tenant;
 use zeroize::Zeroizing;
 
 use crate::caller::{Signed, Visitor};
 use crate::error::ApiError;
 use crate::gateway::{Address, Json};
+use crate::routes::arrival;
 use crate::state::App;
 
 /// Begins a sign-in by password. Answers alike for known and unknown accounts.
@@ -58,13 +59,7 @@ pub(crate) async fn finish(
         device_token,
     };
     let signed_in = sign_in(&app, &visitor, &body.state, body.opaque_finalization.as_slice(), &finish).await;
-    let outcome = match &signed_in {
-        Ok(_) => "signed_in",
-        Err(error) if error.code() == Code::TooManyRequests => "limited",
-        Err(_) => "refused",
-    };
-    app.metrics.signin(outcome);
-    signed_in.map(Json)
+    arrival::counted(&app, signed_in)
 }
 
 async fn sign_in(
@@ -78,37 +73,10 @@ async fn sign_in(
     let state = app.identity.signin_state(now, state)?;
     let charge = charge(app, &state, visitor.address)?;
     let proven = app.identity.signin_verify(now, state, finalization)?;
-    let mut tx =
-        app.access.enter(&visitor.caller, proven.home(), Action::SessionCreate, Resource::Home).await?;
+    let mut tx = arrival::enter(app, visitor, proven.home()).await?;
     let place = Place::of(visitor.address.ip());
     let signed_in = app.identity.signin_finish(&mut tx, &proven, finish, &place).await?;
-    tx.commit(Record::about(signed_in.session.id)).await?;
-    app.attempts.succeeded(now, charge);
-    Ok(to_signed_in(app, signed_in))
-}
-
-/// Sends the letter of a sign-in that was committed, and makes the answer.
-pub(crate) fn to_signed_in(app: &App, signed_in: identity::SignedIn) -> SignedIn {
-    app.post.send(signed_in.letter);
-    let method = signed_in.method;
-    SignedIn {
-        account_number: signed_in.number.to_string(),
-        method: MethodId::from_uuid(*method.id.uuid()),
-        method_kind: method.kind.as_str().to_owned(),
-        unlocking: method.unlocking.map(to_unlocking),
-        identity: signed_in.identity_public.to_bytes().into(),
-        new_device: signed_in.is_new_device,
-        backup_codes_left: signed_in.backup_codes_left,
-        address: signed_in.address.map(|(email, salt)| protocol::signin::Address {
-            email: email.as_str().to_owned().into(),
-            email_salt: (*salt.as_bytes()).into(),
-        }),
-        session: session(signed_in.account, signed_in.home, signed_in.session),
-    }
-}
-
-pub(crate) fn to_stepped_up(stepped_up: identity::SteppedUp) -> SteppedUp {
-    SteppedUp { token: stepped_up.token.expose().to_string().into(), fresh_until: stepped_up.fresh_until }
+    arrival::signed_in(app, tx, charge, signed_in).await
 }
 
 /// Begins a step-up: the same proofs once more.
@@ -142,13 +110,10 @@ pub(crate) async fn step_up_finish(
     let proven = app.identity.signin_verify(now, state, body.opaque_finalization.as_slice())?;
     let factor = factor(&body.second_factor)?;
     let email_key = key("email_key", &body.email_key, keyring::EmailKey::from_bytes)?;
-    let resource = Resource::Session(*signed.session.id().uuid());
-    let mut tx = app.access.enter(&signed.caller, signed.home(), Action::SessionStepUp, resource).await?;
+    let mut tx = arrival::enter_again(&app, &signed).await?;
     let stepped_up =
         app.identity.stepup_finish(&mut tx, &signed.session, &proven, &factor, &email_key).await?;
-    tx.commit(Record::about(signed.session.id())).await?;
-    app.attempts.succeeded(now, charge);
-    Ok(Json(to_stepped_up(stepped_up)))
+    arrival::stepped_up(&app, &signed, tx, charge, stepped_up).await
 }
 
 fn charge(app: &App, state: &SigninState, from: Address) -> Result<Charge, ApiError> {
@@ -165,32 +130,6 @@ fn to_started(started: identity::SigninStarted) -> SignInStarted {
         opaque_response: started.opaque_response.into(),
         kdf: kdf(started.kdf),
         email_salt: (*started.email_salt.as_bytes()).into(),
-    }
-}
-
-pub(crate) fn session(account: identity::AccountId, home: Tenant, session: identity::NewSession) -> Session {
-    Session {
-        token: session.token.expose().to_string().into(),
-        id: SessionId::from_uuid(*session.id.uuid()),
-        account: AccountId::from_uuid(*account.uuid()),
-        home: TenantId::from_uuid(*home.uuid()),
-        device: DeviceId::from_uuid(*session.device.uuid()),
-        device_token: session.device_token.map(|token| token.expose().to_string().into()),
-        expires_at: session.expires_at,
-        fresh_until: session.fresh_until,
-        server_half: (*session.server_half.expose()).into(),
-    }
-}
-
-pub(crate) fn to_unlocking(unlocking: identity::Unlocking) -> Unlocking {
-    Unlocking {
-        master_key_version: unlocking.master_key_version,
-        sealed_master_key: unlocking.sealed_master_key.as_bytes().into(),
-        public_key: unlocking.public_key.to_bytes().into(),
-        method_tag: (*unlocking.tag.as_bytes()).into(),
-        slow_hash: unlocking
-            .slow_hash
-            .map(|hash| SlowHash { salt: (*hash.salt.as_bytes()).into(), kdf: kdf(hash.kdf) }),
     }
 }
 
@@ -241,7 +180,9 @@ pub(crate) fn parsed<T, E: std::fmt::Display>(field: &str, result: Result<T, E>)
 impl From<SigninError> for ApiError {
     fn from(error: SigninError) -> Self {
         match error {
-            SigninError::InvalidCredentials => ApiError::new(Code::InvalidCredentials),
+            SigninError::InvalidCredentials | SigninError::Copied(_) => {
+                ApiError::new(Code::InvalidCredentials)
+            }
             SigninError::Field(field) => ApiError::field(field, "not valid"),
             SigninError::Failed(failure) => failure.into(),
             other => ApiError::internal(other),

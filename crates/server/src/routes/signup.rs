@@ -4,7 +4,7 @@
 use access::{Action, Resource};
 use axum::extract::State;
 use axum::http::StatusCode;
-use identity::{Place, SignupError, Try};
+use identity::{Charge, Place, Signup, SignupError, SignupState, Try};
 use protocol::signin::{EmailSalt, EmailSaltRequest, SignUpFinish, SignUpStart, SignUpStarted, SignedUp};
 use protocol::{AccountId, Code, MethodId, Problem, TenantId};
 use store::{Record, TenantId as Tenant};
@@ -12,6 +12,7 @@ use store::{Record, TenantId as Tenant};
 use crate::caller::Visitor;
 use crate::error::ApiError;
 use crate::gateway::Json;
+use crate::routes::arrival;
 use crate::routes::signin::{self, array, key, parsed};
 use crate::state::App;
 
@@ -73,10 +74,7 @@ pub(crate) async fn finish(
     visitor: Visitor,
     Json(body): Json<SignUpFinish>,
 ) -> Result<(StatusCode, Json<SignedUp>), ApiError> {
-    let now = app.now();
-    let state = app.identity.signup_state(now, &body.state)?;
-    let charge =
-        app.attempts.finish(now, Try::SignUp, state.email_index(), state.exchange(), visitor.address.ip())?;
+    let (state, charge) = opened(&app, &visitor, &body.state)?;
     let (device, _) = signin::device(&body.device)?;
     let backup_codes = body
         .backup_codes
@@ -100,9 +98,36 @@ pub(crate) async fn finish(
         email_key: key("email_key", &body.email_key, keyring::EmailKey::from_bytes)?,
         device,
     };
-    let signup = app.identity.signup_verify(state, finish)?;
-    app.attempts.returned(now, charge);
+    let proven = app.identity.signup_verify(state, finish)?;
+    app.attempts.returned(app.now(), charge);
+    let signed_up = make(&app, &visitor, proven).await?;
+    let totp = signed_up.totp.ok_or_else(|| ApiError::internal("a password without a second factor"))?;
+    Ok((
+        StatusCode::CREATED,
+        Json(SignedUp {
+            account_number: signed_up.number.to_string(),
+            totp_secret: totp.secret.base32().to_string().into(),
+            totp_uri: totp.uri.to_string().into(),
+            session: arrival::session(signed_up.account, signed_up.home, signed_up.session),
+        }),
+    ))
+}
 
+/// Opens the state of a sign-up, and charges its finish.
+pub(crate) fn opened(app: &App, visitor: &Visitor, state: &str) -> Result<(SignupState, Charge), ApiError> {
+    let now = app.now();
+    let state = app.identity.signup_state(now, state)?;
+    let (index, exchange) = (state.email_index(), state.exchange());
+    let charge = app.attempts.finish(now, Try::SignUp, index, exchange, visitor.address.ip())?;
+    Ok((state, charge))
+}
+
+/// Makes the account: its place in the directory, its home, and that it is live; then its letter goes out.
+pub(crate) async fn make(
+    app: &App,
+    visitor: &Visitor,
+    signup: Signup,
+) -> Result<identity::SignedUp, ApiError> {
     let (caller, account) = (&visitor.caller, signup.account());
     let mut tx =
         app.access.enter(caller, Tenant::PLATFORM, Action::AccountCreate, Resource::Platform).await?;
@@ -111,7 +136,7 @@ pub(crate) async fn finish(
 
     let mut tx = app.access.found(caller, reserved.home()).await?;
     let place = Place::of(visitor.address.ip());
-    let signed_up = app.identity.signup_found(&mut tx, &reserved, &place).await?;
+    let mut signed_up = app.identity.signup_found(&mut tx, &reserved, &place).await?;
     tx.commit(Record::about(account)).await?;
 
     let mut tx =
@@ -119,17 +144,8 @@ pub(crate) async fn finish(
     let keys = app.identity.signup_live(&mut tx, &reserved).await?;
     tx.commit(Record::about(keys)).await?;
 
-    app.post.send(signed_up.letter);
-    let session = signin::session(account, reserved.home(), signed_up.session);
-    Ok((
-        StatusCode::CREATED,
-        Json(SignedUp {
-            account_number: signed_up.number.to_string(),
-            totp_secret: signed_up.totp.base32().to_string().into(),
-            totp_uri: signed_up.totp_uri.to_string().into(),
-            session,
-        }),
-    ))
+    app.post.send(signed_up.letter.take());
+    Ok(signed_up)
 }
 
 impl From<SignupError> for ApiError {
@@ -138,6 +154,8 @@ impl From<SignupError> for ApiError {
             SignupError::Field(field) => ApiError::field(field, "not valid"),
             SignupError::Restart => ApiError::field("state", error),
             SignupError::WrongCode => Problem::new(Code::InvalidCode).field("code").into(),
+            SignupError::PasskeysOff => ApiError::new(Code::PasskeysOff),
+            SignupError::Ceremony(error) => ApiError::field("credential", error),
             SignupError::AccountExists => ApiError::new(Code::AccountExists),
             SignupError::Failed(failure) => failure.into(),
             other => ApiError::internal(other),

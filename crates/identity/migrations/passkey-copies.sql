@@ -1,0 +1,1 @@
+ALTER TABLE passkey ADD COLUMN copy_told_at INTEGER;
