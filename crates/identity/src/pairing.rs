@@ -34,6 +34,7 @@ use zeroize::Zeroizing;
 use crate::device::{self, DeviceInfo, DeviceToken, Place};
 use crate::failure::{Failure, fails};
 use crate::letter::{Letter, Message};
+use crate::secret::SecretBytes;
 use crate::service::{Identity, in_directory, in_home, same, sha256};
 use crate::session::{AuthenticatedSession, NewSession, SessionError, SessionKind};
 use crate::state::{Packer, Unpacker};
@@ -56,12 +57,12 @@ pub struct PairingAsk {
 }
 
 /// Shows that it is the device that asked. Its hash is stored.
-pub struct DeviceSecret(Zeroizing<[u8; 32]>);
+pub struct DeviceSecret(SecretBytes<32>);
 
 impl DeviceSecret {
     /// Takes what the device sent.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self(SecretBytes::clone_of(&Zeroizing::new(bytes)))
     }
 
     fn hash(&self) -> [u8; 32] {
