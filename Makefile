@@ -38,7 +38,7 @@ test: test-deps build ## everything that must hold: unit, integration, end to en
 	scripts/step "documentation tests" $(CARGO) test $(CARGO_FLAGS) --workspace --doc --quiet
 	scripts/step "keyring for WASM" scripts/check-wasm
 	scripts/step "fuzz, $(FUZZ_SECONDS) s each" scripts/fuzz $(FUZZ_SECONDS)
-	TMPDIR=$(TEST_TMP) scripts/step "tests" scripts/with-postgres scripts/run-tests
+	TMPDIR=$(TEST_TMP) scripts/step "tests" scripts/with-postgres scripts/with-s3 scripts/run-tests
 
 .PHONY: test-deps
 test-deps: ## what the tests need from the operating system (Debian packages, when missing)

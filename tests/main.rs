@@ -4,6 +4,7 @@
 #![allow(missing_docs)]
 
 mod api_keys;
+mod backups;
 mod broken_worlds;
 mod crash;
 mod curious_operator;
@@ -20,6 +21,7 @@ mod memory;
 mod operating;
 mod pairing;
 mod passkeys;
+mod prompts;
 mod requests;
 mod rollback;
 mod scripting;

@@ -204,6 +204,41 @@ fn what_was_just_done_is_in_the_history_that_is_verified_and_shown() {
 }
 
 #[test]
+fn the_history_names_the_file_that_an_upload_brought_and_not_the_upload() {
+    let world = World::started(Engine::Sqlite);
+    let laptop = world.machine();
+    laptop.sign_up();
+    let film = laptop.scratch("film");
+    for seed in [1, 2] {
+        fs::write(&film, noise(seed, 20 << 20)).unwrap();
+        laptop.put(&film, "films/one").done();
+    }
+    let shown = laptop.run(["log"]).done().stdout;
+    assert!(!shown.contains("upl_"), "{shown}");
+    let parts = shown.lines().filter(|line| line.contains("file.write") && line.contains("films/one"));
+    assert!(parts.count() >= 2, "{shown}");
+    laptop.run(["rm", "films/one", "--json"]).done();
+    let shown = laptop.run(["log"]).done().stdout;
+    assert!(!shown.contains("upl_"), "what it was called is still known: {shown}");
+}
+
+#[test]
+fn what_is_wrong_with_a_local_file_is_said_in_words() {
+    let world = World::started(Engine::Sqlite);
+    let laptop = world.machine();
+    laptop.sign_up();
+    let nowhere = laptop.scratch("nowhere");
+    for arguments in [
+        ["put", nowhere.to_str().unwrap(), "note", "--json"],
+        ["whoami", "--api-key-file", nowhere.to_str().unwrap(), "--json"],
+    ] {
+        let problem = laptop.run(arguments).refused(1);
+        let said = problem.document["message"].as_str().unwrap();
+        assert!(said.contains("there is no such file or folder"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
 fn an_acknowledged_change_without_a_record_is_said() {
     let world = World::started(Engine::Sqlite);
     let laptop = world.machine();

@@ -4,7 +4,9 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
-use harness::{Engine, Exchange, Recorder, Secrets, World, on_both_engines};
+use data_encoding::BASE64URL_NOPAD;
+use harness::{Engine, Recorder, Secrets, World, on_both_engines};
+use serde_json::Value;
 
 on_both_engines!(secrets_of_who_signed_out_are_gone_from_memory);
 
@@ -23,11 +25,24 @@ fn secrets_of_who_signed_out_are_gone_from_memory(world: World) {
     assert!(credentials.len() >= 2, "two sessions: {}", credentials.len());
     for credential in credentials {
         secrets.add("a session's token", &credential);
+        secrets.add("a session's secret", secret_of(&credential));
     }
-    for exchange in wire.exchanges().iter().filter(|exchange| exchange.path.ends_with("/password/finish")) {
-        // As they were sent. Their bare bytes may stay on a thread's stack until something else lies there.
-        secrets.add("OPAQUE's last message", field(exchange, "opaque_finalization"));
-        secrets.add("the address's key", field(exchange, "email_key"));
+    for exchange in wire.exchanges().iter().filter(|exchange| exchange.path.ends_with("/finish")) {
+        let (asked, answered) = (json(&exchange.request), json(&exchange.response));
+        for (name, value) in [
+            ("OPAQUE's last message", &asked["opaque_finalization"]),
+            ("the address's key", &asked["email_key"]),
+            ("the server's half of the device's key", &answered["session"]["server_half"]),
+        ] {
+            let Some(text) = value.as_str() else { continue };
+            // As it was sent, and bare.
+            secrets.add(name, text);
+            secrets.add(name, BASE64URL_NOPAD.decode(text.as_bytes()).expect("base64url"));
+        }
+        if let Some(token) = answered["session"]["device_token"].as_str() {
+            secrets.add("a device's token", token);
+            secrets.add("a device's secret", secret_of(token));
+        }
     }
     let Some(found) = in_memory(world.pid(), &secrets) else {
         eprintln!(
@@ -46,9 +61,14 @@ fn secrets_of_who_signed_out_are_gone_from_memory(world: World) {
     }
 }
 
-fn field(exchange: &Exchange, name: &str) -> String {
-    let request: serde_json::Value = serde_json::from_slice(&exchange.request).expect("JSON");
-    request[name].as_str().unwrap_or_else(|| panic!("{name} in {request}")).to_owned()
+fn json(body: &[u8]) -> Value {
+    serde_json::from_slice(body).unwrap_or_default()
+}
+
+/// The 32 secret bytes of a token, which follow its prefix and where to look.
+fn secret_of(token: &str) -> Vec<u8> {
+    let encoded = token.split_once('_').expect("a prefix").1;
+    BASE64URL_NOPAD.decode(encoded.as_bytes()).expect("base64url").split_off(16)
 }
 
 /// What a process's writable memory holds of these secrets; `None` when it may not be read.

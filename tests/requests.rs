@@ -16,6 +16,7 @@ on_both_engines!(
     every_answer_says_what_is_left_to_ask_for,
     an_error_does_not_repeat_what_was_sent,
     a_download_ends_with_its_session,
+    downloads_of_one_home_are_bounded_and_leave_the_others_theirs,
 );
 
 /// A collection of somebody who is signed in, and how to speak for them.
@@ -155,47 +156,103 @@ fn an_error_does_not_repeat_what_was_sent(world: World) {
     }
 }
 
-fn a_download_ends_with_its_session(world: World) {
-    const SIZE: usize = 64 << 20;
-    let wire = Recorder::before(&world.url());
-    let machine = world.machine().through(wire.url());
-    let ada = machine.sign_up();
-    let local = machine.scratch("large");
-    fs::write(&local, noise(5, SIZE)).unwrap();
-    machine.put(&local, "large").done();
-    wire.forget();
-    machine.get("large", &machine.scratch("copy")).done();
-    let download =
-        wire.exchanges().into_iter().find(|exchange| exchange.path.ends_with("/file")).expect("a file");
-    let token = wire.credentials().into_iter().find(|token| token.starts_with("bws_")).expect("a token");
+/// Somebody who took a token, and reads a large file with it: slowly.
+struct SlowReader {
+    address: String,
+    path: String,
+    token: String,
+}
 
-    // As somebody who took the token reads it: slowly.
-    let begin = || {
+/// A download that has begun: its first bytes were taken.
+struct Begun {
+    socket: TcpStream,
+    first: Vec<u8>,
+}
+
+impl SlowReader {
+    const SIZE: usize = 64 << 20;
+
+    /// Of a file that the machine puts and gets by way of a recorder.
+    fn made(world: &World, wire: &Recorder, machine: &Machine) -> Self {
+        let local = machine.scratch("large");
+        fs::write(&local, noise(5, Self::SIZE)).unwrap();
+        machine.put(&local, "large").done();
+        wire.forget();
+        machine.get("large", &machine.scratch("copy")).done();
+        let exchanges = wire.exchanges();
+        let download = exchanges.iter().find(|exchange| exchange.path.ends_with("/file")).expect("a file");
+        let token = wire.credentials().into_iter().find(|token| token.starts_with("bws_")).expect("a token");
         let address = world.url().trim_start_matches("http://").to_owned();
-        let mut socket = TcpStream::connect(&address).unwrap();
+        Self { address, path: download.path.clone(), token }
+    }
+
+    fn begin(&self) -> Begun {
+        let Self { address, path, token } = self;
+        let mut socket = TcpStream::connect(address).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         write!(
             socket,
-            "GET {} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n",
-            download.path
+            "GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
         )
         .unwrap();
-        let mut begun = vec![0; 64 << 10];
-        socket.read_exact(&mut begun).unwrap();
-        assert!(begun.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&begun[..40]));
-        (socket, begun.len())
-    };
-    let rest = |(mut socket, begun): (TcpStream, usize)| {
-        let (mut all, mut buffer) = (begun, vec![0; 1 << 20]);
-        while let Ok(length @ 1..) = socket.read(&mut buffer) {
+        let mut first = Vec::new();
+        (&mut socket).take(64 << 10).read_to_end(&mut first).unwrap();
+        Begun { socket, first }
+    }
+}
+
+impl Begun {
+    fn head(&self) -> String {
+        let head = self.first.split(|byte| *byte == b'\n').take_while(|line| line.len() > 1);
+        String::from_utf8_lossy(&head.collect::<Vec<_>>().join(&b'\n')).to_lowercase()
+    }
+
+    fn is_sent(&self) -> bool {
+        self.first.starts_with(b"HTTP/1.1 200") || self.first.starts_with(b"HTTP/1.1 206")
+    }
+
+    /// Takes all that comes, and says how many bytes the answer had.
+    fn rest(mut self) -> usize {
+        let (mut all, mut buffer) = (self.first.len(), vec![0; 1 << 20]);
+        while let Ok(length @ 1..) = self.socket.read(&mut buffer) {
             all += length;
         }
         all
-    };
-    assert!(rest(begin()) > SIZE, "a session that lives reads all of it");
+    }
+}
+
+fn a_download_ends_with_its_session(world: World) {
+    let wire = Recorder::before(&world.url());
+    let machine = world.machine().through(wire.url());
+    let ada = machine.sign_up();
+    let reader = SlowReader::made(&world, &wire, &machine);
+    assert!(reader.begin().rest() > SlowReader::SIZE, "a session that lives reads all of it");
     let desktop = world.machine();
     desktop.sign_in(&ada).done();
-    let thief = begin();
+    let thief = reader.begin();
+    assert!(thief.is_sent(), "{}", thief.head());
     desktop.run(["sessions", "end-others", "--json"]).done();
-    assert!(rest(thief) < SIZE, "what was on its way, and no more");
+    assert!(thief.rest() < SlowReader::SIZE, "what was on its way, and no more");
+}
+
+fn downloads_of_one_home_are_bounded_and_leave_the_others_theirs(world: World) {
+    let wire = Recorder::before(&world.url());
+    let machine = world.machine().through(wire.url());
+    machine.sign_up();
+    let reader = SlowReader::made(&world, &wire, &machine);
+    let mut held: Vec<_> = (0..32).map(|_| reader.begin()).collect();
+    assert!(held.iter().all(Begun::is_sent), "{}", held[31].head());
+    let refused = reader.begin();
+    assert!(refused.first.starts_with(b"HTTP/1.1 429"), "{}", refused.head());
+    assert!(refused.head().contains("\nretry-after: "), "{}", refused.head());
+
+    let other = world.machine();
+    other.sign_up();
+    let film = other.scratch("film");
+    fs::write(&film, noise(6, 1 << 20)).unwrap();
+    other.put(&film, "film").done();
+    other.get("film", &other.scratch("copy")).done();
+
+    held.pop();
+    assert!(reader.begin().is_sent(), "there is a place again");
 }

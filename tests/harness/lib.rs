@@ -21,6 +21,7 @@
 //! `BAILIWICK_TEST_PG` (`scripts/with-postgres` sets it), or is started when first asked for.
 
 mod authenticator;
+mod bucket;
 mod chromium;
 mod dialogue;
 mod engine;
@@ -35,9 +36,11 @@ mod recorder;
 mod request;
 mod secrets;
 mod sqlite;
+mod terminal;
 mod world;
 
 pub use authenticator::{Algorithm, Authenticator, Made, Passkeys, Shown};
+pub use bucket::Bucket;
 pub use chromium::Chromium;
 pub use dialogue::Dialogue;
 pub use engine::Engine;
@@ -52,6 +55,7 @@ pub use recorder::{Exchange, Recorder};
 pub use request::Request;
 pub use secrets::Secrets;
 pub use sqlite::Files;
+pub use terminal::{Screen, Terminal};
 pub use world::{Refusal, World};
 
 /// A word that nothing else on earth contains.

@@ -13,6 +13,7 @@ use crate::dialogue::Dialogue;
 use crate::outcome::Outcome;
 use crate::person::{Factor, Person};
 use crate::process::{binary, without_settings};
+use crate::terminal::Terminal;
 use crate::unique;
 
 /// One configuration folder of the command line: somebody's laptop, or a thief's.
@@ -60,13 +61,25 @@ impl Machine {
         // A command that hangs is a failure with a message, not a test that never ends.
         let mut command = Command::new("timeout");
         command.args(["--signal=KILL", "300"]).arg(binary()).args(arguments);
-        without_settings(&mut command);
+        self.configure(&mut command);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Begins a command at a terminal of its own.
+    pub fn at_terminal<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> Terminal {
+        let mut command = Command::new(binary());
+        command.args(arguments);
+        self.configure(&mut command);
+        Terminal::begin(&command)
+    }
+
+    fn configure(&self, command: &mut Command) {
+        without_settings(command);
         command.env("BAILIWICK_CONFIG_DIR", self.config()).env("BAILIWICK_SERVER", &self.server);
         command.env("HOME", self.config()).env_remove("XDG_CONFIG_HOME");
         // Whoever runs the tests keeps their own keychain as it is.
         command.env("BAILIWICK_KEYCHAIN", "off");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
     }
 
     /// Runs the command line with nothing on its standard input.

@@ -74,6 +74,7 @@ impl Outcome {
     pub fn refused(self, status: i32) -> Problem {
         assert_eq!(self.status, Some(status), "should be refused with status {status}: {self}");
         assert_eq!(self.stdout, "", "a refusal prints nothing on standard output: {self}");
+        assert!(!self.stderr.contains("os error"), "a person reads it: {self}");
         let document: Value = serde_json::from_str(&self.stderr)
             .unwrap_or_else(|error| panic!("standard error is not one JSON document ({error}): {self}"));
         let code = document

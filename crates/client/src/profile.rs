@@ -430,7 +430,7 @@ pub enum ProfileError {
     #[error("{} is damaged: sign in again with `bailiwick login`", .0.display())]
     Damaged(PathBuf),
     /// A file of the profile cannot be read or written.
-    #[error("{}: {}", .0.display(), .1)]
+    #[error("{}: {}", .0.display(), disk::said(.1))]
     Io(PathBuf, io::Error),
 }
 

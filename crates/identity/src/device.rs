@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::DeviceId;
 use crate::failure::Failure;
+use crate::secret::SecretBytes;
 use crate::service::{Identity, in_home, same, sha256};
 use crate::session::AuthenticatedSession;
 
@@ -98,13 +99,14 @@ impl Place {
 #[derive(Clone)]
 pub struct DeviceToken {
     pub(crate) id: DeviceId,
-    secret: Zeroizing<[u8; 32]>,
+    secret: SecretBytes<32>,
 }
 
 impl DeviceToken {
     /// The token of this device for the account of this address: its secret is a keyed hash under the pepper.
     fn derive(identity: &Identity, email_index: &[u8; 32], id: DeviceId) -> Self {
-        Self { id, secret: Zeroizing::new(identity.keyed("device-token", &[email_index, id.as_bytes()])) }
+        let secret = Zeroizing::new(identity.keyed("device-token", &[email_index, id.as_bytes()]));
+        Self { id, secret: SecretBytes::clone_of(&secret) }
     }
 
     pub(crate) fn hash(&self) -> [u8; 32] {
@@ -133,8 +135,8 @@ impl FromStr for DeviceToken {
         let encoded = text.strip_prefix(PREFIX).filter(|rest| rest.len() == 64).ok_or(DeviceTokenError)?;
         let bytes = Zeroizing::new(BASE64URL_NOPAD.decode(encoded.as_bytes()).map_err(|_| DeviceTokenError)?);
         let (id, secret) = bytes.split_first_chunk::<16>().ok_or(DeviceTokenError)?;
-        let secret = secret.try_into().map_err(|_| DeviceTokenError)?;
-        Ok(Self { id: DeviceId::from_uuid(Uuid::from_bytes(*id)), secret: Zeroizing::new(secret) })
+        let secret = SecretBytes::copied(secret).ok_or(DeviceTokenError)?;
+        Ok(Self { id: DeviceId::from_uuid(Uuid::from_bytes(*id)), secret })
     }
 }
 
@@ -294,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_device_token_reads_back_and_does_not_print() {
-        let token = DeviceToken { id: DeviceId::random(), secret: Zeroizing::new([7; 32]) };
+        let token = DeviceToken { id: DeviceId::random(), secret: SecretBytes::clone_of(&[7; 32]) };
         let read: DeviceToken = token.expose().parse().unwrap();
         assert_eq!((read.id, read.hash()), (token.id, token.hash()));
         assert!(!format!("{token:?}").contains(&token.expose()[30..]));

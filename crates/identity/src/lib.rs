@@ -70,6 +70,7 @@ mod random;
 mod recovery_key;
 mod schema;
 mod second_factor;
+mod secret;
 mod service;
 mod session;
 mod session_token;

@@ -35,6 +35,7 @@ pub use self::arrive::{PairedIn, PairingApprover, RedeemedPairing};
 use self::row::read_said;
 use crate::device::{DeviceInfo, Place};
 use crate::failure::{Failure, fails};
+use crate::secret::SecretBytes;
 use crate::service::{Identity, in_directory, sha256};
 use crate::session::AuthenticatedSession;
 use crate::state::Packer;
@@ -56,12 +57,12 @@ pub struct PairingAsk {
 }
 
 /// Shows that it is the device that asked. Its hash is stored.
-pub struct DeviceSecret(Zeroizing<[u8; 32]>);
+pub struct DeviceSecret(SecretBytes<32>);
 
 impl DeviceSecret {
     /// Takes what the device sent.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self(SecretBytes::clone_of(&Zeroizing::new(bytes)))
     }
 
     fn hash(&self) -> [u8; 32] {

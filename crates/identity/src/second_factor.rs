@@ -8,8 +8,9 @@ use custody::TenantKeys;
 use totp_rs::{Algorithm, Builder, Totp};
 use zeroize::Zeroizing;
 
+use crate::AccountId;
 use crate::failure::Failure;
-use crate::{AccountId, random};
+use crate::secret::SecretBytes;
 
 /// What a person shows beside the password.
 pub enum SecondFactor {
@@ -21,17 +22,17 @@ pub enum SecondFactor {
 
 /// The secret that an authenticator app and the server share. Does not print.
 #[derive(Clone)]
-pub struct TotpSecret(Zeroizing<[u8; TotpSecret::LEN]>);
+pub struct TotpSecret(SecretBytes<{ TotpSecret::LEN }>);
 
 impl TotpSecret {
     pub(crate) const LEN: usize = 20;
 
     pub(crate) fn generate() -> Self {
-        Self(Zeroizing::new(random::bytes()))
+        Self(SecretBytes::random())
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(|bytes| Self(Zeroizing::new(bytes)))
+        SecretBytes::copied(bytes).map(Self)
     }
 
     pub(crate) fn expose(&self) -> &[u8; Self::LEN] {

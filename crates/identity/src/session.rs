@@ -16,7 +16,7 @@ use crate::device::{DeviceToken, Place, SeenDevice};
 use crate::failure::{Failure, fails};
 use crate::service::{Identity, in_home};
 use crate::session_token::SessionToken;
-use crate::{AccountId, DeviceId, MethodId, SessionId, random};
+use crate::{AccountId, DeviceId, MethodId, SessionId};
 
 /// A session that has just begun, for the client that began it.
 #[derive(Debug)]
@@ -388,8 +388,7 @@ impl Identity {
         let keys = self.custody.tenant(tx).await?;
         let damaged = Failure::Damaged("half of a device's key");
         let half = keys.open(SERVER_HALF, &[session.id.as_bytes()], &sealed).map_err(|_| damaged)?;
-        let half = half.as_slice().try_into().map_err(|_| Failure::Damaged("half of a device's key"))?;
-        Ok(ServerHalf::from_bytes(half))
+        Ok(ServerHalf::from_slice(&half).ok_or(Failure::Damaged("half of a device's key"))?)
     }
 
     /// Opens a session for a device that was just seen, for an owner who was just proved to be there.
@@ -423,7 +422,7 @@ impl Identity {
             SessionKind::Paired => (now + self.settings.absolute_ms(), now),
             SessionKind::Public => (now + PUBLIC_MS, now),
         };
-        let server_half = ServerHalf::from_bytes(random::bytes());
+        let server_half = ServerHalf::random(&mut SystemRng);
         let keys = self.custody.tenant(tx).await?;
         let sealed_half = keys.seal(SERVER_HALF, &[id.as_bytes()], server_half.expose());
         tx.execute(

@@ -10,19 +10,19 @@ use store::TenantId;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::random;
+use crate::secret::SecretBytes;
 use crate::service::{mac, sha256};
 
 /// What a client shows to be let in. Does not print.
 #[derive(Clone)]
 pub struct SessionToken {
     home: TenantId,
-    secret: Zeroizing<[u8; 32]>,
+    secret: SecretBytes<32>,
 }
 
 impl SessionToken {
     pub(crate) fn generate(home: TenantId) -> Self {
-        Self { home, secret: Zeroizing::new(random::bytes()) }
+        Self { home, secret: SecretBytes::random() }
     }
 
     /// The home to look in. Anybody may write any home here: it says where to look, and nothing more.
@@ -61,7 +61,7 @@ impl FromStr for SessionToken {
         if home == TenantId::PLATFORM {
             return Err(SessionTokenError);
         }
-        Ok(Self { home, secret: Zeroizing::new(secret.try_into().map_err(|_| SessionTokenError)?) })
+        Ok(Self { home, secret: SecretBytes::copied(secret).ok_or(SessionTokenError)? })
     }
 }
 

@@ -25,7 +25,7 @@ macro_rules! secret {
             }
 
             /// Takes over bytes that should be 32.
-            pub(crate) fn from_slice(bytes: &[u8]) -> Option<Self> {
+            $vis fn from_slice(bytes: &[u8]) -> Option<Self> {
                 let mut secret = Box::new(zeroize::Zeroizing::new([0; 32]));
                 if bytes.len() != secret.len() {
                     return None;
@@ -47,7 +47,7 @@ macro_rules! secret {
             }
 
             /// Draws it at random.
-            pub(crate) fn random(rng: &mut impl rand_core::CryptoRng) -> Self {
+            $vis fn random(rng: &mut impl rand_core::CryptoRng) -> Self {
                 let mut secret = Box::new(zeroize::Zeroizing::new([0; 32]));
                 rng.fill_bytes(secret.as_mut_slice());
                 Self(secret)

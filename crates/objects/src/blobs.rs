@@ -16,16 +16,20 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
 use sha2::{Digest, Sha256};
 use store::TenantId;
 
+pub use self::bucket::Bucket;
 use self::folder::{Folder, Walk};
 use crate::read::{ReadPlan, Source};
 use crate::{BlobId, PartSlot, ReadError, Segment, UploadError};
 
+mod bucket;
 mod folder;
 
 /// A read fetches this many bytes at a time,
 const WINDOW: u64 = 1 << 20;
 /// and this many such windows ahead: 3 MiB is what a slow reader holds at most.
 const AHEAD: usize = 3;
+/// How many objects, of 8 MiB at most, are on their way from one place to another.
+const COPIED_AT_ONCE: usize = 4;
 /// How many objects a page of leftovers has at most.
 const PAGE: usize = 500;
 
@@ -42,7 +46,10 @@ pub struct Blobs {
 #[non_exhaustive]
 pub enum BlobsError {
     /// The setting is not understood.
-    #[error("the setting for stored files {0:?} is not usable; give {SCHEMES}")]
+    #[error(
+        "the setting for stored files {0:?} is not usable; give a folder as file:///path, or a bucket as \
+         s3://bucket/prefix"
+    )]
     Setting(String),
     /// The folder cannot be made, read or written.
     #[error("the folder of stored files {path} cannot be used: {source}")]
@@ -59,11 +66,6 @@ pub enum BlobsError {
     #[error("the store of files cannot be used: {0}")]
     Store(object_store::Error),
 }
-
-#[cfg(feature = "s3")]
-const SCHEMES: &str = "a folder as file:///path, or a bucket as s3://bucket/prefix";
-#[cfg(not(feature = "s3"))]
-const SCHEMES: &str = "a folder as file:///path";
 
 impl From<object_store::Error> for BlobsError {
     fn from(error: object_store::Error) -> Self {
@@ -112,18 +114,11 @@ impl Leftover {
 }
 
 impl Blobs {
-    /// Opens what the setting says: `file:///path` (made if missing) or a plain path; with the feature `s3` also
-    /// `s3://bucket/prefix`, with the usual `AWS_…` environment variables.
+    /// Opens the folder that the setting names, `file:///path` or a plain path; it is made if it is missing.
     pub fn open(setting: &str) -> Result<Self, BlobsError> {
         match setting.split_once("://") {
             None if !setting.is_empty() => Self::folder(Path::new(setting)),
             Some(("file", path)) if path.starts_with('/') => Self::folder(Path::new(path)),
-            #[cfg(feature = "s3")]
-            Some(("s3", _)) => {
-                let bucket = object_store::aws::AmazonS3Builder::from_env().with_url(setting).build()?;
-                let prefix = setting.splitn(4, '/').nth(3).unwrap_or_default();
-                Ok(Self::over(Arc::new(object_store::prefix::PrefixStore::new(bucket, prefix))))
-            }
             _ => Err(BlobsError::Setting(setting.to_owned())),
         }
     }
@@ -133,6 +128,11 @@ impl Blobs {
         let folder = Folder::open(path)?;
         let local = object_store::local::LocalFileSystem::new_with_prefix(folder.root())?.with_fsync(true);
         Ok(Self { store: Arc::new(local), folder: Some(Arc::new(folder)) })
+    }
+
+    /// A bucket. It is not asked anything yet: see [`Blobs::is_ready`].
+    pub fn bucket(bucket: Bucket<'_>) -> Result<Self, BlobsError> {
+        bucket.open().map(Self::over)
     }
 
     /// Any other object store. It must be durable when a write returns.
@@ -236,7 +236,8 @@ impl Blobs {
             Some(folder) => Listing::Folder(Some(Walk::new(Arc::clone(folder), tenant))),
             None => {
                 let prefix = object_store::path::Path::from(tenant.to_string());
-                Listing::Store(self.store.list(Some(&prefix)).boxed())
+                // Asked again at its end, for the empty page: not every listing bears that.
+                Listing::Store(self.store.list(Some(&prefix)).fuse().boxed())
             }
         };
         Leftovers { tenant, inner }
@@ -249,6 +250,18 @@ impl Blobs {
         }
         let locations = objects.into_iter().map(|object| location(object.tenant, object.blob, &object.name));
         self.delete(stream::iter(locations.map(Ok).collect::<Vec<_>>()).boxed()).await
+    }
+
+    /// Copies every object to another place, and says how many there are. What is there already is not sent again:
+    /// its name says what its bytes are.
+    pub async fn copy_to(&self, to: &Blobs) -> Result<u64, BlobsError> {
+        let copies = self.store.list(None).map_ok(|object| copy(&*self.store, object, &*to.store));
+        let mut copied = copies.try_buffer_unordered(COPIED_AT_ONCE);
+        let mut count = 0;
+        while let Some(was_there) = copied.try_next().await? {
+            count += u64::from(was_there);
+        }
+        Ok(count)
     }
 
     async fn remove_under(&self, prefix: object_store::path::Path) -> Result<(), BlobsError> {
@@ -324,6 +337,23 @@ async fn hash(payload: PutPayload) -> Result<[u8; 32], BlobsError> {
         Ok(hash.finalize().into())
     })
     .await
+}
+
+/// Copies one object, and says whether it was there: it may be removed meanwhile.
+async fn copy(
+    from: &dyn ObjectStore,
+    object: ObjectMeta,
+    to: &dyn ObjectStore,
+) -> object_store::Result<bool> {
+    if to.head(&object.location).await.is_ok_and(|there| there.size == object.size) {
+        return Ok(true);
+    }
+    let bytes = match from.get(&object.location).await {
+        Err(object_store::Error::NotFound { .. }) => return Ok(false),
+        found => found?.bytes().await?,
+    };
+    to.put(&object.location, bytes.into()).await?;
+    Ok(true)
 }
 
 fn windows(segment: Segment) -> impl Iterator<Item = Segment> {

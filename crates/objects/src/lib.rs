@@ -57,7 +57,7 @@ mod tombstone;
 mod upload;
 mod usage;
 
-pub use blobs::{Blobs, BlobsError, Leftover, Leftovers, WrittenPart};
+pub use blobs::{Blobs, BlobsError, Bucket, Leftover, Leftovers, WrittenPart};
 pub use changes::{Changes, MAX_CHANGES, MAX_CHANGES_BYTES};
 pub use collection::{
     Collection, CollectionError, Collections, MAX_KIND, MAX_LIST, MAX_META, MAX_SEALED_KEY, NewCollection,

@@ -13,53 +13,65 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use objects::Blobs;
 use serde_json::json;
 use store::{Clock as _, StoreError, SystemClock, TenantId};
 
 use crate::config::{Config, ConfigError};
 use crate::output::Answer;
-use crate::start::StartError;
+use crate::start::{self, BLOBS, StartError};
 
 /// Marks a folder as a whole backup. Written last.
 const COMPLETE: &str = "backup-complete";
 
-pub(crate) async fn backup(config: Config, to: PathBuf, blobs_only: bool) -> Result<Answer, StartError> {
-    run(move || {
-        config.check()?;
-        let embedded = config.database_url.is_empty();
-        if !embedded && !blobs_only {
-            return Err(refused(
-                "database_url",
-                "PostgreSQL is backed up by its own tools (pg_dump, base backups): run them first, then this with \
-                 --blobs-only"
-                    .into(),
-            ));
-        }
-        if to.exists() {
-            return Err(refused("to", format!("{} exists already; name a folder to make", to.display())));
-        }
-        if embedded {
-            require_data(&config)?;
-        }
-        fs::create_dir_all(&to).map_err(io_error)?;
-        let databases = if embedded && !blobs_only { copy_databases(&config.data, &to)? } else { 0 };
-        let blobs = copy_tree(&blobs_folder(&config)?, &to.join("blobs")).map_err(io_error)?;
-        fs::write(to.join(COMPLETE), env!("CARGO_PKG_VERSION")).map_err(io_error)?;
-        sync(&to).map_err(io_error)?;
-        let document = json!({
-            "backup": to.display().to_string(),
-            "databases": databases,
-            "blob_parts": blobs,
-            "root_key": config.root_key_path().display().to_string(),
-        });
-        let line = format!(
-            "{databases} databases and {blobs} blob parts are in {}; keep the root key ({}) elsewhere",
-            to.display(),
-            config.root_key_path().display()
-        );
-        Ok(Answer::new(line, document))
-    })
-    .await
+/// What a backup copies.
+#[derive(Clone, Copy)]
+pub(crate) struct What {
+    pub(crate) databases: bool,
+    pub(crate) blobs: bool,
+}
+
+pub(crate) async fn backup(config: Config, to: PathBuf, what: What) -> Result<Answer, StartError> {
+    config.check()?;
+    let embedded = config.database_url.is_empty();
+    if !embedded && what.databases {
+        return Err(refused(
+            "database_url",
+            "PostgreSQL is backed up by its own tools (pg_dump, base backups): run them first, then this with \
+             --blobs-only"
+                .into(),
+        ));
+    }
+    if to.exists() {
+        return Err(refused("to", format!("{} exists already; name a folder to make", to.display())));
+    }
+    if embedded {
+        require_data(&config)?;
+    }
+    fs::create_dir_all(&to).map_err(io_error)?;
+    let mut databases = 0;
+    if what.databases {
+        let (data, to) = (config.data.clone(), to.clone());
+        databases = blocking(move || copy_databases(&data, &to)).await?;
+    }
+    let mut blobs = 0;
+    if what.blobs {
+        blobs = start::blobs(&config).await?.copy_to(&Blobs::folder(&to.join(BLOBS))?).await?;
+    }
+    fs::write(to.join(COMPLETE), env!("CARGO_PKG_VERSION")).map_err(io_error)?;
+    sync(&to).map_err(io_error)?;
+    let document = json!({
+        "backup": to.display().to_string(),
+        "databases": databases,
+        "blob_parts": blobs,
+        "root_key": config.root_key_path().display().to_string(),
+    });
+    let line = format!(
+        "{databases} databases and {blobs} blob parts are in {}; keep the root key ({}) elsewhere",
+        to.display(),
+        config.root_key_path().display()
+    );
+    Ok(Answer::new(line, document))
 }
 
 /// Refuses a data folder in which no server has ever run.
@@ -104,38 +116,52 @@ fn copy_databases(data: &Path, to: &Path) -> Result<u64, StartError> {
 }
 
 pub(crate) async fn restore(config: Config, from: PathBuf) -> Result<Answer, StartError> {
-    run(move || {
-        if !from.join(COMPLETE).exists() {
-            return Err(refused("from", format!("{} is not a complete backup", from.display())));
-        }
-        if config.data.exists() {
-            return Err(refused(
-                "data",
-                format!("{} exists already; a backup is restored into a new folder", config.data.display()),
-            ));
-        }
-        // Under another name until it is whole.
-        let mut partial = config.data.clone().into_os_string();
-        partial.push(".restoring");
-        let partial = PathBuf::from(partial);
-        if partial.exists() {
-            fs::remove_dir_all(&partial).map_err(io_error)?;
-        }
-        let files = copy_tree(&from, &partial).map_err(io_error)?;
-        fs::remove_file(partial.join(COMPLETE)).map_err(io_error)?;
-        sync(&partial).map_err(io_error)?;
-        fs::rename(&partial, &config.data).map_err(io_error)?;
-        let files = files.saturating_sub(1);
-        let data = config.data.display();
-        let document = json!({ "data": data.to_string(), "files": files });
-        Ok(Answer::new(format!("{files} files are back in {data}"), document))
-    })
-    .await
+    if !from.join(COMPLETE).exists() {
+        return Err(refused("from", format!("{} is not a complete backup", from.display())));
+    }
+    if config.data.exists() {
+        return Err(refused(
+            "data",
+            format!("{} exists already; a backup is restored into a new folder", config.data.display()),
+        ));
+    }
+    // Blobs that do not belong in the data folder go first: it is whole when it is there.
+    let apart = !config.blobs.is_empty();
+    let mut files = 0;
+    if apart && from.join(BLOBS).exists() {
+        files += Blobs::folder(&from.join(BLOBS))?.copy_to(&start::blobs(&config).await?).await?;
+    }
+    let to = config.data.clone();
+    files += blocking(move || put_back(&from, &to, apart).map_err(io_error)).await?;
+    let data = config.data.display();
+    let document = json!({ "data": data.to_string(), "files": files });
+    Ok(Answer::new(format!("{files} files are back in {data}"), document))
 }
 
-async fn run(
-    work: impl FnOnce() -> Result<Answer, StartError> + Send + 'static,
-) -> Result<Answer, StartError> {
+/// Copies a backup to the data folder, under another name until it is whole.
+fn put_back(from: &Path, data: &Path, without_blobs: bool) -> io::Result<u64> {
+    let mut partial = data.to_owned().into_os_string();
+    partial.push(".restoring");
+    let partial = PathBuf::from(partial);
+    if partial.exists() {
+        fs::remove_dir_all(&partial)?;
+    }
+    let mut files = 0;
+    make(&partial)?;
+    for entry in fs::read_dir(from)? {
+        let name = entry?.file_name();
+        if name != COMPLETE && !(without_blobs && name == BLOBS) {
+            files += copy(&from.join(&name), &partial.join(&name))?;
+        }
+    }
+    sync(&partial)?;
+    fs::rename(&partial, data)?;
+    Ok(files)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StartError> + Send + 'static,
+) -> Result<T, StartError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(StoreError::Engine(error.to_string()).into()),
@@ -148,17 +174,6 @@ fn refused(setting: &'static str, why: String) -> StartError {
 
 fn io_error(error: io::Error) -> StartError {
     StoreError::Io(error).into()
-}
-
-fn blobs_folder(config: &Config) -> Result<PathBuf, StartError> {
-    if config.blobs.is_empty() {
-        return Ok(config.data.join("blobs"));
-    }
-    let path = config.blobs.strip_prefix("file://").unwrap_or(&config.blobs);
-    if path.contains("://") {
-        return Err(refused("blobs", "an object store is backed up by its own tools".into()));
-    }
-    Ok(path.into())
 }
 
 /// Every tenant's database.
@@ -175,32 +190,27 @@ fn tenant_files(data: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Copies every file below `from`, private to their owner, and says how many they were.
-fn copy_tree(from: &Path, to: &Path) -> io::Result<u64> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(to)?;
-    let entries = match fs::read_dir(from) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        entries => entries?,
-    };
+/// Copies a file, or every file below a folder, and says how many they were.
+fn copy(from: &Path, to: &Path) -> io::Result<u64> {
+    if !from.is_dir() {
+        fs::copy(from, to)?;
+        fs::File::open(to)?.sync_all()?;
+        return Ok(1);
+    }
+    make(to)?;
     let mut copied = 0;
-    for entry in entries {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copied += copy_tree(&entry.path(), &target)?;
-            continue;
-        }
-        match fs::copy(entry.path(), &target) {
-            // Replaced or removed meanwhile: what needs it is newer than the copy of its database.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            copy => copy?,
-        };
-        fs::File::open(&target)?.sync_all()?;
-        copied += 1;
+    for entry in fs::read_dir(from)? {
+        let name = entry?.file_name();
+        copied += copy(&from.join(&name), &to.join(&name))?;
     }
     sync(to)?;
     Ok(copied)
+}
+
+/// Makes a folder, private to its owner.
+fn make(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 fn sync(folder: &Path) -> io::Result<()> {

@@ -41,6 +41,9 @@ pub enum Command {
         /// Copy the blobs alone: beside PostgreSQL's own backup.
         #[arg(long)]
         blobs_only: bool,
+        /// Leave the blobs out: when their bucket is backed up by itself.
+        #[arg(long, conflicts_with = "blobs_only")]
+        databases_only: bool,
     },
     /// Clear away at once what is over: given-up uploads, deleted files, old tombstones, files that nothing names.
     /// The server does the same by itself every six hours.
@@ -132,8 +135,9 @@ pub fn run(command: Command, json: bool) -> ExitCode {
         Command::Check { flags, .. } => with_config(&flags, false, check),
         Command::Sweep(flags) => with_config(&flags, false, start::sweep),
         Command::Migrate(flags) => with_config(&flags, true, admin::migrate),
-        Command::Backup { flags, to, blobs_only } => {
-            with_config(&flags, false, |config| backup::backup(config, to, blobs_only))
+        Command::Backup { flags, to, blobs_only, databases_only } => {
+            let what = backup::What { databases: !blobs_only, blobs: !databases_only };
+            with_config(&flags, false, |config| backup::backup(config, to, what))
         }
         Command::Restore { flags, from } => {
             with_config(&flags, false, |config| backup::restore(config, from))

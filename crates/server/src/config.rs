@@ -4,9 +4,10 @@
 //! Every setting has a default that works on a laptop. What would be unsafe in production is refused there, with a
 //! sentence that says what to set.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use axum::http::Uri;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use identity::Network;
@@ -48,8 +49,18 @@ pub struct Config {
     pub root_key_file: PathBuf,
     /// The root key itself (base64 or hexadecimal, 32 bytes), instead of a file.
     pub root_key: String,
-    /// Where blobs go: `file:///path`; the folder `blobs` in the data folder when empty.
+    /// Where blobs go: `file:///path`, or a bucket as `s3://bucket/prefix`; the folder `blobs` in the data folder when
+    /// empty.
     pub blobs: String,
+    /// The URL of the bucket's API, when it is not Amazon's: `https://s3.example.org`.
+    pub s3_endpoint: String,
+    /// The bucket's region.
+    pub s3_region: String,
+    /// The id of the access key for the bucket; when empty, from where Amazon's tools look (`AWS_…` variables, the role of
+    /// a container or a machine).
+    pub s3_access_key_id: String,
+    /// The access key itself.
+    pub s3_secret_access_key: String,
     /// The PEM file with the server's certificate chain.
     pub tls_certificate: PathBuf,
     /// The PEM file with its private key.
@@ -87,7 +98,7 @@ pub struct Config {
     pub requests_per_second: u32,
     /// Requests that it may make at once.
     pub request_burst: u32,
-    /// Requests that are served at the same time; more wait, then answer 503.
+    /// Requests that are served at the same time; more wait, then answer 503. Half as many files are sent.
     pub concurrent_requests: usize,
     /// Failed sign-ins that one address (IPv4) or network (IPv6, /64) may make before it is slowed down hard.
     pub signin_tries_per_address: u32,
@@ -139,6 +150,10 @@ impl Default for Config {
             root_key_file: PathBuf::new(),
             root_key: String::new(),
             blobs: String::new(),
+            s3_endpoint: String::new(),
+            s3_region: String::new(),
+            s3_access_key_id: String::new(),
+            s3_secret_access_key: String::new(),
             tls_certificate: PathBuf::new(),
             tls_key: PathBuf::new(),
             trusted_proxies: Vec::new(),
@@ -168,7 +183,8 @@ impl Default for Config {
 }
 
 /// Settings that may also be given as `BAILIWICK_<NAME>_FILE`: the path of a file with the value.
-const SECRETS: [&str; 4] = ["root_key", "database_url", "migration_database_url", "smtp_url"];
+const SECRETS: [&str; 5] =
+    ["root_key", "database_url", "migration_database_url", "s3_secret_access_key", "smtp_url"];
 
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -271,7 +287,9 @@ impl Config {
                 ),
             );
         }
-        if !self.public_url.is_empty() && !self.public_url.starts_with("https://") && !self.is_loopback_url()
+        if !self.public_url.is_empty()
+            && !self.public_url.starts_with("https://")
+            && !is_loopback(&self.public_url)
         {
             return refuse("public_url", "it must begin with https://".into());
         }
@@ -304,6 +322,7 @@ impl Config {
         if !self.migration_database_url.is_empty() && self.database_url.is_empty() {
             return refuse("migration_database_url", "it needs database_url beside it".into());
         }
+        warnings.extend(self.check_bucket()?);
         if self.smtp_url.is_empty() {
             let why = "mail goes to the outbox folder, where nobody reads it: set smtp_url";
             if self.production {
@@ -354,6 +373,55 @@ impl Config {
         format!("{scheme}://{}", self.listen)
     }
 
+    /// The bucket that blobs go to, when they go to one.
+    pub fn bucket(&self) -> Option<objects::Bucket<'_>> {
+        objects::Bucket::is_named_by(&self.blobs).then_some(objects::Bucket {
+            url: &self.blobs,
+            endpoint: &self.s3_endpoint,
+            region: &self.s3_region,
+            access_key_id: &self.s3_access_key_id,
+            secret_access_key: &self.s3_secret_access_key,
+        })
+    }
+
+    fn check_bucket(&self) -> Result<Option<Warning>, ConfigError> {
+        let refuse = |setting, why: &str| Err(ConfigError::Refused { setting, why: why.into() });
+        if self.bucket().is_none() {
+            return match [
+                ("s3_endpoint", &self.s3_endpoint),
+                ("s3_region", &self.s3_region),
+                ("s3_access_key_id", &self.s3_access_key_id),
+                ("s3_secret_access_key", &self.s3_secret_access_key),
+            ]
+            .iter()
+            .find(|(_, value)| !value.is_empty())
+            {
+                Some((setting, _)) => refuse(setting, "it needs blobs = \"s3://bucket/prefix\" beside it"),
+                None => Ok(None),
+            };
+        }
+        if self.s3_access_key_id.is_empty() != self.s3_secret_access_key.is_empty() {
+            return refuse(
+                "s3_access_key_id",
+                "set both s3_access_key_id and s3_secret_access_key, or neither",
+            );
+        }
+        if self.s3_endpoint.is_empty() || self.s3_endpoint.starts_with("https://") {
+            return Ok(None);
+        }
+        if !self.s3_endpoint.starts_with("http://") {
+            return refuse("s3_endpoint", "it must begin with https://");
+        }
+        if is_loopback(&self.s3_endpoint) {
+            return Ok(None);
+        }
+        let why = "what is on its way to the bucket can be seen and changed: use https://";
+        if self.production {
+            return refuse("s3_endpoint", why);
+        }
+        Ok(Some(Warning { setting: "s3_endpoint".into(), why: why.into() }))
+    }
+
     /// Whether sign-up takes a mailed code.
     pub fn email_code(&self) -> bool {
         self.email_code.unwrap_or(!self.smtp_url.is_empty())
@@ -377,12 +445,15 @@ impl Config {
     pub fn root_secret(&self) -> Option<Zeroizing<String>> {
         (!self.root_key.is_empty()).then(|| Zeroizing::new(self.root_key.clone()))
     }
+}
 
-    fn is_loopback_url(&self) -> bool {
-        ["http://127.", "http://localhost", "http://[::1]"]
-            .iter()
-            .any(|start| self.public_url.starts_with(start))
-    }
+/// Whether the URL's host is this machine.
+fn is_loopback(url: &str) -> bool {
+    let uri = url.parse::<Uri>().ok();
+    uri.as_ref().and_then(Uri::host).is_some_and(|host| {
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        address.map_or(host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
+    })
 }
 
 fn write_networks<S: Serializer>(networks: &[Network], serializer: S) -> Result<S::Ok, S::Error> {
@@ -453,6 +524,24 @@ mod tests {
         let open = Config { listen: SocketAddr::from(([0, 0, 0, 0], 80)), ..Config::default() };
         assert_eq!(refused(&open), "listen");
         assert!(Config { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..open }.check().is_ok());
+    }
+
+    #[test]
+    fn a_bucket_takes_whole_credentials_and_is_reached_safely() {
+        let bucket = Config { blobs: "s3://bucket/prefix".into(), ..production() };
+        assert!(bucket.check().is_ok(), "credentials may come from the environment");
+        let with = |endpoint: &str| Config { s3_endpoint: endpoint.into(), ..bucket.clone() };
+        assert!(with("https://s3.example").check().is_ok() && with("http://127.0.0.1:9000").check().is_ok());
+        for elsewhere in ["http://s3.example", "http://127.evil.example", "http://localhost.evil.example"] {
+            assert_eq!(refused(&with(elsewhere)), "s3_endpoint", "{elsewhere}");
+        }
+        assert_eq!(refused(&with("s3.example")), "s3_endpoint");
+        let open = Config { production: false, ..with("http://s3.example") };
+        assert!(open.check().unwrap().iter().any(|warning| warning.setting == "s3_endpoint"));
+        let half = Config { s3_access_key_id: "id".into(), ..bucket.clone() };
+        assert_eq!(refused(&half), "s3_access_key_id");
+        assert!(Config { s3_secret_access_key: "key".into(), ..half.clone() }.check().is_ok());
+        assert_eq!(refused(&Config { blobs: String::new(), ..half }), "s3_access_key_id");
     }
 
     #[test]

@@ -160,9 +160,15 @@ impl From<objects::BlobsError> for ApiError {
     fn from(error: objects::BlobsError) -> Self {
         let code = match &error {
             objects::BlobsError::Full => Code::StorageFull,
+            objects::BlobsError::Store(_) => Code::Unavailable,
             _ => Code::Internal,
         };
-        ApiError { problem: Box::new(Problem::new(code)), internal: Some(error.to_string()), answered: None }
+        let retry_after = matches!(code, Code::Unavailable).then_some(5);
+        ApiError {
+            problem: Box::new(Problem { retry_after, ..Problem::new(code) }),
+            internal: Some(error.to_string()),
+            answered: None,
+        }
     }
 }
 

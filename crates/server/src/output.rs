@@ -68,12 +68,20 @@ pub(crate) fn fail(error: &StartError) -> ExitCode {
 
 /// Says why a command failed, under this code.
 pub(crate) fn refuse(code: &str, error: &dyn std::error::Error) -> ExitCode {
+    let message = without_numbers(&error.to_string());
     if is_json() {
-        eprint_line(&json!({ "code": code, "message": error.to_string() }).to_string());
+        eprint_line(&json!({ "code": code, "message": message }).to_string());
     } else {
-        eprint(&error.to_string());
+        eprint(&message);
     }
     ExitCode::FAILURE
+}
+
+/// Takes out the numbers that the standard library adds to what the operating system said: ` (os error 2)`.
+fn without_numbers(text: &str) -> String {
+    let mut pieces = text.split(" (os error ");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |text, piece| text + piece.split_once(')').map_or("", |(_, rest)| rest))
 }
 
 #[allow(clippy::print_stdout, reason = "a command's answer")]
@@ -88,4 +96,18 @@ pub(crate) fn eprint(line: &str) {
 #[allow(clippy::print_stderr, reason = "a command's error")]
 fn eprint_line(line: &str) {
     eprintln!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_operating_system_said_is_told_without_its_number() {
+        let missing = std::io::Error::from_raw_os_error(2).to_string();
+        assert!(missing.contains("os error"));
+        let said = without_numbers(&format!("a/key cannot be read: {missing}: give another"));
+        assert_eq!(said, "a/key cannot be read: No such file or directory: give another");
+        assert_eq!(without_numbers("nothing (of that kind)"), "nothing (of that kind)");
+    }
 }

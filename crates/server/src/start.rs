@@ -19,6 +19,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::caller::Roles;
 use crate::config::{Config, ConfigError, Warning};
+use crate::downloads::Downloads;
 use crate::gateway::{self, Prompt, RateLimits, Turns};
 use crate::metrics::Metrics;
 use crate::output::Answer;
@@ -129,7 +130,7 @@ pub(crate) struct Opened {
 }
 
 /// Judges a configuration by making what a start makes of it, short of anything that leaves a trace: the database is
-/// asked about its role, keys and certificates are read.
+/// asked about its role, a bucket whether it answers; keys and certificates are read.
 pub(crate) async fn judge(config: &Config) -> Result<Vec<Warning>, StartError> {
     let mut warnings = config.check()?;
     warnings.extend(unknown_variables()?);
@@ -149,8 +150,27 @@ pub(crate) async fn judge(config: &Config) -> Result<Vec<Warning>, StartError> {
     if !config.database_url.is_empty() {
         Store::judge(&config.database_url).await?;
     }
+    if config.bucket().is_some() {
+        blobs(config).await?;
+    }
     Ok(warnings)
 }
+
+/// Opens the place of blobs; a bucket must answer.
+pub(crate) async fn blobs(config: &Config) -> Result<Blobs, StartError> {
+    if let Some(bucket) = config.bucket() {
+        let blobs = Blobs::bucket(bucket)?;
+        blobs.is_ready().await?;
+        return Ok(blobs);
+    }
+    if config.blobs.is_empty() {
+        return Ok(Blobs::folder(&config.data.join(BLOBS))?);
+    }
+    Ok(Blobs::open(&config.blobs)?)
+}
+
+/// The folder of blobs in the data folder, when no other is set, and in a backup.
+pub(crate) const BLOBS: &str = "blobs";
 
 fn unknown_variables() -> Result<Vec<Warning>, ConfigError> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
@@ -187,11 +207,7 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
         Box::new(Smtp::new(&config.smtp_url, &config.mail_from)?)
     };
     tracing::info!(mail = mail.describe(), "mail");
-    let blobs = if config.blobs.is_empty() {
-        Blobs::folder(&config.data.join("blobs"))?
-    } else {
-        Blobs::open(&config.blobs)?
-    };
+    let blobs = blobs(&config).await?;
     let lifetime = Lifetime::minutes(config.access_token_minutes)
         .map_err(|error| ConfigError::Refused { setting: "access_token_minutes", why: error.to_string() })?;
     let url = config.url();
@@ -217,6 +233,7 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
         metrics: Metrics::new(),
         rates: RateLimits::new(config.requests_per_second, config.request_burst),
         turns: Turns::new(config.concurrent_requests),
+        downloads: Downloads::new(config.concurrent_requests / 2),
         url,
         config,
         store,

@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::caller::Roles;
 use crate::config::Config;
+use crate::downloads::Downloads;
 use crate::gateway::{RateLimits, Turns};
 use crate::metrics::Metrics;
 use crate::workers::{Post, Touches};
@@ -41,6 +42,7 @@ pub(crate) struct Parts {
     pub(crate) metrics: Metrics,
     pub(crate) rates: RateLimits,
     pub(crate) turns: Turns,
+    pub(crate) downloads: Downloads,
     pub(crate) post: Post,
     pub(crate) touches: Touches,
     pub(crate) roles: Roles,

@@ -16,6 +16,7 @@ use store::{ReadTx, StoreError, TenantId, WriteTx, params};
 use zeroize::Zeroizing;
 
 use crate::access::{LONGEST_LEEWAY_SECONDS, Lifetime};
+use crate::ed25519::{self, decoding_key, encoding_key};
 use crate::jwks::{ALGORITHM, Jwk, Jwks, thumbprint};
 
 /// When signing keys are replaced. Milliseconds.
@@ -83,6 +84,7 @@ impl SigningKeys {
     /// No keys yet: call [`SigningKeys::rotate_if_due`], then [`SigningKeys::reload`]. A key is published ahead for at
     /// most half of its age.
     pub fn new(custody: Custody, policy: RotationPolicy) -> Self {
+        ed25519::install();
         let max_age_ms = policy.max_age_ms.max(1);
         let policy =
             RotationPolicy { max_age_ms, publish_ahead_ms: policy.publish_ahead_ms.clamp(0, max_age_ms / 2) };
@@ -272,7 +274,7 @@ impl LiveKey {
             kid: kid.to_owned(),
             public,
             encoding: encoding_key(seed),
-            decoding: DecodingKey::from_ed_der(&public),
+            decoding: decoding_key(&public),
             active_from,
             retired_at,
         })
@@ -295,14 +297,6 @@ async fn next_number(tx: &mut ReadTx) -> Result<i64, StoreError> {
     Ok(number.saturating_add(1))
 }
 
-/// The seed as `jsonwebtoken` takes it.
-fn encoding_key(seed: &[u8; 32]) -> EncodingKey {
-    let mut der = Zeroizing::new(Vec::with_capacity(PKCS8_ED25519.len() + seed.len()));
-    der.extend_from_slice(PKCS8_ED25519);
-    der.extend_from_slice(seed);
-    EncodingKey::from_ed_der(&der)
-}
-
 /// Key id, sealed seed, `active_from`, `retired_at`.
 type StoredKey = (String, Option<Vec<u8>>, i64, Option<i64>);
 
@@ -312,33 +306,6 @@ fn require_platform(tx: &ReadTx) -> Result<(), KeysError> {
 
 /// What a signing key is sealed as, with its id.
 const SIGNING_KEY: &str = "tokens/signing-key";
-/// The PKCS #8 wrapping of an Ed25519 private key (RFC 8410, section 7), which the 32 bytes of the seed follow.
-const PKCS8_ED25519: &[u8] = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
 /// A retired key verifies as long as the longest-lived token that it can have signed, whatever the setting was then.
 const VERIFIES_AFTER_MS: i64 = (Lifetime::LONGEST_MINUTES as i64 * 60 + 2 * LONGEST_LEEWAY_SECONDS) * 1000;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-
-#[cfg(test)]
-mod tests {
-    use data_encoding::BASE64URL_NOPAD;
-    use jsonwebtoken::Algorithm;
-
-    use super::*;
-
-    #[test]
-    fn a_signature_is_the_one_of_rfc_8037() {
-        let decode =
-            |text: &str| -> [u8; 32] { BASE64URL_NOPAD.decode(text.as_bytes()).unwrap().try_into().unwrap() };
-        let seed = decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A");
-        let public = decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
-        assert_eq!(SigningKey::from_bytes(&seed).verifying_key().to_bytes(), public);
-
-        let message = b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
-        let expected =
-            "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
-        let signature = jsonwebtoken::crypto::sign(message, &encoding_key(&seed), Algorithm::EdDSA).unwrap();
-        assert_eq!(signature, expected);
-        let decoding = DecodingKey::from_ed_der(&public);
-        assert!(jsonwebtoken::crypto::verify(expected, message, &decoding, Algorithm::EdDSA).unwrap());
-    }
-}

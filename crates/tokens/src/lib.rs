@@ -36,6 +36,7 @@
 
 mod access;
 mod claims;
+mod ed25519;
 mod jwks;
 mod keys;
 mod schema;

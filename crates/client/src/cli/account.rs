@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::context::Context;
 use super::failure::Failure;
+use super::interrupt;
 use super::methods::ask_recovery_key;
 use super::prompt::{self, ProofArgs};
 use super::signup::{codes_text, totp_text};
@@ -217,8 +218,8 @@ pub(super) async fn codes(context: &mut Context, arguments: CodesArgs) -> Result
             ));
         }
     }
-    let codes =
-        context.with_proof(&account, &proof, None, async || account.replace_backup_codes().await).await?;
+    let replace = async || interrupt::held(account.replace_backup_codes()).await;
+    let (codes, _held) = context.with_proof(&account, &proof, None, replace).await?;
     let codes: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
     context.output.result(&json!({ "backup_codes": codes }), || codes_text(&codes));
     Ok(())

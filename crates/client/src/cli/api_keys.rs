@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::failure::Failure;
+use super::interrupt;
 use super::prompt::{self, ProofArgs};
 use crate::client::Client;
 use crate::client::account::AccountError;
@@ -182,9 +183,8 @@ async fn create(context: &Context, arguments: CreateArgs) -> Result<(), Failure>
         unlocks: !arguments.no_unlock,
     };
     let account = context.account().await?;
-    let made = context
-        .with_proof(&account, &arguments.proof, None, async || account.create_api_key(&wish).await)
-        .await?;
+    let create = async || interrupt::held(account.create_api_key(&wish)).await;
+    let (made, _held) = context.with_proof(&account, &arguments.proof, None, create).await?;
     let mut document = serde_json::to_value(&made.listed).unwrap_or_else(|_| json!({}));
     if let Value::Object(fields) = &mut document {
         fields.insert("api_key".to_owned(), json!(made.text.as_str()));

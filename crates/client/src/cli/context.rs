@@ -18,7 +18,7 @@ use crate::client::api_keys::open_by_api_key;
 use crate::client::opened::Opened;
 use crate::client::signin::{SignInError, Unlocked};
 use crate::client::{Client, Options};
-use crate::files::Drive;
+use crate::files::{Drive, disk};
 use crate::keychain::Keychain;
 use crate::output::Output;
 use crate::profile::{Profile, Stored};
@@ -126,13 +126,12 @@ impl Context {
 
     /// The API key that was given, if one was: the file's, or the environment's.
     pub(crate) fn api_key(&self) -> Result<Option<ApiKey>, Failure> {
-        let text =
-            match &self.api_key_file {
-                Some(path) => Some(Zeroizing::new(std::fs::read_to_string(path).map_err(|error| {
-                    Failure::failed("api_key_file", format!("{}: {error}", path.display()))
-                })?)),
-                None => std::env::var(API_KEY).ok().map(Zeroizing::new),
-            };
+        let text = match &self.api_key_file {
+            Some(path) => Some(Zeroizing::new(std::fs::read_to_string(path).map_err(|error| {
+                Failure::failed("api_key_file", format!("{}: {}", path.display(), disk::said(&error)))
+            })?)),
+            None => std::env::var(API_KEY).ok().map(Zeroizing::new),
+        };
         let text = text.filter(|text| !text.trim().is_empty());
         text.map(|text| text.trim().parse().map_err(not_a_key)).transpose()
     }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use protocol::{Code, Problem};
 use serde_json::{Value, json};
 
+use super::interrupt;
 use crate::client::account::AccountError;
 use crate::client::events::EventsError;
 use crate::client::pairing::PairingError;
@@ -59,6 +60,14 @@ impl Failure {
         Failure {
             status: NOT_SIGNED_IN,
             ..Failure::failed(Code::NotSignedIn.as_str(), ProfileError::NotSignedIn.to_string())
+        }
+    }
+
+    /// Ctrl-C, where the terminal hands it over as a key.
+    pub(crate) fn interrupted() -> Self {
+        Failure {
+            status: interrupt::STATUS,
+            ..Failure::failed("interrupted", "interrupted: nothing was done")
         }
     }
 

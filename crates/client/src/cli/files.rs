@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::failure::Failure;
 use super::{prompt, sharing};
+use crate::files::disk;
 use crate::files::{
     Drive, Entry, GetError, Got, Index, LocalFile, Names, Overwrite, Put, PutError, RemotePath, Resume, Tree,
     check_free, is_folder,
@@ -345,7 +346,7 @@ pub(super) fn no_such(remote: &RemotePath) -> Failure {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    Failure::failed("local_file", format!("{}: {error}", harmless(&path.to_string_lossy())))
+    Failure::failed("local_file", format!("{}: {}", harmless(&path.to_string_lossy()), disk::said(error)))
 }
 
 pub(super) const FILES_IN_FLIGHT: usize = 6;

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::files::{FILES_IN_FLIGHT, finish, no_such, report_damaged};
 use super::{prompt, sharing};
-use crate::files::{Entry, Names, RemotePath};
+use crate::files::{Entry, Index, Names, RemotePath};
 use crate::output::{count, harmless, moment, size, table};
 
 /// Arguments of `ls`.
@@ -53,14 +53,7 @@ pub(super) async fn list(context: &mut Context, arguments: LsArgs) -> Result<(),
     let index = drive.index().await?;
     report_damaged(context.output, &index);
     let remote = arguments.remote;
-    let entries: Vec<&Entry> = index
-        .files
-        .values()
-        .filter(|entry| entry.path == remote || entry.path.within(&remote).is_some())
-        .collect();
-    if entries.is_empty() && !remote.is_root() {
-        return Err(no_such(&remote));
-    }
+    let entries = entries_at(&index, &remote)?;
     let documents: Vec<Value> = entries.iter().map(|entry| document_of(entry)).collect();
     let damaged: Vec<Value> =
         index.damaged.iter().map(|(item, why)| json!({ "item": item, "reason": why.to_string() })).collect();
@@ -85,6 +78,13 @@ pub(super) async fn list(context: &mut Context, arguments: LsArgs) -> Result<(),
         table(&rows)
     });
     Ok(())
+}
+
+/// The file of this name, or the files of the folder; there may be none at the root alone.
+fn entries_at<'a>(index: &'a Index, remote: &RemotePath) -> Result<Vec<&'a Entry>, Failure> {
+    let is_there = |entry: &&Entry| entry.path == *remote || entry.path.within(remote).is_some();
+    let entries: Vec<_> = index.files.values().filter(is_there).collect();
+    if entries.is_empty() && !remote.is_root() { Err(no_such(remote)) } else { Ok(entries) }
 }
 
 fn document_of(entry: &Entry) -> Value {
@@ -123,14 +123,7 @@ pub(super) async fn remove(context: &mut Context, arguments: RmArgs) -> Result<(
         return Ok(());
     }
     let index = drive.index().await?;
-    let entries: Vec<&Entry> = index
-        .files
-        .values()
-        .filter(|entry| entry.path == remote || entry.path.within(&remote).is_some())
-        .collect();
-    if entries.is_empty() && !remote.is_root() {
-        return Err(no_such(&remote));
-    }
+    let entries = entries_at(&index, &remote)?;
     if remote.is_root() && !entries.is_empty() && !arguments.yes {
         let question = format!("All {} files of this account will be gone. Go on?", entries.len());
         if !prompt::confirm(output, &question, "--yes to remove every file of the account")? {

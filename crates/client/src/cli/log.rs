@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use protocol::log::{LogEntry, Record};
-use protocol::{Code, ItemId, TenantId};
+use protocol::{Code, ItemId, TenantId, UploadId};
 use serde_json::json;
 
 use super::context::Context;
@@ -53,7 +53,7 @@ pub(super) async fn log(context: &mut Context, arguments: LogArgs) -> Result<(),
         while let Some(entry) = records.next() {
             let line = match &mut legend {
                 Some(legend) => {
-                    // A large file is read in many requests, each with its record: one line for people.
+                    // A large file is written and read in many requests, each with its record: one line for people.
                     let mut times = 1_u32;
                     while records.next_if(|next| is_alike(entry, next)).is_some() {
                         times += 1;
@@ -81,9 +81,20 @@ pub(super) async fn log(context: &mut Context, arguments: LogArgs) -> Result<(),
 fn is_alike(one: &LogEntry, other: &LogEntry) -> bool {
     let says = |entry: &LogEntry| {
         let record = entry.record.as_ref()?;
-        Some((record.actor.clone(), record.via.clone(), record.action.clone(), record.subject.clone()))
+        let subject = upload_of(&record.subject).map_or_else(|| record.subject.clone(), |id| id.to_string());
+        Some((record.actor.clone(), record.via.clone(), record.action.clone(), subject))
     };
     says(one).is_some_and(|one| Some(one) == says(other))
+}
+
+/// Whether a record is about a file.
+fn is_named(subject: &str) -> bool {
+    subject.parse::<ItemId>().is_ok() || upload_of(subject).is_some()
+}
+
+/// The upload that a record is about, or about a part of.
+fn upload_of(subject: &str) -> Option<UploadId> {
+    subject.split('/').next()?.parse().ok()
 }
 
 fn line_of_json(entry: &LogEntry) -> String {
@@ -141,15 +152,11 @@ impl Legend {
         let Some(record) = &entry.record else {
             return format!("{number:>6}  this record is gone: run `bailiwick verify`");
         };
-        let subject = match record.subject.parse::<ItemId>() {
-            Ok(item) => {
-                if self.name_of(item).is_none() && !self.is_current {
-                    self.refresh().await;
-                }
-                self.name_of(item).map_or_else(|| record.subject.clone(), str::to_owned)
-            }
-            Err(_) => self.called(&record.subject),
-        };
+        if is_named(&record.subject) && self.name_of(&record.subject).is_none() && !self.is_current {
+            self.refresh().await;
+        }
+        let subject =
+            self.name_of(&record.subject).map_or_else(|| self.called(&record.subject), str::to_owned);
         format!(
             "{number:>6}  {}  {:<20}  {:<24}  {}",
             moment(record.at),
@@ -159,8 +166,13 @@ impl Legend {
         )
     }
 
-    fn name_of(&self, item: ItemId) -> Option<&str> {
-        self.names.as_ref()?.of(item)
+    /// The name of the file that a record is about.
+    fn name_of(&self, subject: &str) -> Option<&str> {
+        let names = self.names.as_ref()?;
+        match subject.parse() {
+            Ok(item) => names.of(item),
+            Err(_) => names.of_upload(upload_of(subject)?),
+        }
     }
 
     fn actor(&self, record: &Record) -> String {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::failure::Failure;
+use super::interrupt;
 use super::prompt::{self, ProofArgs};
 use crate::client::Client;
 use crate::client::account::AccountError;
@@ -184,16 +185,14 @@ pub(super) async fn recovery_key(context: &mut Context, arguments: RecoveryKeyAr
     let account = context.account().await?;
     match arguments.command {
         RecoveryKeyCommand::Create { label, proof } => {
-            let made = context
-                .with_proof(&account, &proof, None, async || account.add_recovery_key(&label).await)
-                .await?;
+            let add = async || interrupt::held(account.add_recovery_key(&label)).await;
+            let (made, _held) = context.with_proof(&account, &proof, None, add).await?;
             show(context, &made, json!({}));
         }
         RecoveryKeyCommand::Replace { method, label, proof } => {
             let old = the_one(&account, method).await?;
-            let made = context
-                .with_proof(&account, &proof, None, async || account.replace_recovery_key(old, &label).await)
-                .await?;
+            let replace = async || interrupt::held(account.replace_recovery_key(old, &label)).await;
+            let (made, _held) = context.with_proof(&account, &proof, None, replace).await?;
             show(context, &made, json!({ "replaced": old }));
         }
         RecoveryKeyCommand::Revoke { method, proof } => {

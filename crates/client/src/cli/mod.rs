@@ -4,7 +4,7 @@
 //! People are asked for what is missing, passwords without echo. With `--json`, nobody is asked anything, standard output is
 //! one JSON document or NDJSON, and an error is one JSON object with a stable `code` on standard error. The exit
 //! status says what became of it: 0 done, 1 failed, 2 wrong usage, 3 verification failed, 4 not signed in, 5 not
-//! allowed, 6 server not reachable.
+//! allowed, 6 server not reachable, 130 ended by Ctrl-C.
 
 mod account;
 mod api_keys;
@@ -13,6 +13,7 @@ mod failure;
 mod files;
 mod history;
 mod imported;
+mod interrupt;
 mod list;
 mod log;
 mod login;
@@ -179,6 +180,7 @@ pub fn run(command: Command, globals: Globals) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let done = match runtime {
         Ok(runtime) => {
+            runtime.spawn(interrupt::watch());
             let done = runtime.block_on(dispatch(command, globals));
             runtime.shutdown_background();
             done

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use crate::client::account::Proof;
+use crate::files::disk;
 use crate::output::Output;
 
 /// A second factor, given beforehand.
@@ -141,7 +142,10 @@ pub(crate) fn line_or_end() -> Result<Option<Zeroizing<String>>, Failure> {
 }
 
 fn terminal(error: &io::Error) -> Failure {
-    Failure::failed("terminal", format!("the terminal cannot be read: {error}"))
+    if error.kind() == io::ErrorKind::Interrupted {
+        return Failure::interrupted();
+    }
+    Failure::failed("terminal", format!("the terminal cannot be read: {}", disk::said(error)))
 }
 
 /// NIST SP 800-63B, section 5.1.1.

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::failure::Failure;
+use super::interrupt;
 use super::login::{email, enter, may_leave};
 use super::methods::recovery_key_text;
 use super::prompt;
@@ -70,6 +71,8 @@ pub(super) async fn finish_sign_up(
         }
     };
     output.note("Making the keys of the account …");
+    // What is made here is shown once.
+    let held = interrupt::hold();
     let new = sign_up.finish(code, this_device(context.profile.device_token()?)).await?;
     enter(context, &new.account, &new.session, false).await?;
     // The account is there already: should this fail, what lets its owner in is still shown.
@@ -82,15 +85,22 @@ pub(super) async fn finish_sign_up(
         }),
         false => None,
     };
-    show_new_account(context, &new, recovery_key).await
+    show_new_account(context, &new, &recovery_key);
+    drop(held);
+    if output.is_json() || prompt::must_ask(output, "").is_err() {
+        return Ok(());
+    }
+    check_totp(output, new.totp_uri.expose())?;
+    let question = "Without the password nobody can open your data, not even we. A recovery key on paper can. Make one now?";
+    if recovery_key.is_none() && prompt::confirm(output, question, "--recovery-key")? {
+        let _held = interrupt::hold();
+        let made = new.account.add_recovery_key("").await?;
+        output.result(&json!({}), || recovery_key_text(&made.key));
+    }
+    Ok(())
 }
 
-async fn show_new_account(
-    context: &Context,
-    new: &NewAccount,
-    recovery_key: Option<MadeRecoveryKey>,
-) -> Result<(), Failure> {
-    let output = context.output;
+fn show_new_account(context: &Context, new: &NewAccount, recovery_key: &Option<MadeRecoveryKey>) {
     let codes: Vec<&str> = new.backup_codes.iter().map(|code| code.as_str()).collect();
     let mut document = json!({
         "account_id": new.account.number,
@@ -102,29 +112,19 @@ async fn show_new_account(
         "totp_uri": new.totp_uri.expose(),
         "backup_codes": codes,
     });
-    if let (Some(made), Some(fields)) = (&recovery_key, document.as_object_mut()) {
+    if let (Some(made), Some(fields)) = (recovery_key, document.as_object_mut()) {
         fields.insert("recovery_key".to_owned(), json!(made.key.as_str()));
     }
-    output.result(&document, || {
+    context.output.result(&document, || {
         let mut text = format!("Your account number is {}.\n\n", new.account.number);
         text.push_str(&totp_text(new.totp_uri.expose(), new.totp_secret.expose()));
         text.push_str(&codes_text(&codes));
-        if let Some(made) = &recovery_key {
+        if let Some(made) = recovery_key {
             text.push('\n');
             text.push_str(&recovery_key_text(&made.key));
         }
         text
     });
-    if output.is_json() || prompt::must_ask(output, "").is_err() {
-        return Ok(());
-    }
-    check_totp(output, new.totp_uri.expose())?;
-    let question = "Without the password nobody can open your data, not even we. A recovery key on paper can. Make one now?";
-    if recovery_key.is_none() && prompt::confirm(output, question, "--recovery-key")? {
-        let made = new.account.add_recovery_key("").await?;
-        output.result(&json!({}), || recovery_key_text(&made.key));
-    }
-    Ok(())
 }
 
 /// Asks for a code of the new authenticator app, so that a slip is noticed while the secret is still on the screen.

@@ -78,8 +78,8 @@ impl Client {
             .read_timeout(READ_TIMEOUT)
             .https_only(!is_plain);
         if let Some(path) = &options.ca_file {
-            let pem =
-                std::fs::read(path).map_err(|error| ConnectError::CaFile(path.clone(), error.to_string()))?;
+            let pem = std::fs::read(path)
+                .map_err(|error| ConnectError::CaFile(path.clone(), crate::files::disk::said(&error)))?;
             let certificates = reqwest::Certificate::from_pem_bundle(&pem)
                 .map_err(|error| ConnectError::CaFile(path.clone(), error.to_string()))?;
             if certificates.is_empty() {

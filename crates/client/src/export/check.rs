@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 use super::lines::read_lines;
 use super::read::Export;
 use super::{COLLECTIONS, ExportError, ExportKey, RECORDS};
+use crate::files::disk;
 use crate::place;
 
 /// What was checked of an export's contents, and what is wrong with them.
@@ -129,7 +130,8 @@ impl Export {
                     return contents.found("wrong_size", item.id, text);
                 }
                 Err(error) => {
-                    return contents.found("missing", item.id, format!("{}: {error}", path.display()));
+                    let text = format!("{}: {}", path.display(), disk::said(&error));
+                    return contents.found("missing", item.id, text);
                 }
             }
         }

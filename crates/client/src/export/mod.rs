@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::client::RequestError;
-use crate::files::{DriveError, GetError};
+use crate::files::{DriveError, GetError, disk};
 use crate::verify::VerifyError;
 
 pub use check::{ContentFinding, Contents};
@@ -150,7 +150,7 @@ pub enum ExportError {
     #[error("{} is not empty: an export goes into a new folder", .0.display())]
     NotEmpty(PathBuf),
     /// A file cannot be read or written.
-    #[error("{}: {}", .0.display(), .1)]
+    #[error("{}: {}", .0.display(), disk::said(.1))]
     Local(PathBuf, io::Error),
     /// What was typed is not an export key.
     #[error("an export key has 52 letters and digits, in groups of four")]

@@ -112,6 +112,33 @@ pub(crate) fn folders_within(root: &Path, parts: &[&str]) -> io::Result<PathBuf>
     Ok(path)
 }
 
+/// What the operating system said of a local file, for a person.
+pub(crate) fn said(error: &io::Error) -> String {
+    use io::ErrorKind as Kind;
+    let known = match error.kind() {
+        // What we say ourselves is said well.
+        _ if error.raw_os_error().is_none() && error.get_ref().is_some() => return error.to_string(),
+        Kind::NotFound => "there is no such file or folder",
+        Kind::PermissionDenied => "this user may not read or write it",
+        Kind::AlreadyExists => "it is there already",
+        Kind::IsADirectory => "it is a folder",
+        Kind::NotADirectory => "a part of the path is not a folder",
+        Kind::DirectoryNotEmpty => "the folder is not empty",
+        Kind::StorageFull => "the disk is full",
+        Kind::QuotaExceeded => "this user has no room left on the disk",
+        Kind::FileTooLarge => "it is too large for this disk",
+        Kind::ReadOnlyFilesystem => "the disk can only be read",
+        Kind::InvalidFilename => "the name is too long, or cannot be used here",
+        _ => "",
+    };
+    if !known.is_empty() {
+        return known.to_owned();
+    }
+    // "Input/output error (os error 5)"
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
 /// When a file was changed, in Unix milliseconds.
 pub(crate) fn modified_ms(metadata: &fs::Metadata) -> Option<i64> {
     let modified = metadata.modified().ok()?;
@@ -182,3 +209,17 @@ fn sync_folder(target: &Path) {
 /// Never set-user-id and the like.
 #[cfg(unix)]
 const PERMISSIONS: u32 = 0o777;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_wrong_with_a_file_is_said_in_words() {
+        let missing = fs::read("/nowhere/at/all").unwrap_err();
+        assert_eq!(said(&missing), "there is no such file or folder");
+        let unusual = io::Error::from_raw_os_error(5);
+        assert!(unusual.to_string().contains("os error") && !said(&unusual).contains("os error"));
+        assert_eq!(said(&io::Error::other("it is not what it was")), "it is not what it was");
+    }
+}

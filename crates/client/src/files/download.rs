@@ -250,10 +250,10 @@ pub enum GetError {
     #[error(transparent)]
     Path(#[from] PathError),
     /// The local file cannot be written.
-    #[error("{}: {}", .0.display(), .1)]
+    #[error("{}: {}", .0.display(), disk::said(.1))]
     Local(PathBuf, io::Error),
     /// What was read cannot be written.
-    #[error("the file cannot be written: {0}")]
+    #[error("the file cannot be written: {}", disk::said(.0))]
     Write(io::Error),
     /// The work was stopped.
     #[error("the download was interrupted")]

@@ -14,6 +14,7 @@ pub(crate) mod disk;
 mod download;
 mod names;
 mod path;
+mod repeated;
 mod sync;
 mod tree;
 mod upload;

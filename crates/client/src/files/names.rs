@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use protocol::ItemId;
+use protocol::{ItemId, UploadId};
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,8 @@ struct Kept {
     v: u32,
     sequence: u64,
     items: BTreeMap<ItemId, Name>,
+    /// Whose bytes an upload brought, as far as this device has seen.
+    uploads: BTreeMap<UploadId, ItemId>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -85,6 +87,11 @@ impl Names {
         self.kept.items.get(&item).map(|name| name.path.as_str())
     }
 
+    /// What the item is called that an upload became the file of.
+    pub fn of_upload(&self, upload: UploadId) -> Option<&str> {
+        self.of(*self.kept.uploads.get(&upload)?)
+    }
+
     async fn refresh(&mut self, drive: &Drive) -> Result<(), DriveError> {
         let Some(open) = &drive.collection else { return Ok(()) };
         let before = self.kept.sequence;
@@ -107,6 +114,7 @@ impl Names {
                 } else if let Ok(entry) = drive.open_item(open, &item) {
                     let name = Name { path: entry.path.as_str().to_owned(), removed: false };
                     self.kept.items.insert(item.id, name);
+                    self.kept.uploads.extend(item.file.map(|file| (file.id, item.id)));
                 }
             }
             let went_on = page.next > self.kept.sequence;
@@ -117,6 +125,13 @@ impl Names {
         }
         if self.kept.items.len() > MAX_NAMES {
             self.kept.items.retain(|_, name| !name.removed);
+        }
+        if self.kept.uploads.len() > MAX_NAMES {
+            let Kept { items, uploads, .. } = &mut self.kept;
+            uploads.retain(|_, item| items.contains_key(item));
+            while uploads.len() > MAX_NAMES {
+                uploads.pop_first();
+            }
         }
         if self.kept.sequence > before {
             self.store(drive);
@@ -134,6 +149,6 @@ impl Names {
     }
 }
 
-const VERSION: u32 = 1;
-/// With more names than these, those of removed files are forgotten.
+const VERSION: u32 = 2;
+/// With more names or uploads than these, those of removed files are forgotten.
 const MAX_NAMES: usize = 100_000;

@@ -16,16 +16,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use futures::stream::{self, StreamExt};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use self::known::{Known, Same, file_name, is_unchanged};
+pub use self::report::{LeftOut, SyncConflict, SyncReport};
 use super::download::target_within;
 use super::upload::hash_of;
 use super::{
     Drive, DriveError, Entry, GetError, Got, Index, LocalFile, Overwrite, PathError, Progress, Put, PutError,
     RemotePath, Resume, Tree, disk, is_folder,
 };
-use crate::output::harmless;
+
+mod known;
+mod report;
 
 /// In which direction, and whether what is gone is removed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,93 +38,12 @@ pub struct SyncOptions {
     pub delete: bool,
 }
 
-/// What a run did.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct SyncReport {
-    /// Files that were copied.
-    pub copied: Vec<String>,
-    /// Files that were the same.
-    pub unchanged: u64,
-    /// Files that were removed.
-    pub removed: Vec<String>,
-    /// Files that both sides had changed, and where the other side's content was kept.
-    pub conflicts: Vec<SyncConflict>,
-    /// What is left out, and why: links, devices, empty folders, names that cannot be used here.
-    pub skipped: Vec<LeftOut>,
-    /// What could not be read, and why: whether there are files in it nobody knows.
-    pub unreadable: Vec<LeftOut>,
-    /// The remote side's state that was seen.
-    pub sequence: u64,
-}
-
-/// Something that was not synchronised.
-#[derive(Clone, Debug, Serialize)]
-pub struct LeftOut {
-    /// What.
-    pub path: String,
-    /// Why.
-    pub reason: String,
-}
-
-/// A file that both sides had changed.
-#[derive(Clone, Debug, Serialize)]
-pub struct SyncConflict {
-    /// The file.
-    pub path: String,
-    /// The local file with the content that would have been lost.
-    pub kept_as: String,
-}
-
-impl SyncReport {
-    /// The same for people.
-    pub fn to_text(&self) -> String {
-        let mut text = String::new();
-        for conflict in &self.conflicts {
-            text.push_str(&format!(
-                "Both sides changed {}: the other is in {}.\n",
-                harmless(&conflict.path),
-                harmless(&conflict.kept_as)
-            ));
-        }
-        for left_out in &self.skipped {
-            text.push_str(&format!("Left out {}: {}.\n", harmless(&left_out.path), left_out.reason));
-        }
-        text.push_str(&format!(
-            "Copied {}, unchanged {}, removed {}, conflicts {}.",
-            self.copied.len(),
-            self.unchanged,
-            self.removed.len(),
-            self.conflicts.len()
-        ));
-        text
-    }
-}
-
 /// What is remembered of a local folder and its remote one.
 #[derive(Debug)]
 pub struct SyncState {
     file: PathBuf,
     known: Known,
     index: Index,
-}
-
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Known {
-    v: u32,
-    /// The remote side's state that was seen.
-    #[serde(default)]
-    sequence: u64,
-    /// Files, when both sides were last the same.
-    files: BTreeMap<String, Same>,
-}
-
-/// A file, when both sides were the same.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Same {
-    version: u64,
-    sha256: protocol::Bytes<32>,
-    size: u64,
-    modified_ms: Option<i64>,
 }
 
 impl SyncState {
@@ -132,23 +53,8 @@ impl SyncState {
     /// [`SyncError`].
     pub fn load(drive: &Drive, within: &Path, local: &Path, remote: &RemotePath) -> Result<Self, SyncError> {
         let local = std::path::absolute(local).map_err(|error| SyncError::Local(local.to_owned(), error))?;
-        let mut hash = Sha256::new();
-        hash.update(drive.account().account.as_bytes());
-        hash.update(remote.as_str().as_bytes());
-        hash.update([0]);
-        hash.update(local.as_os_str().as_encoded_bytes());
-        let name = data_encoding::HEXLOWER.encode(hash.finalize().get(..16).unwrap_or_default());
-        let file = within.join(format!("{name}.sealed"));
-        let known = match std::fs::read(&file) {
-            Ok(sealed) => drive
-                .open_local(sealed)
-                .and_then(|known| serde_json::from_slice::<Known>(&known).ok())
-                .filter(|known| known.v == VERSION)
-                // State that cannot be read is as good as none: everything is compared anew.
-                .unwrap_or_default(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Known::default(),
-            Err(error) => return Err(SyncError::State(file, error)),
-        };
+        let file = within.join(file_name(drive, &local, remote));
+        let known = Known::read(drive, &file)?;
         Ok(SyncState { file, known, index: Index::default() })
     }
 
@@ -182,7 +88,7 @@ impl SyncState {
             .await
             .map_err(|_| PutError::Interrupted)?
             .map_err(|error| SyncError::Local(local.to_owned(), error))?;
-        self.refuse_rollback(drive, remote, options.pull)?;
+        self.known.refuse_rollback(&self.index, drive, remote, options.pull)?;
         self.known.sequence = self.index.sequence;
         let left_out =
             |(path, reason): (PathBuf, String)| LeftOut { path: path.to_string_lossy().into_owned(), reason };
@@ -206,44 +112,8 @@ impl SyncState {
             run.push(&mut self.known, &mut self.index, options.delete, resume, progress).await
         };
         let report = run.report;
-        self.store(drive)?;
+        self.known.write(drive, &self.file)?;
         done.map(|()| report)
-    }
-
-    /// Versions and sequences only grow: an older one than was seen here is an old copy that the server passes off as the
-    /// newest. And what is not there any more was removed by somebody: `pull` believes that of a tombstone alone, which
-    /// is newer than what it saw.
-    fn refuse_rollback(&self, drive: &Drive, remote: &RemotePath, pull: bool) -> Result<(), SyncError> {
-        let (seen, shown) = (self.known.sequence, self.index.sequence);
-        if shown < seen {
-            return Err(SyncError::ListRolledBack { seen, shown });
-        }
-        for (name, same) in &self.known.files {
-            let path = remote.join(name)?;
-            let shown = match self.index.files.get(&path) {
-                Some(entry) => entry.version,
-                None => match self.index.removed.get(&drive.item_of(&path)?) {
-                    Some(tombstone) => tombstone.saturating_sub(1),
-                    None if pull => return Err(SyncError::Vanished(name.clone())),
-                    None => continue,
-                },
-            };
-            if shown < same.version {
-                return Err(SyncError::RolledBack { name: name.clone(), seen: same.version, shown });
-            }
-        }
-        Ok(())
-    }
-
-    fn store(&mut self, drive: &Drive) -> Result<(), SyncError> {
-        self.known.v = VERSION;
-        let failed = |error| SyncError::State(self.file.clone(), error);
-        let json = serde_json::to_vec(&self.known).map_err(|error| failed(error.into()))?;
-        let sealed = drive.seal_local(&json)?;
-        if let Some(folder) = self.file.parent() {
-            disk::private_folder(folder).map_err(failed)?;
-        }
-        disk::write_private(&self.file, &sealed).map_err(failed)
     }
 }
 
@@ -443,27 +313,6 @@ fn remove_empty_folders(root: &Path, file: &Path) {
     }
 }
 
-impl Same {
-    fn of(entry: &Entry) -> Self {
-        Same {
-            version: entry.version,
-            sha256: entry.content.sha256.clone(),
-            size: entry.content.size,
-            modified_ms: entry.content.modified_ms,
-        }
-    }
-}
-
-/// Whether a local file is what it was when both sides were the same.
-fn is_unchanged(file: &LocalFile, same: Option<&Same>) -> bool {
-    let Some(same) = same else { return false };
-    if same.size != file.size {
-        return false;
-    }
-    let is_untouched = same.modified_ms.is_some() && same.modified_ms == file.modified_ms;
-    is_untouched || hash_of(&file.path).is_ok_and(|hash| hash.as_slice() == same.sha256.as_slice())
-}
-
 /// Whether a local file has an entry's content.
 async fn has_content(file: &LocalFile, entry: &Entry) -> Result<bool, SyncError> {
     if entry.content.size != file.size {
@@ -542,14 +391,13 @@ pub enum SyncError {
     #[error(transparent)]
     Path(#[from] PathError),
     /// The local folder cannot be read or written.
-    #[error("{}: {}", .0.display(), .1)]
+    #[error("{}: {}", .0.display(), disk::said(.1))]
     Local(PathBuf, io::Error),
     /// The state cannot be read or written.
-    #[error("the state of the synchronisation in {} cannot be used: {}", .0.display(), .1)]
+    #[error("the state of the synchronisation in {} cannot be used: {}", .0.display(), disk::said(.1))]
     State(PathBuf, io::Error),
 }
 
-const VERSION: u32 = 1;
 const FILES_IN_FLIGHT: usize = 6;
 
 #[cfg(test)]

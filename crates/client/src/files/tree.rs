@@ -157,7 +157,7 @@ impl Tree {
     }
 
     fn cannot_read(&mut self, path: PathBuf, name: RemotePath, error: &io::Error) {
-        self.unreadable.push((path, error.to_string()));
+        self.unreadable.push((path, disk::said(error)));
         self.unseen.push(name);
     }
 }

@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 
 use super::content::{Content, MAX_INLINE, StoredFile};
 use super::path::{NameTaken, RemotePath, check_free};
+use super::repeated::RepeatedRng;
 use super::tree::LocalFile;
 use super::{Drive, DriveError, Entry, Index, Progress, disk};
 use crate::client::RequestError;
@@ -460,54 +461,6 @@ impl Cutter {
     }
 }
 
-/// Random bytes that follow from a secret seed, a chunk's number and all of its bytes: the same chunk comes out the same
-/// again, another never under the same nonce.
-struct RepeatedRng {
-    state: [u8; 32],
-    used: u64,
-}
-
-impl RepeatedRng {
-    fn new(seed: &[u8; 32], index: u64, chunk: &[u8]) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(seed);
-        hash.update(index.to_be_bytes());
-        hash.update(chunk);
-        RepeatedRng { state: hash.finalize().into(), used: 0 }
-    }
-}
-
-impl rand_core::TryRng for RepeatedRng {
-    type Error = std::convert::Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        let mut bytes = [0; 4];
-        self.try_fill_bytes(&mut bytes)?;
-        Ok(u32::from_be_bytes(bytes))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        let mut bytes = [0; 8];
-        self.try_fill_bytes(&mut bytes)?;
-        Ok(u64::from_be_bytes(bytes))
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Self::Error> {
-        for piece in out.chunks_mut(32) {
-            let mut hash = Sha256::new();
-            hash.update(self.state);
-            hash.update(self.used.to_be_bytes());
-            self.used += 1;
-            for (to, from) in piece.iter_mut().zip(hash.finalize()) {
-                *to = from;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl rand_core::TryCryptoRng for RepeatedRng {}
-
 /// Why a file was not put.
 #[derive(Debug, thiserror::Error)]
 pub enum PutError {
@@ -515,7 +468,7 @@ pub enum PutError {
     #[error(transparent)]
     Drive(#[from] DriveError),
     /// The local file cannot be read.
-    #[error("{}: {}", .0.display(), .1)]
+    #[error("{}: {}", .0.display(), disk::said(.1))]
     Local(PathBuf, io::Error),
     /// The local file changed while it was read.
     #[error("{} changed while it was read: put it again", .0.display())]
@@ -574,22 +527,7 @@ const CHUNKS_AHEAD: usize = 4;
 
 #[cfg(test)]
 mod tests {
-    use rand_core::Rng;
-
     use super::*;
-
-    #[test]
-    fn a_cut_chunk_comes_out_the_same_and_a_changed_one_under_another_nonce() {
-        let bytes = |index, chunk: &[u8]| {
-            let mut out = [0; 40];
-            RepeatedRng::new(&[7; 32], index, chunk).fill_bytes(&mut out);
-            out
-        };
-        assert_eq!(bytes(1, b"chunk"), bytes(1, b"chunk"));
-        assert_ne!(bytes(1, b"chunk"), bytes(2, b"chunk"));
-        assert_ne!(bytes(1, b"chunk"), bytes(1, b"chunK"));
-        assert_ne!(bytes(1, b"chunk")[..8], bytes(1, b"chunk")[32..]);
-    }
 
     #[test]
     fn parts_that_arrived_are_left_out_and_the_others_are_whole() {

@@ -8,7 +8,7 @@ use objects::{
     QuotaExceeded, ReadError, Resource, UploadError, Usage,
 };
 
-use crate::home::{Home, PART, homes, limits, noise};
+use crate::home::{Home, PART, homes, homes_with_stores, limits, noise};
 
 async fn read(
     home: &Home,
@@ -23,7 +23,7 @@ async fn read(
 
 #[tokio::test]
 async fn a_file_in_parts_is_read_back_whole_and_by_any_range() {
-    for home in homes(limits()).await {
+    for home in homes_with_stores(limits()).await {
         let collection = home.collection().await;
         let bytes = noise(5 * PART + 1_000, 5);
         let blob = home.upload(collection, &bytes).await;
@@ -52,7 +52,7 @@ async fn a_file_in_parts_is_read_back_whole_and_by_any_range() {
 
 #[tokio::test]
 async fn parts_longer_than_a_window_are_read_without_gaps() {
-    for home in homes(Limits { part_size: 5 << 19, ..limits() }).await {
+    for home in homes_with_stores(Limits { part_size: 5 << 19, ..limits() }).await {
         let collection = home.collection().await;
         let bytes = noise((5 << 20) + 17, 9);
         let blob = home.begin(collection, bytes.len() as u64).await.unwrap();
@@ -68,7 +68,7 @@ async fn parts_longer_than_a_window_are_read_without_gaps() {
 
 #[tokio::test]
 async fn a_small_file_lives_in_the_database_alone() {
-    for home in homes(limits()).await {
+    for home in homes_with_stores(limits()).await {
         let collection = home.collection().await;
         let bytes = noise(objects::INLINE_BLOB, 2);
         let blob = home.upload(collection, &bytes).await;
@@ -81,7 +81,7 @@ async fn a_small_file_lives_in_the_database_alone() {
 
 #[tokio::test]
 async fn an_interrupted_upload_resumes_where_it_was() {
-    for home in homes(limits()).await {
+    for home in homes_with_stores(limits()).await {
         let (collection, item) = (home.collection().await, ItemId::random());
         let bytes = noise(6 * PART - 5, 4);
         let parts: Vec<_> = bytes.chunks(PART as usize).collect();
@@ -120,7 +120,7 @@ async fn an_interrupted_upload_resumes_where_it_was() {
 
 #[tokio::test]
 async fn a_late_part_cannot_change_a_finished_file() {
-    for home in homes(limits()).await {
+    for home in homes_with_stores(limits()).await {
         let collection = home.collection().await;
         let bytes = noise(5 * PART, 4);
         let blob = home.upload(collection, &bytes).await;
@@ -138,7 +138,7 @@ async fn a_late_part_cannot_change_a_finished_file() {
 
 #[tokio::test]
 async fn one_upload_stores_no_more_than_it_counts() {
-    for home in homes(limits()).await {
+    for home in homes_with_stores(limits()).await {
         let (collection, item) = (home.collection().await, ItemId::random());
         let bytes = noise(5 * PART, 4);
         let blob = home.upload(collection, &bytes).await;
@@ -163,7 +163,7 @@ async fn one_upload_stores_no_more_than_it_counts() {
 
 #[tokio::test]
 async fn uploading_and_deleting_in_turns_fills_no_disk() {
-    for home in homes(Limits { bytes: 1_000_000, ..limits() }).await {
+    for home in homes_with_stores(Limits { bytes: 1_000_000, ..limits() }).await {
         let collection = home.collection().await;
         for _ in 0..5 {
             let (blob, item) = (home.upload(collection, &noise(400_000, 1)).await, ItemId::random());
@@ -281,7 +281,7 @@ fn the_folder_is_made_for_its_owner_alone() {
     let path = above.path().join("a b").join("blobs");
     Blobs::open(&format!("file://{}", path.display())).unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
-    for wrong in ["", "ftp://host/path", "file://host/path"] {
+    for wrong in ["", "ftp://host/path", "file://host/path", "s3://bucket"] {
         assert!(matches!(Blobs::open(wrong), Err(BlobsError::Setting(_))), "{wrong}");
     }
     let blobs = Blobs::folder(&path).unwrap();

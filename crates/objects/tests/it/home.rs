@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use objects::{
-    BlobId, Blobs, CollectionId, Expected, ItemError, ItemId, Limits, MIGRATIONS, NewCollection, Objects,
-    PutItem, UploadError, Usage, Written,
+    BlobId, Blobs, Bucket, CollectionId, Expected, ItemError, ItemId, Limits, MIGRATIONS, NewCollection,
+    Objects, PutItem, UploadError, Usage, Written,
 };
 use store::testing::TestStore;
 use store::{Entry, ReadTx, Record, TenantId, WriteTx};
@@ -33,6 +33,44 @@ pub(crate) async fn homes(limits: Limits) -> Vec<Home> {
         homes.push(Home { store: Arc::new(store), tenant, objects: Objects::new(limits.clone()), blobs });
     }
     homes
+}
+
+/// The same with its files in a folder, in memory, and in a bucket where there is one: each is a home of its own.
+pub(crate) async fn homes_with_stores(limits: Limits) -> Vec<Home> {
+    let mut all = Vec::new();
+    for home in homes(limits).await {
+        let memory = Blobs::over(Arc::new(object_store::memory::InMemory::new()));
+        for blobs in [Some(memory), bucket("blobs")].into_iter().flatten() {
+            let tenant = TenantId::random();
+            home.store.door.create_tenant(tenant).await.unwrap();
+            all.push(Home { tenant, blobs, ..home.clone() });
+        }
+        all.push(home);
+    }
+    all
+}
+
+/// A place of its own in the bucket that `scripts/with-s3` makes.
+pub(crate) fn bucket(name: &str) -> Option<Blobs> {
+    bucket_with(&format!("s3://bailiwick/{}/{name}", Uuid::new_v4()), None)
+}
+
+/// Any place, with the right key or another.
+pub(crate) fn bucket_with(url: &str, key: Option<&str>) -> Option<Blobs> {
+    let variable = |name: &str| std::env::var(format!("BAILIWICK_TEST_S3{name}")).ok();
+    let Some(endpoint) = variable("") else {
+        eprintln!("skipped: there is no S3 API here (scripts/with-s3 starts one)");
+        return None;
+    };
+    let (id, secret) = (variable("_ID").unwrap(), variable("_SECRET").unwrap());
+    let bucket = Bucket {
+        url,
+        endpoint: &endpoint,
+        region: "us-east-1",
+        access_key_id: &id,
+        secret_access_key: key.unwrap_or(&secret),
+    };
+    Some(Blobs::bucket(bucket).unwrap())
 }
 
 pub(crate) fn limits() -> Limits {

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod bucket;
 mod collections;
 mod files;
 mod home;

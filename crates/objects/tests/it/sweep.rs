@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use objects::{ABANDONED_AFTER_MS, Blobs, Expected, ItemId, KEPT_AFTER_DELETION_MS, SweepPlan, Usage};
-use store::{Record, TenantId};
+use objects::{ABANDONED_AFTER_MS, Expected, ItemId, KEPT_AFTER_DELETION_MS, SweepPlan, Usage};
+use store::Record;
 
-use crate::home::{Home, PART, homes, limits, noise};
+use crate::home::{Home, PART, homes, homes_with_stores, limits, noise};
 
 /// What a worker does for each tenant.
 async fn sweep(home: &Home) {
@@ -37,7 +36,7 @@ async fn sweep(home: &Home) {
 
 #[tokio::test]
 async fn what_was_written_a_moment_ago_is_not_old() {
-    for home in homes_with_stores().await {
+    for home in homes_with_stores(limits()).await {
         let collection = home.collection().await;
         home.upload(collection, &noise(5 * PART, 1)).await;
         let page = home.blobs.leftovers(home.tenant).next_page().await.unwrap();
@@ -63,21 +62,9 @@ fn folder(home: &Home) -> PathBuf {
     home.store.folder.path().join("blobs").join(home.tenant.to_string())
 }
 
-/// Each home with its files in a folder, and in a store that is none.
-async fn homes_with_stores() -> Vec<Home> {
-    let mut all = Vec::new();
-    for home in homes(limits()).await {
-        let tenant = TenantId::random();
-        home.store.door.create_tenant(tenant).await.unwrap();
-        let blobs = Blobs::over(Arc::new(object_store::memory::InMemory::new()));
-        all.extend([Home { tenant, blobs, ..home.clone() }, home]);
-    }
-    all
-}
-
 #[tokio::test]
 async fn a_deleted_files_objects_go_after_a_while() {
-    for home in homes_with_stores().await {
+    for home in homes_with_stores(limits()).await {
         let (collection, item) = (home.collection().await, ItemId::random());
         let old = home.upload(collection, &noise(5 * PART, 1)).await;
         home.put(collection, item, Expected::Absent, b"", Some(old)).await.unwrap();
@@ -96,7 +83,7 @@ async fn a_deleted_files_objects_go_after_a_while() {
 
 #[tokio::test]
 async fn an_upload_without_a_new_part_for_a_day_is_given_up() {
-    for home in homes_with_stores().await {
+    for home in homes_with_stores(limits()).await {
         let collection = home.collection().await;
         let before = home.usage().await;
         let bytes = noise(5 * PART, 1);
@@ -129,7 +116,7 @@ async fn an_upload_without_a_new_part_for_a_day_is_given_up() {
 
 #[tokio::test]
 async fn what_a_crash_leaves_is_found_and_nothing_else() {
-    for home in homes_with_stores().await {
+    for home in homes_with_stores(limits()).await {
         let collection = home.collection().await;
         let (done, open, gone) = (
             home.upload(collection, &noise(5 * PART, 1)).await,
@@ -193,7 +180,7 @@ async fn half_written_files_in_the_folder_are_removed_and_foreign_ones_are_not()
 
 #[tokio::test]
 async fn of_a_tenant_that_is_no_more_nothing_is_left() {
-    for home in homes(limits()).await {
+    for home in homes_with_stores(limits()).await {
         let (collection, item) = (home.collection().await, ItemId::random());
         let blob = home.upload(collection, &noise(5 * PART, 4)).await;
         home.put(collection, item, Expected::Absent, b"name", Some(blob)).await.unwrap();

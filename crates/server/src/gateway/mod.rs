@@ -27,7 +27,7 @@ pub(crate) use arrival::Prompt;
 pub(crate) use json::{Json, Path, Query};
 pub(crate) use once::Once;
 pub(crate) use rate::RateLimits;
-pub(crate) use turns::Turns;
+pub(crate) use turns::{Turns, TurnsOf};
 
 use crate::error::ApiError;
 use crate::state::App;

@@ -2,6 +2,7 @@
 //! Turns: how many requests are served at the same time, altogether and of one address.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,18 +14,16 @@ use super::Address;
 /// How long a request waits for its turn when the server, or its address, is at its bound.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// Addresses that are remembered before those that no request is served of are forgotten.
+/// So many are remembered before those that have no turn are forgotten.
 const REMEMBERED: usize = 4_096;
 
 /// Who sends a body byte by byte keeps a turn for long. So one address (IPv4) or /64 network (IPv6) gets a quarter of
 /// them, the network around it (a /24 or a /48) half, and the others are left theirs.
 pub(crate) struct Turns {
     all: Arc<Semaphore>,
-    of_one: usize,
+    addresses: TurnsOf<IpAddr>,
+    networks: TurnsOf<IpAddr>,
     wait: Duration,
-    addresses: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
-    of_wide: usize,
-    networks: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
 }
 
 /// A turn; over when it is dropped.
@@ -36,21 +35,18 @@ pub(crate) struct Turn {
 
 impl Turns {
     pub(crate) fn new(at_once: usize) -> Self {
-        let of_one = at_once.div_ceil(4).max(1);
         Turns {
             all: Arc::new(Semaphore::new(at_once)),
-            of_one,
+            addresses: TurnsOf::new(at_once.div_ceil(4).max(1)),
+            networks: TurnsOf::new(at_once.div_ceil(2).max(1)),
             wait: WAIT,
-            addresses: Mutex::default(),
-            of_wide: at_once.div_ceil(2).max(1),
-            networks: Mutex::default(),
         }
     }
 
     /// Waits for a turn; `None` when that takes too long.
     pub(crate) async fn take(&self, address: Address) -> Option<Turn> {
-        let of_one = of(&self.addresses, address.network(), self.of_one);
-        let of_wide = of(&self.networks, address.wide(), self.of_wide);
+        let of_one = self.addresses.of(address.network());
+        let of_wide = self.networks.of(address.wide());
         let both = async {
             // Its own first: whoever waits for that keeps nothing from others.
             let _of_one = of_one.acquire_owned().await.ok()?;
@@ -62,14 +58,25 @@ impl Turns {
     }
 }
 
-/// The turns of one address, or of one network.
-fn of(all: &Mutex<HashMap<IpAddr, Arc<Semaphore>>>, whose: IpAddr, turns: usize) -> Arc<Semaphore> {
-    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-    if all.len() >= REMEMBERED {
-        // Who has a turn, or waits for one, holds it too.
-        all.retain(|_, turns| Arc::strong_count(turns) > 1);
+/// Turns of each of many, whoever they are.
+pub(crate) struct TurnsOf<K> {
+    of_one: usize,
+    known: Mutex<HashMap<K, Arc<Semaphore>>>,
+}
+
+impl<K: Eq + Hash> TurnsOf<K> {
+    pub(crate) fn new(of_one: usize) -> Self {
+        TurnsOf { of_one, known: Mutex::default() }
     }
-    Arc::clone(all.entry(whose).or_insert_with(|| Arc::new(Semaphore::new(turns))))
+
+    pub(crate) fn of(&self, whose: K) -> Arc<Semaphore> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REMEMBERED {
+            // Who has a turn, or waits for one, holds it too.
+            known.retain(|_, turns| Arc::strong_count(turns) > 1);
+        }
+        Arc::clone(known.entry(whose).or_insert_with(|| Arc::new(Semaphore::new(self.of_one))))
+    }
 }
 
 #[cfg(test)]
@@ -113,6 +120,6 @@ mod tests {
             let address = Address::at(&format!("10.{}.{}.1", n / 256, n % 256));
             drop(turns.take(address).await);
         }
-        assert!(turns.addresses.lock().unwrap().len() <= 2);
+        assert!(turns.addresses.known.lock().unwrap().len() <= 2);
     }
 }

@@ -19,6 +19,7 @@ use store::{Record, WriteTx};
 use tokio::sync::mpsc;
 
 use crate::caller::{Authenticated, Signed};
+use crate::downloads::Place;
 use crate::error::ApiError;
 use crate::gateway::{Json, Path};
 use crate::routes::sharing::Shared;
@@ -172,10 +173,11 @@ pub(crate) async fn download(
     Path((collection, item)): Path<(CollectionId, ItemId)>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    let place = app.downloads.place(signed.home()).await?;
     let resource = Resource::File { collection: collection.uuid(), id: item.uuid() };
     let tx = signed.enter(&app, Action::FileRead, resource).await?;
-    send(app, Reader::Own(Box::new(signed)), tx, collection, items::id(item), Record::about(item), &headers)
-        .await
+    let reader = Reader::Own(Box::new(signed));
+    send(app, place, reader, tx, collection, item, &headers).await
 }
 
 /// Who reads a file. Looked at again while it is sent.
@@ -200,22 +202,22 @@ impl Reader {
 /// Records that an item's file is read, and sends it.
 pub(crate) async fn send(
     app: App,
+    place: Place,
     reader: Reader,
     mut tx: WriteTx,
     collection: CollectionId,
-    item: objects::ItemId,
-    record: Record,
+    item: ItemId,
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
-    let found = app.objects.item(&mut tx, collections::id(collection), item).await?;
+    let found = app.objects.item(&mut tx, collections::id(collection), items::id(item)).await?;
     let Some(file) = found.blob else {
         return Err(objects::ReadError::NotFound.into());
     };
     let range = byte_range(headers, file.size)?;
     let plan = app.objects.read_plan(&mut tx, collections::id(collection), file.id, range.clone()).await?;
-    tx.commit(record).await?;
+    tx.commit(Record::about(item)).await?;
     let sent = plan.range();
-    let download = Download { file: app.blobs.read(plan), app, reader, unchecked: 0 };
+    let download = Download { file: app.blobs.read(plan), app, _place: place, reader, unchecked: 0 };
     let mut response = Body::from_stream(download.sent()).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
@@ -237,6 +239,7 @@ pub(crate) async fn send(
 /// A file on its way to a client. Read by a task of its own, so that one that takes nothing any more is let go.
 struct Download {
     app: App,
+    _place: Place,
     reader: Reader,
     file: BoxStream<'static, Result<Bytes, objects::ReadError>>,
     /// Bytes that were sent since the session was looked at.

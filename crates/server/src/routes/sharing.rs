@@ -20,7 +20,7 @@ use crate::caller::Signed;
 use crate::error::ApiError;
 use crate::gateway::{Json, Path, Query};
 use crate::routes::collections::{self, ChangesQuery};
-use crate::routes::{files, items, log};
+use crate::routes::{files, log};
 use crate::state::App;
 
 /// The public identity keys of an account, with their records in the platform's log.
@@ -235,12 +235,13 @@ pub(crate) async fn download(
     Path((home, collection, item)): Path<(TenantId, CollectionId, ItemId)>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    let place = app.downloads.place(signed.home()).await?;
     let shared = Shared::find(&app, &signed, home, collection).await?;
     let resource = Resource::File { collection: collection.uuid(), id: item.uuid() };
     let mut tx = app.access.enter(&shared.caller, shared.home, Action::FileRead, resource).await?;
     shared.still(&app, &mut tx).await?;
     let reader = files::Reader::Member(Box::new((signed, shared)));
-    files::send(app, reader, tx, collection, items::id(item), Record::about(item), &headers).await
+    files::send(app, place, reader, tx, collection, item, &headers).await
 }
 
 /// A share that the directory has.
