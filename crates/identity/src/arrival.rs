@@ -5,7 +5,7 @@
 //! the method must still be there, the address opens (so that whoever it belongs to can be told), and a session
 //! begins, or the one that asks gets another token and is fresh.
 
-use keyring::{AccountNumber, Email, EmailKey, EmailSalt, IdentityPublicKeys, MethodKind};
+use keyring::{AccountNumber, Email, EmailKey, EmailSalt, MethodKind};
 use store::{TenantId, WriteTx, params};
 
 use crate::device::{self, DeviceInfo, DeviceToken, Place};
@@ -86,8 +86,8 @@ pub struct SignedIn {
     pub session: NewSession,
     /// The method that was used, with the master key sealed to it if it unlocks.
     pub method: LoginMethod,
-    /// The account's public identity keys.
-    pub identity_public: IdentityPublicKeys,
+    /// The account's public identity keys, as they are kept: they were read when they came, which takes long.
+    pub identity_public: Vec<u8>,
     /// How many backup codes are left.
     pub backup_codes_left: u32,
     /// Whether the device was not known.
@@ -118,7 +118,7 @@ pub(crate) struct ProvenAccount {
     pub(crate) email_index: [u8; 32],
     /// The authenticator's secret, sealed.
     pub(crate) totp: Option<Vec<u8>>,
-    identity_public: IdentityPublicKeys,
+    identity_public: Vec<u8>,
 }
 
 impl Identity {
@@ -195,8 +195,7 @@ impl Identity {
             email_key,
             email_index,
             totp,
-            identity_public: IdentityPublicKeys::from_bytes(&identity_public)
-                .map_err(|_| Failure::Damaged("identity keys"))?,
+            identity_public,
         })
     }
 

@@ -205,7 +205,7 @@ pub(crate) async fn see(
 ) -> Result<SeenDevice, Failure> {
     let now = tx.now();
     if let Some(id) = known {
-        tx.execute(
+        tx.defer(
             "UPDATE device SET name = $1, platform = $2, place = $3, last_seen_at = $4 WHERE id = $5",
             params![&info.name, &info.platform, &place.0, now, id.uuid()],
         )
@@ -213,7 +213,7 @@ pub(crate) async fn see(
         return Ok(SeenDevice { id, token: None });
     }
     let token = DeviceToken::derive(identity, email_index, DeviceId::random());
-    tx.execute(
+    tx.defer(
         "INSERT INTO device (id, secret_hash, name, platform, place, first_seen_at, last_seen_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
         params![token.id.uuid(), &token.hash(), &info.name, &info.platform, &place.0, now, now],

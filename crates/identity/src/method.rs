@@ -23,8 +23,8 @@ pub struct LoginMethod {
     pub kind: MethodKind,
     /// Its name, given by its owner.
     pub label: String,
-    /// How it unlocks, if it does.
-    pub unlocking: Option<Unlocking>,
+    /// How it unlocks, if it does. The key was read when it came, which takes long; here it is only handed on.
+    pub unlocking: Option<Unlocking<Vec<u8>>>,
     /// When it was added, in milliseconds since the Unix epoch.
     pub created_at: i64,
     /// When it was last signed in with.
@@ -33,9 +33,9 @@ pub struct LoginMethod {
 
 /// How a login method unlocks: the master key, sealed to it. Clients check the tag before they seal anything to the public key.
 #[derive(Clone, Debug)]
-pub struct Unlocking {
-    /// Its public key.
-    pub public_key: MethodPublicKey,
+pub struct Unlocking<Key = MethodPublicKey> {
+    /// Its public key, or the bytes of it.
+    pub public_key: Key,
     /// The master key, sealed to the public key.
     pub sealed_master_key: SealedMasterKey,
     /// The master key's word for the public key.
@@ -165,7 +165,7 @@ fn read(row: Row) -> Result<LoginMethod, Failure> {
     let unlocking = match (public_key, sealed, tag, version) {
         (None, None, None, None) => None,
         (Some(public_key), Some(sealed), Some(tag), Some(version)) => Some(Unlocking {
-            public_key: MethodPublicKey::from_bytes(&public_key).map_err(|_| damaged())?,
+            public_key,
             sealed_master_key: SealedMasterKey::parse(sealed).map_err(|_| damaged())?,
             tag: MethodTag::from_bytes(tag),
             master_key_version: number(version)?,

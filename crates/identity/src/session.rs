@@ -425,7 +425,7 @@ impl Identity {
         let server_half = ServerHalf::random(&mut SystemRng);
         let keys = self.custody.tenant(tx).await?;
         let sealed_half = keys.seal(SERVER_HALF, &[id.as_bytes()], server_half.expose());
-        tx.execute(
+        tx.defer(
             "INSERT INTO session (token_hash, id, account, device, method, kind, place,
                                   created_at, last_used_at, expires_at, fresh_until, server_half, email_key)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",

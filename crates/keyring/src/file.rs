@@ -19,6 +19,7 @@
 
 use std::ops::Range;
 
+use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use rand_core::CryptoRng;
 use subtle::ConstantTimeEq;
@@ -26,7 +27,7 @@ use zeroize::Zeroizing;
 
 use crate::collection::ItemKey;
 use crate::id::FileId;
-use crate::sealed::{decrypt, encrypt_onto};
+use crate::sealed::encrypt_onto;
 use crate::secret::derive;
 
 /// How many bytes of the file are in one chunk; the last has fewer, none only if the file is empty.
@@ -146,6 +147,22 @@ impl FileSealer {
         plaintext: &[u8],
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<u8>, FileError> {
+        let mut chunk = Vec::with_capacity(plaintext.len() + PREFIX + TAG);
+        self.seal_chunk_onto(index, plaintext, rng, &mut chunk)?;
+        Ok(chunk)
+    }
+
+    /// The same onto the end of what is there.
+    ///
+    /// # Errors
+    /// As [`seal_chunk`](Self::seal_chunk); nothing was added then.
+    pub fn seal_chunk_onto(
+        &self,
+        index: u64,
+        plaintext: &[u8],
+        rng: &mut impl CryptoRng,
+        sealed: &mut Vec<u8>,
+    ) -> Result<(), FileError> {
         let range = plaintext_range(index, self.plaintext_len)?;
         if plaintext.len() as u64 != range.end - range.start {
             return Err(FileError::WrongLength);
@@ -153,11 +170,9 @@ impl FileSealer {
         let mut prefix = [0; PREFIX];
         rng.fill_bytes(&mut prefix);
         let nonce = nonce(&prefix, index, range.end == self.plaintext_len);
-
-        let mut chunk = Vec::with_capacity(plaintext.len() + PREFIX + TAG);
-        chunk.extend_from_slice(&prefix);
-        encrypt_onto(&self.file.cipher, &nonce.into(), &self.file.header, plaintext, &mut chunk);
-        Ok(chunk)
+        sealed.extend_from_slice(&prefix);
+        encrypt_onto(&self.file.cipher, &nonce.into(), &self.file.header, plaintext, sealed);
+        Ok(())
     }
 }
 
@@ -223,15 +238,31 @@ impl FileOpener {
     /// [`FileError::WrongLength`] when it is not as long as that chunk must be, [`FileError::Damaged`] when it is not
     /// that chunk of this file, unchanged.
     pub fn open_chunk(&self, index: u64, chunk: &[u8]) -> Result<Zeroizing<Vec<u8>>, FileError> {
+        let mut chunk = Zeroizing::new(chunk.to_vec());
+        let plaintext = self.open_chunk_in_place(index, &mut chunk)?.len();
+        chunk.truncate(PREFIX + plaintext);
+        chunk.drain(..PREFIX);
+        Ok(chunk)
+    }
+
+    /// The same in the memory where the chunk is, which the caller erases.
+    ///
+    /// # Errors
+    /// As [`open_chunk`](Self::open_chunk); what is in that memory is of no use then.
+    pub fn open_chunk_in_place<'c>(&self, index: u64, chunk: &'c mut [u8]) -> Result<&'c [u8], FileError> {
         let range = plaintext_range(index, self.plaintext_len)?;
         if chunk.len() as u64 != range.end - range.start + CHUNK_OVERHEAD {
             return Err(FileError::WrongLength);
         }
-        let (prefix, rest) = chunk.split_first_chunk::<PREFIX>().ok_or(FileError::WrongLength)?;
-        let (ciphertext, tag) = rest.split_last_chunk::<TAG>().ok_or(FileError::WrongLength)?;
+        let (prefix, rest) = chunk.split_first_chunk_mut::<PREFIX>().ok_or(FileError::WrongLength)?;
+        let (body, tag) = rest.split_last_chunk_mut::<TAG>().ok_or(FileError::WrongLength)?;
         let nonce = nonce(prefix, index, range.end == self.plaintext_len);
-        decrypt(&self.file.cipher, &nonce.into(), &self.file.header, ciphertext, tag)
-            .ok_or(FileError::Damaged)
+        let tag = (&*tag).into();
+        self.file
+            .cipher
+            .decrypt_inout_detached(&nonce.into(), &self.file.header, (&mut *body).into(), tag)
+            .map_err(|_| FileError::Damaged)?;
+        Ok(body)
     }
 }
 

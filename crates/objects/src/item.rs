@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Items: one row each, its current version.
 
-use store::{ReadTx, StoreError, WriteTx, params};
+use store::{Answer, Param, ReadTx, StoreError, WriteTx, params};
 use uuid::Uuid;
 
-use crate::usage::{Change, signed, unsigned};
+use crate::usage::{COUNT_ITEM, Change, signed, unsigned};
 use crate::{BlobId, CollectionId, ItemId, Objects, QuotaExceeded, UploadError};
 
 /// The longest sealed content that an item holds itself, in bytes; what is longer goes into a blob.
@@ -147,7 +147,8 @@ impl Objects {
         if sealed.len() > MAX_SEALED {
             return Err(ItemError::TooLarge { size: sealed.len() });
         }
-        let (sequence, before) = next_sequence(tx, collection, item).await?;
+        let count = params![&collection, &item, signed(sealed.len() as u64), blob.as_ref(), 1_i64];
+        let Begun { sequence, before, counted } = begin_change(tx, collection, item, count).await?;
         self.expect(tx, collection, item, expected, before.as_ref()).await?;
 
         let had = before.as_ref().and_then(|before| before.blob).map(BlobId::from_uuid);
@@ -183,7 +184,8 @@ impl Objects {
         let (old_size, old_items) =
             before.filter(|before| before.live).map_or((0, 0), |before| (before.size, 1));
         let change = Change { bytes: size - old_size - reserved, items: 1 - old_items, collections: 0 };
-        self.charge_with::<ItemError>(tx, (write, values), change).await?;
+        self.check_counted::<ItemError>(tx, counted, change).await?;
+        tx.defer(write, values).await?;
         Ok(Written { version: unsigned(version), sequence: unsigned(sequence) })
     }
 
@@ -196,7 +198,8 @@ impl Objects {
         expected: Expected,
         by: Uuid,
     ) -> Result<Written, ItemError> {
-        let (sequence, before) = next_sequence(tx, collection, item).await?;
+        let count = params![&collection, &item, 0_i64, Param::Null, 0_i64];
+        let Begun { sequence, before, counted } = begin_change(tx, collection, item, count).await?;
         let Some(before) = before.filter(|before| before.live) else {
             return Err(ItemError::NotFound);
         };
@@ -211,7 +214,8 @@ impl Objects {
                       changed_at = $6, changed_by = $7, deleted_at = $6 WHERE collection = $1 AND id = $2";
         let values = params![&collection, &item, version, sequence, nothing, now, &by];
         let change = Change { bytes: -before.size, items: -1, collections: 0 };
-        self.charge_with::<ItemError>(tx, (delete, values), change).await?;
+        self.check_counted::<ItemError>(tx, counted, change).await?;
+        tx.defer(delete, values).await?;
         Ok(Written { version: unsigned(version), sequence: unsigned(sequence) })
     }
 
@@ -241,14 +245,24 @@ impl Objects {
     }
 }
 
-/// Takes the next number, and with it the lock on the collection's changes; and reads what the item is then. The first
-/// statements of every change: a reader who sees this number then sees all lower ones.
-async fn next_sequence(
+/// What a change of an item begins with.
+struct Begun {
+    /// The number of the change.
+    sequence: i64,
+    before: Option<Before>,
+    /// The answer to [`COUNT_ITEM`].
+    counted: Answer,
+}
+
+/// Takes the next number, and with it the lock on the collection's changes; reads what the item is then, and counts what it
+/// becomes. The first statements of every change: a reader who sees this number then sees all lower ones.
+async fn begin_change(
     tx: &mut WriteTx,
     collection: CollectionId,
     item: ItemId,
-) -> Result<(i64, Option<Before>), ItemError> {
-    let [head, before] = tx
+    count: &[Param<'_>],
+) -> Result<Begun, ItemError> {
+    let [head, before, counted] = tx
         .together([
             (
                 "UPDATE collection_head SET sequence = sequence + 1 WHERE collection = $1 RETURNING sequence",
@@ -260,6 +274,7 @@ async fn next_sequence(
                  WHERE collection = $1 AND id = $2",
                 params![&collection, &item],
             ),
+            (COUNT_ITEM, count),
         ])
         .await?;
     let (sequence,) = head.first::<(i64,)>()?.ok_or(ItemError::NotFound)?;
@@ -271,7 +286,7 @@ async fn next_sequence(
         live: deleted_at.is_none(),
         blob_size: size - sealed_size,
     });
-    Ok((sequence, before))
+    Ok(Begun { sequence, before, counted })
 }
 
 async fn current(

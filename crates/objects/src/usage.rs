@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use store::{ReadTx, Sql, StoreError, WriteTx, params};
+use store::{Answer, ReadTx, StoreError, WriteTx, params};
 
 use crate::{Objects, PART_SIZE};
 
@@ -129,18 +129,16 @@ impl Objects {
         Ok(self.check(change.undo(after), change)?)
     }
 
-    /// The same in one go with the statement that makes the change.
-    pub(crate) async fn charge_with<E>(
+    /// Refuses a change of an item that does not fit, once [`COUNT_ITEM`] has counted it.
+    pub(crate) async fn check_counted<E>(
         &self,
         tx: &mut WriteTx,
-        write: Sql<'_>,
+        counted: Answer,
         change: Change,
     ) -> Result<(), E>
     where
         E: From<StoreError> + From<QuotaExceeded>,
     {
-        let Change { bytes, items, collections } = change;
-        let [_, counted] = tx.together([write, (COUNT, params![bytes, items, collections])]).await?;
         let after = match counted.first()?.map(Usage::from_row) {
             Some(after) => after,
             None => count_first(tx, change).await?,
@@ -175,6 +173,15 @@ impl Usage {
 
 const COUNT: &str = "UPDATE usage SET bytes = bytes + $1, items = items + $2, collections = collections + $3 \
                      WHERE slot = 0 RETURNING bytes, items, collections";
+
+/// Counts an item as what it becomes, in place of what it was: item `$2` of collection `$1` has `$3` sealed bytes and, if it
+/// had it before, the file `$4`; `$5` is 1, or 0 for one that is deleted. The file of an upload was counted when that began.
+pub(crate) const COUNT_ITEM: &str = "\
+    UPDATE usage SET (bytes, items) = (
+      SELECT usage.bytes + $3 - CAST(coalesce(sum(CASE WHEN blob = $4 THEN length(sealed) ELSE size END), 0) AS BIGINT),
+             usage.items + $5 - count(*)
+        FROM item WHERE collection = $1 AND id = $2 AND deleted_at IS NULL)
+     WHERE slot = 0 RETURNING bytes, items, collections";
 
 async fn count(tx: &mut WriteTx, change: Change) -> Result<Option<Usage>, StoreError> {
     let row = tx.query_opt(COUNT, params![change.bytes, change.items, change.collections]).await?;

@@ -198,6 +198,16 @@ impl WriteTx {
         Ok(self.run(sql, params).await?.changed)
     }
 
+    /// Runs a statement whose outcome decides nothing. On PostgreSQL it leaves with the statements that follow, at the latest
+    /// with the record, and when it fails so do they.
+    pub async fn defer(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<(), StoreError> {
+        match &mut self.view.engine {
+            Engine::Postgres(transaction) => transaction.defer((sql, params)),
+            Engine::SqliteRead(_) | Engine::SqliteWrite(_) => drop(self.run(sql, params).await?),
+        }
+        Ok(())
+    }
+
     /// Makes the changes and their record durable, together. When it fails, neither is there.
     ///
     /// # Errors

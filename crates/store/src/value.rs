@@ -17,6 +17,29 @@ pub enum Param<'a> {
     Blob(&'a [u8]),
 }
 
+impl Param<'_> {
+    /// The same, kept for later.
+    pub(crate) fn to_value(self) -> Value {
+        match self {
+            Param::Null => Value::Null,
+            Param::Integer(integer) => Value::Integer(integer),
+            Param::Text(text) => Value::Text(text.to_owned()),
+            Param::Blob(bytes) => Value::Blob(bytes.to_vec()),
+        }
+    }
+}
+
+impl<'a> From<&'a Value> for Param<'a> {
+    fn from(value: &'a Value) -> Self {
+        match value {
+            Value::Null => Param::Null,
+            Value::Integer(integer) => Param::Integer(*integer),
+            Value::Text(text) => Param::Text(text),
+            Value::Blob(bytes) => Param::Blob(bytes),
+        }
+    }
+}
+
 impl From<i64> for Param<'_> {
     fn from(value: i64) -> Self {
         Param::Integer(value)

@@ -92,14 +92,18 @@ pub fn cpu_of_postgres() -> Duration {
 
 /// Resident memory of a process, in bytes.
 pub fn resident(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
-    let kib = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .and_then(|rest| rest.trim().strip_suffix("kB"))
-        .and_then(|text| text.trim().parse::<u64>().ok())
-        .expect("VmRSS");
-    kib * 1024
+    memory(pid, "VmRSS:").expect("a running process")
+}
+
+/// The most resident memory that a process had so far, in bytes; 0 when it has ended.
+pub fn most_resident(pid: u32) -> u64 {
+    memory(pid, "VmHWM:").unwrap_or(0)
+}
+
+fn memory(pid: u32, kind: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(kind))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
 /// How many processes wanted to run in the last minute, on average: whether figures are to be trusted.

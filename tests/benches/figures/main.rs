@@ -11,6 +11,7 @@
 mod api_keys;
 mod files;
 mod footprint;
+mod imports;
 mod items;
 mod ledger;
 mod machine;

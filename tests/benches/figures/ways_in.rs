@@ -17,6 +17,7 @@ pub fn figures(report: &mut Report) {
     for engine in [Engine::Sqlite, Engine::Postgresql] {
         passkeys(report, engine);
         crate::pairing::row(report, engine);
+        crate::imports::row(report, engine);
     }
 }
 

@@ -266,13 +266,25 @@ pub(crate) async fn read_json<T: DeserializeOwned>(response: Response) -> Result
 }
 
 /// An answer's body, refused when it is longer than `most`.
-pub(crate) async fn read_body(mut response: Response, most: usize) -> Result<Vec<u8>, RequestError> {
+pub(crate) async fn read_body(response: Response, most: usize) -> Result<Vec<u8>, RequestError> {
+    let mut body = Vec::new();
+    read_body_into(response, most, &mut body).await?;
+    Ok(body)
+}
+
+/// Reads a body into memory that is there already, in place of what was in it.
+pub(crate) async fn read_body_into(
+    mut response: Response,
+    most: usize,
+    body: &mut Vec<u8>,
+) -> Result<(), RequestError> {
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
-    let mut body = Vec::with_capacity(announced.min(most));
+    body.clear();
+    body.reserve(announced.min(most));
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() <= most => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(body),
+            Ok(None) => return Ok(()),
             Ok(Some(_)) => {
                 let error = format!("longer than {most} bytes");
                 return Err(RequestError::Malformed { what: "the server's answer", error });

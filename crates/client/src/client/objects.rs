@@ -9,7 +9,7 @@ use protocol::{Code, CollectionId, ItemId, UploadId};
 use reqwest::header::{IF_MATCH, IF_NONE_MATCH, RANGE};
 use reqwest::{Method, StatusCode};
 
-use super::{Call, Client, RequestError, is_status, read_body, read_json};
+use super::{Call, Client, RequestError, is_status, read_body_into, read_json};
 
 /// What a change to an item expects to find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,7 +196,8 @@ impl Client {
         self.done(Call::new(Method::PUT, &path).bytes(bytes).streaming()).await
     }
 
-    /// Bytes of the sealed file that belongs to an item: those from `start` up to, without, `end`.
+    /// Bytes of the sealed file that belongs to an item: those from `start` up to, without, `end`. They take the place of
+    /// what is in `bytes`.
     ///
     /// # Errors
     /// [`RequestError`].
@@ -206,7 +207,8 @@ impl Client {
         item: ItemId,
         start: u64,
         end: u64,
-    ) -> Result<Vec<u8>, RequestError> {
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), RequestError> {
         let path = format!("{}/items/{item}/file", self.collection_path(collection));
         let range = format!("bytes={start}-{}", end.saturating_sub(1));
         let length = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
@@ -215,11 +217,11 @@ impl Client {
             attempt += 1;
             let call = Call::new(Method::GET, &path).header(RANGE, &range).streaming();
             let response = self.send(call).await?;
-            match read_body(response, length).await {
-                Ok(body) if body.len() == length => return Ok(body),
+            match read_body_into(response, length, bytes).await {
+                Ok(()) if bytes.len() == length => return Ok(()),
                 Err(error @ RequestError::Malformed { .. }) => return Err(error),
                 _ if attempt < super::ATTEMPTS => {}
-                Ok(_) => {
+                Ok(()) => {
                     let error = format!("fewer than the {length} bytes that were asked for");
                     return Err(RequestError::Malformed { what: "the server's answer", error });
                 }

@@ -11,6 +11,7 @@ use protocol::log::LogEntry;
 use protocol::objects::{Collection, Item};
 use protocol::{CollectionId, UploadId};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::lines::{read_json, read_lines};
 use super::{COLLECTIONS, ExportError, ExportKey, MANIFEST, Manifest, RECORDS, Unreadable, VERSION};
@@ -222,14 +223,14 @@ impl Export {
         let opener = crate::files::opener(&key.item_key(&place::item(entry.item)), entry)?;
         let path = self.file(file.id);
         let mut sealed = File::open(&path).map_err(|error| ExportError::Local(path.clone(), error))?;
+        let mut bytes = Zeroizing::new(Vec::new());
         for span in crate::files::spans(&opener) {
-            let length = usize::try_from(span.sealed.end - span.sealed.start).unwrap_or_default();
-            let mut bytes = vec![0; length];
+            bytes.resize(usize::try_from(span.sealed.end - span.sealed.start).unwrap_or_default(), 0);
             sealed
                 .seek(SeekFrom::Start(span.sealed.start))
                 .and_then(|_| sealed.read_exact(&mut bytes))
                 .map_err(|error| ExportError::Local(path.clone(), error))?;
-            crate::files::open_span(&opener, &span, &bytes, sink)?;
+            crate::files::open_span(&opener, &span, &mut bytes, sink)?;
         }
         Ok(())
     }

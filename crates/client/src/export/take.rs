@@ -126,10 +126,10 @@ async fn export_file(
     let failed = |error| ExportError::Local(path.to_owned(), error);
     let size = item.file.as_ref().map_or(0, |file| file.size);
     let mut new = NewFile::create(path).map_err(failed)?;
-    let mut start = 0;
+    let (mut start, mut bytes) = (0, Vec::new());
     while start < size {
         let end = size.min(start + STEP);
-        let bytes = client.file_range(collection, item.id, start, end).await?;
+        client.file_range(collection, item.id, start, end, &mut bytes).await?;
         new.file().write_all(&bytes).map_err(failed)?;
         progress(end - start);
         start = end;

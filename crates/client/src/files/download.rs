@@ -3,10 +3,12 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use keyring::file::{CHUNK, ChunkSpan, FileError, FileOpener};
 use tokio::sync::mpsc;
+use zeroize::Zeroizing;
 
 use super::disk::{self, NewFile};
 use super::path::{PathError, local_parts};
@@ -109,17 +111,22 @@ impl Drive {
         let opener = self.opener(entry)?;
         let open = self.opened()?;
         let spans = spans(&opener);
-        let (sender, receiver) = mpsc::channel::<(ChunkSpan, Vec<u8>)>(1);
-        let opening = tokio::task::spawn_blocking(move || open_spans(&opener, receiver, sink));
+        let spare = Arc::<Spare>::default();
+        let (sender, receiver) = mpsc::channel::<(ChunkSpan, Zeroizing<Vec<u8>>)>(1);
+        let opened = Arc::clone(&spare);
+        let opening = tokio::task::spawn_blocking(move || open_spans(&opener, receiver, &opened, sink));
         let fetched: Result<(), GetError> = stream::iter(spans)
-            .map(|span| async move {
-                let bytes = self
-                    .account
-                    .client
-                    .file_range(open.id, entry.item, span.sealed.start, span.sealed.end)
-                    .await
-                    .map_err(DriveError::from)?;
-                Ok((span, bytes))
+            .map(|span| {
+                let mut bytes = spare.take();
+                async move {
+                    let ChunkSpan { sealed, .. } = &span;
+                    self.account
+                        .client
+                        .file_range(open.id, entry.item, sealed.start, sealed.end, &mut bytes)
+                        .await
+                        .map_err(DriveError::from)?;
+                    Ok((span, bytes))
+                }
             })
             .buffered(SPANS_IN_FLIGHT)
             .try_for_each(|(span, bytes)| {
@@ -170,33 +177,49 @@ pub(crate) fn spans(opener: &FileOpener) -> Vec<ChunkSpan> {
     (0..count).filter_map(|n| opener.chunks_for(n * step..(n + 1) * step)).collect()
 }
 
-/// Opens the chunks of a span.
+/// Opens the chunks of a span, in the memory where they are.
 pub(crate) fn open_span(
     opener: &FileOpener,
     span: &ChunkSpan,
-    bytes: &[u8],
+    bytes: &mut [u8],
     sink: &mut dyn Write,
 ) -> Result<(), GetError> {
     for index in span.chunks.clone() {
         let range = opener.sealed_range(index).map_err(GetError::Damaged)?;
         let start = usize::try_from(range.start - span.sealed.start).unwrap_or(usize::MAX);
         let end = usize::try_from(range.end - span.sealed.start).unwrap_or(usize::MAX);
-        let chunk = bytes.get(start..end).ok_or(GetError::Damaged(FileError::WrongLength))?;
-        let plaintext = opener.open_chunk(index, chunk).map_err(GetError::Damaged)?;
-        sink.write_all(&plaintext).map_err(GetError::Write)?;
+        let chunk = bytes.get_mut(start..end).ok_or(GetError::Damaged(FileError::WrongLength))?;
+        let plaintext = opener.open_chunk_in_place(index, chunk).map_err(GetError::Damaged)?;
+        sink.write_all(plaintext).map_err(GetError::Write)?;
     }
     Ok(())
 }
 
 fn open_spans<W: Sink>(
     opener: &FileOpener,
-    mut spans: mpsc::Receiver<(ChunkSpan, Vec<u8>)>,
+    mut spans: mpsc::Receiver<(ChunkSpan, Zeroizing<Vec<u8>>)>,
+    spare: &Spare,
     mut sink: W,
 ) -> Result<W, GetError> {
-    while let Some((span, bytes)) = spans.blocking_recv() {
-        open_span(opener, &span, &bytes, sink.writer())?;
+    while let Some((span, mut bytes)) = spans.blocking_recv() {
+        open_span(opener, &span, &mut bytes, sink.writer())?;
+        spare.give(bytes);
     }
     Ok(sink)
+}
+
+/// Memory of spans that were opened, to be filled again; erased when the file is there.
+#[derive(Default)]
+struct Spare(Mutex<Vec<Zeroizing<Vec<u8>>>>);
+
+impl Spare {
+    fn take(&self) -> Zeroizing<Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn give(&self, bytes: Zeroizing<Vec<u8>>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+    }
 }
 
 /// Something that takes a file's bytes, on another thread.

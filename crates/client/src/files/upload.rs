@@ -371,8 +371,8 @@ fn seal_chunks(
         match cutter.wanted(sealed_length) {
             Wanted::No => cutter.skip(sealed_length),
             Wanted::Whole => {
-                let sealed = sealer.seal_chunk(index, &chunk, &mut SystemRng).map_err(PutError::Seal)?;
-                cutter.push(&sealed, parts)?;
+                let seal = |part: &mut _| sealer.seal_chunk_onto(index, &chunk, &mut SystemRng, part);
+                cutter.fill(sealed_length, seal, parts)?;
             }
             Wanted::Cut => {
                 let mut rng = RepeatedRng::new(&cutter.seed, index, &chunk);
@@ -394,6 +394,28 @@ struct Cutter {
     seed: [u8; 32],
     position: u64,
     part: Vec<u8>,
+    /// Where the memory of parts that were sent comes back, to be filled again.
+    sent: std::sync::mpsc::Sender<Vec<u8>>,
+    spare: Receiver<Vec<u8>>,
+}
+
+/// A part on its way, whose memory comes back.
+struct Part {
+    bytes: Vec<u8>,
+    sent: std::sync::mpsc::Sender<Vec<u8>>,
+}
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // Nobody wants it after the last part.
+        let _ = self.sent.send(std::mem::take(&mut self.bytes));
+    }
 }
 
 enum Wanted {
@@ -407,6 +429,7 @@ enum Wanted {
 
 impl Cutter {
     fn new(upload: &Upload, seed: [u8; 32]) -> Self {
+        let (sent, spare) = std::sync::mpsc::channel();
         Cutter {
             part_size: upload.part_size.max(1),
             size: upload.size,
@@ -414,6 +437,8 @@ impl Cutter {
             seed,
             position: 0,
             part: Vec::new(),
+            sent,
+            spare,
         }
     }
 
@@ -435,23 +460,50 @@ impl Cutter {
 
     fn push(&mut self, mut bytes: &[u8], parts: &mpsc::Sender<(u32, Bytes)>) -> Result<(), PutError> {
         while !bytes.is_empty() {
-            let part = self.position / self.part_size;
-            let end = ((part + 1) * self.part_size).min(self.size);
-            let room = usize::try_from(end - self.position).unwrap_or(usize::MAX).min(bytes.len());
-            let (now, later) = bytes.split_at(room);
-            if !self.has_arrived(part) {
-                if self.part.capacity() == 0 {
-                    self.part.reserve(usize::try_from(self.part_size.min(self.size)).unwrap_or_default());
-                }
-                self.part.extend_from_slice(now);
+            let room = usize::try_from(self.end_of_part() - self.position).unwrap_or(usize::MAX);
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            if !self.has_arrived(self.position / self.part_size) {
+                self.part().extend_from_slice(now);
             }
-            self.position += room as u64;
+            self.advance(now.len() as u64, parts)?;
             bytes = later;
-            if self.position == end && !self.part.is_empty() {
-                let number = u32::try_from(part).unwrap_or(u32::MAX);
-                let whole = Bytes::from(std::mem::take(&mut self.part));
-                parts.blocking_send((number, whole)).map_err(|_| PutError::Interrupted)?;
-            }
+        }
+        Ok(())
+    }
+
+    /// Lets bytes that lie within one part be made where they belong.
+    fn fill(
+        &mut self,
+        length: u64,
+        make: impl FnOnce(&mut Vec<u8>) -> Result<(), keyring::file::FileError>,
+        parts: &mpsc::Sender<(u32, Bytes)>,
+    ) -> Result<(), PutError> {
+        make(self.part()).map_err(PutError::Seal)?;
+        self.advance(length, parts)
+    }
+
+    /// The memory of the part that is filled now.
+    fn part(&mut self) -> &mut Vec<u8> {
+        if self.part.capacity() == 0 {
+            self.part = self.spare.try_recv().unwrap_or_default();
+            self.part.clear();
+            self.part.reserve(usize::try_from(self.part_size.min(self.size)).unwrap_or_default());
+        }
+        &mut self.part
+    }
+
+    fn end_of_part(&self) -> u64 {
+        (self.position / self.part_size + 1).saturating_mul(self.part_size).min(self.size)
+    }
+
+    /// Goes on, and gives a part out that is whole.
+    fn advance(&mut self, length: u64, parts: &mpsc::Sender<(u32, Bytes)>) -> Result<(), PutError> {
+        let (part, end) = (self.position / self.part_size, self.end_of_part());
+        self.position += length;
+        if self.position == end && !self.part.is_empty() {
+            let number = u32::try_from(part).unwrap_or(u32::MAX);
+            let whole = Part { bytes: std::mem::take(&mut self.part), sent: self.sent.clone() };
+            parts.blocking_send((number, Bytes::from_owner(whole))).map_err(|_| PutError::Interrupted)?;
         }
         Ok(())
     }

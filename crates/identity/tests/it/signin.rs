@@ -6,7 +6,7 @@ use keyring::password::Login;
 use keyring::{EmailKey, KdfParams, Password, SystemRng};
 use store::{Record, TenantId};
 
-use crate::world::{MINUTE, Person, World, settings, worlds, worlds_with};
+use crate::world::{MINUTE, Person, World, public_key, settings, worlds, worlds_with};
 
 fn is_refused<T>(result: Result<T, SigninError>) -> bool {
     matches!(result, Err(SigninError::InvalidCredentials))
@@ -19,7 +19,7 @@ async fn password_and_code_open_a_session_and_the_master_key() {
         let signed_in = world.sign_in(&person).await;
         assert!(person.opens(&signed_in));
         assert_eq!((signed_in.account, signed_in.home), (person.account, person.home));
-        let tag = person.tag(signed_in.method.id, &signed_in.method.unlocking.as_ref().unwrap().public_key);
+        let tag = person.tag(signed_in.method.id, &public_key(&signed_in.method));
         assert_eq!(tag.as_bytes(), signed_in.method.unlocking.as_ref().unwrap().tag.as_bytes());
         assert!(world.is_live(&signed_in.session.token).await && world.is_live(&first.token).await);
     }

@@ -3,8 +3,8 @@
 
 use custody::{Custody, RootKeys};
 use identity::{
-    AccountId, AuthenticatedSession, DeviceInfo, DeviceToken, Identity, MethodId, NewSession, Place,
-    SecondFactor, SessionError, SessionToken, Settings, SignedIn, SignedUp, SigninError, SigninFinish,
+    AccountId, AuthenticatedSession, DeviceInfo, DeviceToken, Identity, LoginMethod, MethodId, NewSession,
+    Place, SecondFactor, SessionError, SessionToken, Settings, SignedIn, SignedUp, SigninError, SigninFinish,
     Signup, SignupError, SignupFinish, SignupStart, SignupStarted, SteppedUp, TotpSecret,
 };
 use keyring::password::{Login, Registration};
@@ -360,4 +360,9 @@ pub(crate) async fn commit(tx: WriteTx) {
 
 fn entry() -> Entry {
     Entry { actor: "test".into(), via: String::new(), action: "test".into(), request: "req_test".into() }
+}
+
+/// The public key of a method that unlocks.
+pub(crate) fn public_key(method: &LoginMethod) -> keyring::MethodPublicKey {
+    keyring::MethodPublicKey::from_bytes(&method.unlocking.as_ref().unwrap().public_key).unwrap()
 }

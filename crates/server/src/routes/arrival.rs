@@ -35,7 +35,7 @@ pub(crate) async fn signed_in(
         method: MethodId::from_uuid(*method.id.uuid()),
         method_kind: method.kind.as_str().to_owned(),
         unlocking: method.unlocking.map(unlocking),
-        identity: signed_in.identity_public.to_bytes().into(),
+        identity: signed_in.identity_public.into(),
         new_device: signed_in.is_new_device,
         backup_codes_left: signed_in.backup_codes_left,
         address: signed_in.address.map(|(email, salt)| protocol::signin::Address {
@@ -90,11 +90,11 @@ pub(crate) fn session(account: identity::AccountId, home: Tenant, session: ident
     }
 }
 
-pub(crate) fn unlocking(unlocking: identity::Unlocking) -> Unlocking {
+pub(crate) fn unlocking(unlocking: identity::Unlocking<Vec<u8>>) -> Unlocking {
     Unlocking {
         master_key_version: unlocking.master_key_version,
         sealed_master_key: unlocking.sealed_master_key.as_bytes().into(),
-        public_key: unlocking.public_key.to_bytes().into(),
+        public_key: unlocking.public_key.into(),
         method_tag: (*unlocking.tag.as_bytes()).into(),
         slow_hash: unlocking
             .slow_hash

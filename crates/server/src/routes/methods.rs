@@ -29,7 +29,7 @@ pub(crate) async fn list(State(app): State<App>, signed: Signed) -> Result<Json<
         created_at: method.created_at,
         last_used_at: method.last_used_at,
         unlocking: method.unlocking.map(|unlocking| MethodKey {
-            public_key: unlocking.public_key.to_bytes().into(),
+            public_key: unlocking.public_key.into(),
             tag: (*unlocking.tag.as_bytes()).into(),
             master_key_version: unlocking.master_key_version,
         }),

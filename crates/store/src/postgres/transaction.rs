@@ -15,7 +15,7 @@ use tokio_postgres::types::ToSql;
 
 use super::value;
 use crate::transaction::{Answer, Sql};
-use crate::{Param, StoreError, TenantId};
+use crate::{Param, StoreError, TenantId, Value};
 
 /// A transaction. Dropped without a commit, it is rolled back.
 pub(crate) struct PgTransaction {
@@ -23,7 +23,12 @@ pub(crate) struct PgTransaction {
     tenant: TenantId,
     kind: Kind,
     begun: AtomicBool,
+    /// What leaves with the next statements, before them.
+    deferred: Vec<Deferred>,
 }
+
+/// A statement whose outcome nobody waits for, with its parameters.
+type Deferred = (&'static str, Vec<Value>);
 
 /// What is to be done.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,7 +47,8 @@ impl PgTransaction {
     /// A transaction that will see `tenant`'s rows.
     pub(super) fn new(client: Object, tenant: TenantId, read_only: bool) -> Self {
         let kind = if read_only { Kind::Read } else { Kind::Write };
-        PgTransaction { client: Some(client), tenant, kind, begun: AtomicBool::new(false) }
+        let begun = AtomicBool::new(false);
+        PgTransaction { client: Some(client), tenant, kind, begun, deferred: Vec::new() }
     }
 
     /// Lets the next call be the last: the transaction ends in the same packet.
@@ -90,8 +96,25 @@ impl PgTransaction {
         Ok(self.client()?.prepare_cached(sql).await?)
     }
 
+    /// Lets a statement leave with those that follow.
+    pub(crate) fn defer(&mut self, (sql, params): Sql<'_>) {
+        self.deferred.push((sql, params.iter().map(|param| param.to_value()).collect()));
+    }
+
     /// Runs statements one after the other, all in one packet. After one that fails nothing more is done.
     pub(crate) async fn run(&mut self, statements: &[Sql<'_>]) -> Result<Vec<Answer>, StoreError> {
+        let deferred = std::mem::take(&mut self.deferred);
+        if deferred.is_empty() {
+            return self.send(statements).await;
+        }
+        let params = borrowed(&deferred);
+        let before = deferred.iter().zip(&params).map(|((sql, _), params)| (*sql, params.as_slice()));
+        let all: Vec<Sql<'_>> = before.chain(statements.iter().copied()).collect();
+        let mut answers = self.send(&all).await?;
+        Ok(answers.split_off(deferred.len()))
+    }
+
+    async fn send(&mut self, statements: &[Sql<'_>]) -> Result<Vec<Answer>, StoreError> {
         let client = self.client()?;
         let prepared = self.prepare_each(statements).await?;
         let all = join_all(prepared.iter().map(|(statement, params)| answer(client, statement, params)));
@@ -114,16 +137,21 @@ impl PgTransaction {
     /// Runs a last statement and `COMMIT`, in one packet.
     pub(crate) async fn commit_with(mut self, last: Sql<'_>) -> Result<(), StoreError> {
         {
+            let params = borrowed(&self.deferred);
+            let before =
+                self.deferred.iter().zip(&params).map(|((sql, _), params)| (*sql, params.as_slice()));
+            let statements: Vec<Sql<'_>> = before.chain([last]).collect();
             let client = self.client()?;
-            let statement = self.prepare(last.0).await?;
-            let params = dynamic(last.1);
+            let prepared = self.prepare_each(&statements).await?;
+            let all = join_all(prepared.iter().map(|(statement, params)| answer(client, statement, params)));
             let ending = async {
-                let (done, committed) =
-                    join(client.execute(&statement, &params), client.batch_execute("COMMIT")).await;
-                // After a failed statement COMMIT rolls back without an error: the statement decides.
-                done.and(committed)
+                let (answers, committed) = join(all, client.batch_execute("COMMIT")).await;
+                Ok((answers, committed))
             };
-            self.first(client, ending).await?;
+            let (answers, committed) = self.first(client, ending).await?;
+            // After a failed statement COMMIT rolls back without an error: the statements decide.
+            answers.into_iter().collect::<Result<Vec<_>, _>>()?;
+            committed?;
         }
         self.client = None;
         Ok(())
@@ -173,6 +201,10 @@ impl Drop for PgTransaction {
             }
         });
     }
+}
+
+fn borrowed(deferred: &[Deferred]) -> Vec<Vec<Param<'_>>> {
+    deferred.iter().map(|(_, values)| values.iter().map(Param::from).collect()).collect()
 }
 
 pub(super) fn dynamic<'a>(params: &'a [Param<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
