@@ -12,6 +12,8 @@ use super::failure::Failure;
 use super::methods::ask_recovery_key;
 use super::prompt::{self, ProofArgs};
 use super::session::{codes_text, totp_text};
+use super::sharing;
+use crate::pins::Newer;
 
 /// Arguments of `password`.
 #[derive(Args, Debug)]
@@ -189,9 +191,11 @@ async fn rotate_key(context: &mut Context, proof: &ProofArgs) -> Result<(), Fail
     let half = account.client.server_half().await?;
     context.profile.keep(&rotated, &half)?;
     let mut pins = context.profile.pins(account.client.server())?;
-    pins.check_account(rotated.account, rotated.master_key_version, &rotated.identity())?;
-    context.profile.keep_pins(account.client.server(), &pins)?;
     let version = rotated.master_key_version;
+    pins.check_account(rotated.account, version, &rotated.identity(), Newer::MadeHere)?;
+    context.profile.keep_pins(account.client.server(), &pins)?;
+    // Who reads what this account shares reads on in any case: this is so that no grant of the old keys is left.
+    sharing::renew_all(context, &rotated).await;
     context.output.result(&json!({ "master_key_version": version }), || {
         format!("The master key is new (version {version}). Every other session has ended.")
     });

@@ -8,6 +8,7 @@
 
 mod account;
 mod api_keys;
+mod collections;
 mod context;
 mod failure;
 mod files;
@@ -121,7 +122,9 @@ pub enum Command {
     Rm(list::RmArgs),
     /// Bring a folder and its remote copy together
     Sync(sync::SyncArgs),
-    /// Let another account read the files
+    /// Make collections of files, and name and remove them: each can be shared by itself
+    Collections(collections::CollectionsArgs),
+    /// Let another account read files, or write them too
     Share(sharing::ShareArgs),
     /// Take that back
     Unshare(sharing::UnshareArgs),
@@ -206,6 +209,7 @@ async fn dispatch(command: Command, globals: Globals) -> Result<(), Failure> {
         Command::Ls(arguments) => list::list(&mut context, arguments).await,
         Command::Rm(arguments) => list::remove(&mut context, arguments).await,
         Command::Sync(arguments) => sync::sync(&mut context, arguments).await,
+        Command::Collections(arguments) => collections::collections(&mut context, arguments).await,
         Command::Share(arguments) => sharing::share(&mut context, arguments).await,
         Command::Unshare(arguments) => sharing::unshare(&mut context, arguments).await,
         Command::Shares => sharing::shares(&mut context).await,

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! An account whose data are open, by whatever opened them.
 
-use keyring::MasterKey;
-use protocol::{AccountId, TenantId};
+use keyring::{Authorship, AuthorshipPlace, IdentityKeys, MasterKey};
+use protocol::objects::ItemSignature;
+use protocol::{AccountId, CollectionId, TenantId};
 
 use super::Client;
 use super::signin::Unlocked;
+use crate::place;
 
 /// An account with its master key: what it takes to work on what it keeps. A session gives it ([`Unlocked`]), and so does an
 /// API key that unlocks ([`open_by_api_key`](super::api_keys::open_by_api_key)).
@@ -15,6 +17,43 @@ pub struct Opened {
     pub(crate) account: AccountId,
     pub(crate) home: TenantId,
     pub(crate) master: MasterKey,
+    pub(crate) master_key_version: u32,
+}
+
+impl Opened {
+    /// The account's private identity keys.
+    pub(crate) fn identity_keys(&self) -> IdentityKeys {
+        self.master.account_key().identity_keys(self.master_key_version)
+    }
+
+    /// The account's word for a version of an item that lies in this home.
+    pub(crate) fn signed(
+        &self,
+        home: TenantId,
+        collection: CollectionId,
+        item: keyring::ItemId,
+        version: u64,
+        sealed: &[u8],
+    ) -> ItemSignature {
+        let place = authorship_place(self.account, home, collection, item, version);
+        let signature = Authorship::sign(&self.identity_keys(), sealed, &place);
+        ItemSignature { key_version: self.master_key_version, signature: signature.to_bytes().into() }
+    }
+}
+
+/// What an author signs.
+pub(crate) fn authorship_place(
+    author: AccountId,
+    home: TenantId,
+    collection: CollectionId,
+    item: keyring::ItemId,
+    version: u64,
+) -> AuthorshipPlace {
+    AuthorshipPlace {
+        author: place::account(author),
+        item,
+        content: place::content(home, collection, version),
+    }
 }
 
 impl From<&Unlocked> for Opened {
@@ -24,6 +63,7 @@ impl From<&Unlocked> for Opened {
             account: account.account,
             home: account.home,
             master: account.master.clone(),
+            master_key_version: account.master_key_version,
         }
     }
 }

@@ -107,7 +107,7 @@ impl Drive {
             return Ok(sink);
         }
         let opener = self.opener(entry)?;
-        let open = self.opened()?;
+        let collection = self.opened()?.id;
         let spans = spans(&opener);
         let (sender, receiver) = mpsc::channel::<(ChunkSpan, Vec<u8>)>(1);
         let opening = tokio::task::spawn_blocking(move || open_spans(&opener, receiver, sink));
@@ -116,7 +116,7 @@ impl Drive {
                 let bytes = self
                     .account
                     .client
-                    .file_range(open.id, entry.item, span.sealed.start, span.sealed.end)
+                    .file_range(collection, entry.item, span.sealed.start, span.sealed.end)
                     .await
                     .map_err(DriveError::from)?;
                 Ok((span, bytes))
@@ -144,7 +144,7 @@ impl Drive {
 
     fn opener(&self, entry: &Entry) -> Result<FileOpener, GetError> {
         let open = self.opened()?;
-        let key = open.key.item_key(&place::item(entry.item));
+        let key = open.keys.at(entry.sequence).item_key(&place::item(entry.item));
         opener(&key, entry)
     }
 }

@@ -137,6 +137,10 @@ impl SyncState {
         hash.update(remote.as_str().as_bytes());
         hash.update([0]);
         hash.update(local.as_os_str().as_encoded_bytes());
+        if let Some(collection) = drive.collection().filter(|_| !drive.is_default()) {
+            hash.update([0]);
+            hash.update(collection.as_bytes());
+        }
         let name = data_encoding::HEXLOWER.encode(hash.finalize().get(..16).unwrap_or_default());
         let file = within.join(format!("{name}.sealed"));
         let known = match std::fs::read(&file) {

@@ -9,6 +9,7 @@
 
 mod collections;
 mod files;
+mod generations;
 mod home;
 mod items;
 mod sweep;
