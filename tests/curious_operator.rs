@@ -200,6 +200,7 @@ impl Vault {
                 let place = CollectionKeyPlace {
                     account,
                     collection: CollectionId::from_bytes(array(id)),
+                    generation: 1,
                     key_version: version.parse().expect("a number"),
                 };
                 (place, Sealed::parse(hex(sealed)).expect("a sealed key"))

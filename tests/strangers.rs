@@ -88,6 +88,7 @@ fn rows() -> Vec<Row> {
         with(row("report_api_key", Everybody, 422), || json_body(json!({}))),
         row("list_collections", Whoever, 200),
         row("list_devices", Whoever, 200),
+        row("read_former_keys", Whoever, 200),
         row("list_sessions", Whoever, 200),
         row("read_server_half", Whoever, 200),
         row("read_usage", Whoever, 200),
@@ -117,15 +118,33 @@ fn rows() -> Vec<Row> {
         row("list_members", Named, 200),
         // With a number of nobody's; nothing is shared with its own owner.
         with(row("put_member", Named, 404), || {
-            json_body(
-                json!({ "account_number": "0000000", "key_version": 1, "own_key_version": 1, "grant": "AA" }),
-            )
+            json_body(json!({
+                "account_number": "0000000", "generation": 1, "key_version": 1, "own_key_version": 1,
+                "permission": "read", "grant": "AA",
+            }))
         }),
-        row("delete_member", Named, 404),
+        // With the number of a change that was not the last one.
+        with(row("next_collection_key", Named, 409), || {
+            json_body(json!({
+                "from_generation": 1, "from_key_version": 1, "last_change": 7_777, "sealed_key": sealed(100),
+                "former_key": sealed(100), "sealed_meta": sealed(100),
+            }))
+        }),
         row("read_shared_collection", Named, 404),
         row("list_shared_changes", Named, 404),
+        row("follow_shared_changes", Named, 404),
+        row("read_shared_item", Named, 404),
         row("read_shared_file", Named, 404),
+        if_any(with(row("put_shared_item", Named, 404), || json_body(json!({ "sealed": sealed(100) })))),
+        if_any(row("delete_shared_item", Named, 404)),
+        with(row("begin_shared_upload", Named, 404), || json_body(json!({ "size": UPLOAD }))),
+        row("read_shared_upload", Named, 404),
+        with(row("put_shared_part", Named, 404), || Some(Body::Bytes(noise(1, UPLOAD)))),
+        row("abandon_shared_upload", Named, 404),
         row("read_collection", Named, 200),
+        with(row("describe_collection", Named, 204), || {
+            json_body(json!({ "generation": 1, "sealed_meta": sealed(100) }))
+        }),
         row("list_changes", Named, 200),
         row("follow_changes", Named, 200),
         row("read_item", Named, 200),
@@ -160,15 +179,16 @@ const FOR_THE_SESSION_ALONE: [&str; 9] = [
     "approve_api_key",
     "deny_api_key",
     "put_member",
-    "delete_member",
+    "next_collection_key",
 ];
 
 /// What an API key is for, of what names something: what is kept, and the history.
-const FOR_API_KEYS: [&str; 15] = [
+const FOR_API_KEYS: [&str; 16] = [
     "read_checkpoint",
     "list_records",
     "read_tile",
     "read_collection",
+    "describe_collection",
     "list_changes",
     "follow_changes",
     "read_item",

@@ -3,7 +3,7 @@
 #![no_main]
 
 use keyring::{
-    AccountId, AccountNumber, ApiKey, ApiKeyAuth, ApiKeyId, BackupCode, Email, Grant, IdentityPublicKeys,
+    AccountId, AccountNumber, ApiKey, ApiKeyAuth, ApiKeyId, Authorship, BackupCode, Email, Grant, IdentityPublicKeys,
     IdentityRotation, MethodPublicKey, MethodSecret, RecoveryKey, SealedMasterKey,
 };
 use libfuzzer_sys::fuzz_target;
@@ -16,7 +16,11 @@ fuzz_target!(|input: &[u8]| {
         2 => drop(IdentityRotation::from_bytes(bytes).map(|rotation| assert_eq!(rotation.to_bytes(), bytes))),
         3 => drop(MethodPublicKey::from_bytes(bytes).map(|key| assert_eq!(key.to_bytes(), bytes))),
         4 => drop(SealedMasterKey::parse(bytes).map(|sealed| assert_eq!(sealed.as_bytes(), bytes))),
-        5 => drop(MethodSecret::from_bytes(bytes).map(|secret| secret.lookup())),
+        5 => {
+            drop(MethodSecret::from_bytes(bytes).map(|secret| secret.lookup()));
+            let signature = Authorship::from_bytes(bytes);
+            drop(signature.map(|signature| assert_eq!(signature.to_bytes().as_slice(), bytes)));
+        }
         _ => {}
     }
     let Ok(text) = std::str::from_utf8(bytes) else { return };

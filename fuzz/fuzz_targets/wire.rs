@@ -27,6 +27,7 @@ fuzz_target!(|input: &[u8]| {
         pairing::PairingAsked, pairing::PairingOffer, pairing::PairingDeliver,
         api_keys::NewApiKey, api_keys::ApiKeys, api_keys::KeyNetwork, api_keys::OwnApiKey, api_keys::KeyReport,
         sharing::AccountKeys, sharing::PutMember, sharing::Members, sharing::Shares, sharing::SharedCollection,
+        sharing::NextKey, account::FormerAccountKeys, objects::Description,
         account::Account, account::Sessions, account::Devices, account::ServerHalf,
         account::PasswordChangeStart, account::PasswordChangeStarted, account::PasswordChangeFinish,
         account::BackupCodes, account::TotpStarted, account::TotpFinish, account::MasterKeyRotation,

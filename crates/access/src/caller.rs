@@ -52,6 +52,8 @@ pub struct Share {
     pub home: TenantId,
     /// The collection.
     pub collection: Uuid,
+    /// Whether the caller may write there too.
+    pub writes: bool,
 }
 
 /// What an account acts through, as its records name it.

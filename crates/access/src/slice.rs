@@ -120,6 +120,7 @@ impl Slice {
             let collection = Name::id(Type::Collection, share.collection);
             principal.attributes.push(("shared_tenant", Value::Name(Name::tenant(share.home))));
             principal.attributes.push(("shared_collection", Value::Name(collection)));
+            principal.attributes.push(("shared_writes", Value::Flag(share.writes)));
         }
         Ok(Slice {
             principal,

@@ -11,7 +11,9 @@
 //! - An [`Unlocked`] account is a session together with the master key: what signing up and signing in give.
 //! - An [`Opened`] account is the key that its content stands on, with whatever is shown to the server: a session, an API key
 //!   that unlocks ([`open_by_api_key`]), or the short session of a public computer ([`PublicAccount`]).
-//! - A [`Drive`] is an account's collection of files; a [`RemotePath`] names one of them.
+//! - A [`Drive`] is a collection of files: the account's own, another that it named, or one that somebody shares. A
+//!   [`RemotePath`] names one of its files.
+//! - [`Trust`] is what a device believes of other accounts and of collections: what it proved, and what it saw before.
 //! - A [`Profile`] is the folder in which a device keeps its session, and the master key under a key of which it holds
 //!   only half. [`Pins`] are what it knows of a server from before.
 //! - A [`Verification`](verify::Verified) holds a log against its signed checkpoint; an [export](export) carries all of
@@ -55,6 +57,7 @@ mod pins;
 mod place;
 mod profile;
 mod sharing;
+mod trust;
 pub mod verify;
 
 pub use client::account::{AccountError, Proof};
@@ -68,6 +71,8 @@ pub use client::signin::{NewAccount, SignIn, SignInError, SignUp, SignedIn, Unlo
 pub use client::{Client, ConnectError, Options, RequestError};
 pub use files::{Drive, RemotePath};
 pub use keychain::{KeyPlace, Keychain, KeychainError};
-pub use pins::{AccountPins, OtherPins, Pins};
+pub use pins::{AccountPins, CollectionPins, Newer, OtherPins, Pins};
 pub use profile::{Profile, ProfileError, Stored};
+pub use protocol::sharing::Permission;
 pub use sharing::{KnownAccount, SharingError, Standing};
+pub use trust::Trust;

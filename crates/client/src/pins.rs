@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use data_encoding::BASE64URL_NOPAD;
 use keyring::IdentityPublicKeys;
-use protocol::AccountId;
 use protocol::service::Service;
+use protocol::{AccountId, CollectionId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::profile::ProfileError;
+use crate::sharing::{KnownAccount, SharingError};
 
 /// What is known of a server from before: the key of its logs, the newest checkpoints that were verified, and which
 /// keys the accounts had that signed in here.
@@ -31,6 +32,30 @@ pub struct Pins {
     /// The keys of other accounts, by their numbers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub others: BTreeMap<String, OtherPins>,
+    /// The keys of collections that had more than one, or that others share.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub collections: BTreeMap<CollectionId, CollectionPins>,
+}
+
+/// What is known of a collection's key from before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CollectionPins {
+    /// The highest generation that was seen.
+    pub generation: u32,
+    /// For a collection that another shares: the newest of the owner's identity keys that signed a grant.
+    #[serde(default)]
+    pub owner_key_version: u32,
+}
+
+/// How a master key that is newer than the one seen before came to be.
+#[derive(Clone, Copy, Debug)]
+pub enum Newer<'a> {
+    /// This device made it from the one before.
+    MadeHere,
+    /// The account's keys as the key directory proves them, each version signed by the one before it.
+    Proven(&'a KnownAccount),
+    /// Nobody said.
+    Unproven,
 }
 
 /// What is known of another account's keys from before.
@@ -73,30 +98,80 @@ impl Pins {
         }
     }
 
-    /// Takes the keys with which an account is shown, and refuses what is older than was seen before, or other keys for
-    /// the same version.
+    /// Whether an account was seen with an older master key than this: then [`check_account`](Self::check_account) wants the newer
+    /// one proven.
+    pub fn has_older(&self, account: AccountId, master_key_version: u32) -> bool {
+        let known = self.accounts.get(&account);
+        known.is_some_and(|known| (1..master_key_version).contains(&known.master_key_version))
+    }
+
+    /// Takes the keys with which an account is shown, and refuses what is older than was seen before, other keys for the same
+    /// version, and newer ones that do not follow from those that were seen.
     ///
     /// # Errors
-    /// [`ProfileError::KeyRolledBack`], [`ProfileError::IdentityChanged`].
+    /// [`ProfileError::KeyRolledBack`], [`ProfileError::IdentityChanged`], [`ProfileError::NotProven`].
     pub fn check_account(
         &mut self,
         account: AccountId,
         master_key_version: u32,
         identity: &IdentityPublicKeys,
+        newer: Newer<'_>,
     ) -> Result<(), ProfileError> {
-        let digest = BASE64URL_NOPAD.encode(&Sha256::digest(identity.to_bytes()));
+        let is_newer = self.has_older(account, master_key_version);
         let known = self.accounts.entry(account).or_default();
         if master_key_version < known.master_key_version {
             let (seen, shown) = (known.master_key_version, master_key_version);
             return Err(ProfileError::KeyRolledBack { seen, shown });
         }
+        let digest = digest(identity);
         if known.identities.get(&master_key_version).is_some_and(|seen| *seen != digest) {
             return Err(ProfileError::IdentityChanged { version: master_key_version });
+        }
+        if is_newer {
+            let follows = match newer {
+                Newer::MadeHere => true,
+                Newer::Unproven => false,
+                Newer::Proven(proven) => {
+                    let seen = known.identities.iter().all(|(version, seen)| {
+                        proven.keys_of(*version).is_some_and(|keys| self::digest(keys) == *seen)
+                    });
+                    proven.account == account
+                        && seen
+                        && proven.keys_of(master_key_version).is_some_and(|keys| keys == identity)
+                }
+            };
+            if !follows {
+                let (seen, shown) = (known.master_key_version, master_key_version);
+                return Err(ProfileError::NotProven { seen, shown });
+            }
         }
         known.master_key_version = master_key_version;
         known.identities.insert(master_key_version, digest);
         while known.identities.len() > MAX_IDENTITIES {
             known.identities.pop_first();
+        }
+        Ok(())
+    }
+
+    /// Takes the key with which a collection is shown, and refuses what is older than was seen before.
+    ///
+    /// # Errors
+    /// [`SharingError::KeyRolledBack`].
+    pub(crate) fn check_collection(
+        &mut self,
+        collection: CollectionId,
+        shown: CollectionPins,
+    ) -> Result<(), SharingError> {
+        let seen = self.collections.get(&collection).copied().unwrap_or_default();
+        if shown.generation < seen.generation || shown.owner_key_version < seen.owner_key_version {
+            return Err(SharingError::KeyRolledBack);
+        }
+        // A first key of one's own has nothing before it.
+        if shown.generation > 1 || shown.owner_key_version > 0 {
+            self.collections.insert(collection, shown);
+        }
+        while self.collections.len() > MAX_COLLECTIONS {
+            self.collections.pop_first();
         }
         Ok(())
     }
@@ -109,3 +184,9 @@ impl Pins {
 
 /// One rotation a day fills this in the better part of a year.
 const MAX_IDENTITIES: usize = 256;
+/// More collections than these are believed as they come.
+const MAX_COLLECTIONS: usize = 10_000;
+
+fn digest(keys: &IdentityPublicKeys) -> String {
+    BASE64URL_NOPAD.encode(&Sha256::digest(keys.to_bytes()))
+}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The places that sealed values belong to: ids of the wire as ids of the keyring.
 
-use keyring::{CollectionKeyPlace, ItemPlace, KdfError, KdfParams, MasterKeyPlace};
+use keyring::{CollectionKeyPlace, CollectionPlace, ItemPlace, KdfError, KdfParams, MasterKeyPlace};
 use protocol::signin::Kdf;
 use protocol::{AccountId, CollectionId, DeviceId, ItemId, MethodId, TenantId, UploadId};
 use sha2::{Digest, Sha256};
@@ -43,13 +43,24 @@ pub(crate) fn master_key(account_id: AccountId, method_id: MethodId, key_version
 pub(crate) fn collection_key(
     account_id: AccountId,
     collection_id: CollectionId,
+    generation: u32,
     key_version: u64,
 ) -> CollectionKeyPlace {
     CollectionKeyPlace {
         account: account(account_id),
         collection: collection(collection_id),
+        generation,
         key_version: u32::try_from(key_version).unwrap_or(u32::MAX),
     }
+}
+
+/// Where the keys that a collection had are sealed.
+pub(crate) fn former_keys(home: TenantId, collection_id: CollectionId) -> CollectionPlace {
+    CollectionPlace { owner: tenant(home).into(), collection: collection(collection_id) }
+}
+
+fn tenant(id: TenantId) -> keyring::TenantId {
+    keyring::TenantId::from_bytes(*id.as_bytes())
 }
 
 /// The id of the collection of a home's files. After `earlier` ones that were deleted it is another: ids are not used twice.
@@ -66,11 +77,7 @@ pub(crate) fn files_collection(home: TenantId, earlier: u32) -> CollectionId {
 
 /// Where a version of an item is sealed: within the home that its collection lies in.
 pub(crate) fn content(home: TenantId, collection_id: CollectionId, version: u64) -> ItemPlace {
-    ItemPlace {
-        owner: keyring::TenantId::from_bytes(*home.as_bytes()).into(),
-        collection: collection(collection_id),
-        version,
-    }
+    ItemPlace { owner: tenant(home).into(), collection: collection(collection_id), version }
 }
 
 /// A server's parameters, held against the floor and the ceiling.

@@ -262,7 +262,7 @@ impl Profile {
         for name in [KEYS, LOCAL_HALF, SESSION, NAMES, LAST_CHANGE, PROFILE] {
             self.remove(name)?;
         }
-        for name in [UPLOADS, SYNC] {
+        for name in [UPLOADS, SYNC, COLLECTIONS] {
             let _ = fs::remove_dir_all(self.folder.join(name));
         }
         Ok(())
@@ -321,9 +321,14 @@ impl Profile {
         self.write(PINS, &json)
     }
 
-    /// Where the names of the drive's files are remembered, sealed.
+    /// Where the names of the account's files are remembered, sealed.
     pub fn names(&self) -> PathBuf {
         self.folder.join(NAMES)
+    }
+
+    /// Where the names of the files of another collection are.
+    pub fn names_of(&self, collection: protocol::CollectionId) -> PathBuf {
+        self.folder.join(COLLECTIONS).join(collection.to_string())
     }
 
     /// Where broken-off uploads are remembered.
@@ -420,6 +425,18 @@ pub enum ProfileError {
         /// The version.
         version: u32,
     },
+    /// A newer master key that the key directory does not show to follow from the one that was seen.
+    #[error(
+        "the server gives out version {shown} of this account's master key, and version {seen} was seen here before: that the \
+         account itself replaced it is not proven by its key directory. Try again in a moment; if it stays so, do not go on, \
+         and tell the operator"
+    )]
+    NotProven {
+        /// The newest version that was seen here.
+        seen: u32,
+        /// The version that is shown now.
+        shown: u32,
+    },
     /// There is no home folder.
     #[error("there is no home folder to keep the profile in: set BAILIWICK_CONFIG_DIR")]
     NoHome,
@@ -463,5 +480,7 @@ const DEVICE: &str = "device";
 const PINS: &str = "pins.json";
 const LAST_CHANGE: &str = "last-change";
 const NAMES: &str = "names.sealed";
+/// Names of files in other collections than the account's own files.
+const COLLECTIONS: &str = "collections";
 const UPLOADS: &str = "uploads";
 const SYNC: &str = "sync";

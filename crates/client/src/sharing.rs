@@ -12,13 +12,15 @@ use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use keyring::{
-    AccountNumber, Fingerprint, Grant, GrantPlace, IdentityPublicKeys, IdentityRotation, SystemRng,
-    keys_subject,
+    AccountNumber, CollectionKeys, Fingerprint, FormerAccountKeyPlace, Grant, GrantPlace, IdentityKeys,
+    IdentityPublicKeys, IdentityRotation, Sealed, SystemRng, keys_subject,
 };
 use ledger::record::{RecordHeader, leaf_hash, payload_hash};
 use ledger::{InclusionProof, Tile, TileHashes, TreeHead};
 use protocol::service::Service;
-use protocol::sharing::{AccountKeys, PublishedKeys, PutMember, Share};
+use protocol::sharing::{
+    AccountKeys, Admitted, Member, NextKey, Permission, PublishedKeys, PutMember, Share,
+};
 use protocol::{AccountId, Code, CollectionId};
 use sha2::{Digest as _, Sha256};
 
@@ -26,9 +28,11 @@ use crate::client::log::Log;
 use crate::client::opened::Opened;
 use crate::client::signin::Unlocked;
 use crate::client::{Client, RequestError};
-use crate::files::{Drive, DriveError};
-use crate::pins::{OtherPins, Pins};
+use crate::files::{Drive, DriveError, OpenCollection, collection};
+use crate::pins::{CollectionPins, OtherPins, Pins};
 use crate::place;
+use crate::profile::ProfileError;
+use crate::trust::Trust;
 use crate::verify::{LogIdentity, VerifyError};
 
 /// Another account, whose keys are proved.
@@ -67,10 +71,57 @@ impl KnownAccount {
         number: &str,
     ) -> Result<KnownAccount, SharingError> {
         let number = AccountNumber::parse(number).map_err(|_| SharingError::NotANumber)?.as_str().to_owned();
-        let (shown, head, note) = Self::fetch(client, service, pins, &number).await?;
-        if AccountNumber::parse(&shown.account_number).map(|shown| shown.as_str().to_owned()).ok()
-            != Some(number.clone())
-        {
+        Self::prove(client, service, pins, &Asked { who: &number, number: Some(&number), ..Asked::default() })
+            .await
+    }
+
+    /// The same of an account that is known by its id alone.
+    ///
+    /// # Errors
+    /// [`SharingError`].
+    pub async fn look_up_id(
+        client: &Client,
+        service: &Service,
+        pins: &mut Pins,
+        account: AccountId,
+    ) -> Result<KnownAccount, SharingError> {
+        let who = account.to_string();
+        Self::prove(client, service, pins, &Asked { who: &who, account: Some(account), ..Asked::default() })
+            .await
+    }
+
+    /// One's own account, with the keys of the master key that is in use.
+    ///
+    /// # Errors
+    /// [`SharingError`].
+    pub(crate) async fn look_up_version(
+        client: &Client,
+        service: &Service,
+        pins: &mut Pins,
+        own: &Unlocked,
+    ) -> Result<KnownAccount, SharingError> {
+        let asked = Asked {
+            who: &own.account.to_string(),
+            account: Some(own.account),
+            key_version: own.master_key_version,
+            ..Asked::default()
+        };
+        Self::prove(client, service, pins, &asked).await
+    }
+
+    async fn prove(
+        client: &Client,
+        service: &Service,
+        pins: &mut Pins,
+        asked: &Asked<'_>,
+    ) -> Result<KnownAccount, SharingError> {
+        let (shown, head, note) = Self::fetch(client, service, pins, asked).await?;
+        let number = AccountNumber::parse(&shown.account_number)
+            .map_err(|_| SharingError::NotProven("it answers for another account"))?;
+        let number = number.as_str().to_owned();
+        let is_other = asked.number.is_some_and(|asked| asked != number)
+            || asked.account.is_some_and(|asked| asked != shown.account);
+        if is_other {
             return Err(SharingError::NotProven("it answers for another account"));
         }
         let keys = chain(&shown)?;
@@ -110,7 +161,8 @@ impl KnownAccount {
         u32::try_from(self.keys.len()).unwrap_or(u32::MAX)
     }
 
-    fn keys_of(&self, version: u32) -> Option<&IdentityPublicKeys> {
+    /// The keys of a version.
+    pub(crate) fn keys_of(&self, version: u32) -> Option<&IdentityPublicKeys> {
         usize::try_from(version).ok()?.checked_sub(1).and_then(|place| self.keys.get(place))
     }
 
@@ -119,17 +171,18 @@ impl KnownAccount {
         client: &Client,
         service: &Service,
         pins: &Pins,
-        number: &str,
+        asked: &Asked<'_>,
     ) -> Result<(AccountKeys, TreeHead, String), SharingError> {
         let log = LogIdentity::of_platform(&service.log_origin, &service.log_public_key)?;
         for _ in 0..TRIES {
-            let shown = match client.account_keys(number).await {
+            let shown = match client.account_keys(asked.who).await {
                 Err(error) if error.is(Code::Unavailable) => None,
                 other => Some(other?),
             };
             let head = client.verify_platform(&log, pins).await?;
             if let (Some(shown), Some((head, note))) = (shown, head)
                 && shown.keys.iter().all(|keys| keys.entry.number < head.size)
+                && shown.keys.iter().any(|keys| keys.key_version >= asked.key_version)
             {
                 return Ok((shown, head, note));
             }
@@ -138,6 +191,19 @@ impl KnownAccount {
         }
         Err(SharingError::NotLogged)
     }
+}
+
+/// Which account is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked<'a> {
+    /// Its number or its id.
+    who: &'a str,
+    /// It must have this number,
+    number: Option<&'a str>,
+    /// this id,
+    account: Option<AccountId>,
+    /// and keys of this version at the least.
+    key_version: u32,
 }
 
 /// The keys, each version signed by the one before it.
@@ -210,61 +276,282 @@ async fn prove(
     }
 }
 
+/// Opens a collection that somebody shares, with the grant of its key.
+///
+/// # Errors
+/// [`SharingError::NotGranted`] when its owner did not sign the grant for this account, [`SharingError::OldKeys`] when it was
+/// made for keys that the account can no longer open, [`SharingError::KeyRolledBack`] when a newer one was seen before.
+pub(crate) async fn open_shared(
+    account: &Opened,
+    trust: &Trust,
+    share: &Share,
+    owner: &KnownAccount,
+) -> Result<OpenCollection, SharingError> {
+    let shared = account.client.shared_collection(share.home, share.collection).await?;
+    if shared.owner != owner.account || shared.id != share.collection {
+        return Err(SharingError::NotGranted);
+    }
+    let sharer = owner.keys_of(shared.owner_key_version).ok_or(SharingError::NotGranted)?;
+    let own = identity_keys(account, shared.key_version, &owner.number).await?;
+    let place = GrantPlace {
+        sharer: place::account(owner.account),
+        recipient: place::account(account.account),
+        collection: place::collection(share.collection),
+        key_version: shared.generation,
+    };
+    let grant = Grant::from_bytes(shared.grant.as_slice()).map_err(|_| SharingError::NotGranted)?;
+    let newest = grant.open(&own, sharer, &place).map_err(|_| SharingError::NotGranted)?;
+    let (generation, former) = (shared.generation, &shared.former_keys);
+    let keys = collection::open_former(newest, generation, share.home, share.collection, former)
+        .map_err(DriveError::from)?;
+    let pins = CollectionPins { generation, owner_key_version: shared.owner_key_version };
+    trust.see_collection(share.collection, pins).await?;
+    let meta = shared.sealed_meta.as_slice();
+    Ok(OpenCollection {
+        id: share.collection,
+        name: collection::description(&keys, share.home, share.collection, meta)?.name,
+        keys,
+        key_version: 0,
+        sequence: shared.sequence,
+        permission: shared.permission,
+    })
+}
+
+/// The account's identity keys of this version: those in use, or older ones, which the account key in use opens one after the
+/// other. So what was granted before the master key was rotated still opens.
+async fn identity_keys(
+    account: &Opened,
+    key_version: u32,
+    owner: &str,
+) -> Result<IdentityKeys, SharingError> {
+    if key_version == account.master_key_version {
+        return Ok(account.identity_keys());
+    }
+    let (mut key, mut version) = (account.key.clone(), account.master_key_version);
+    for former in account.client.former_account_keys().await?.keys {
+        // Without a gap, from the one in use on.
+        if former.key_version.checked_add(1) != Some(version) {
+            break;
+        }
+        let place = FormerAccountKeyPlace {
+            account: place::account(account.account),
+            key_version: former.key_version,
+        };
+        let sealed = Sealed::parse(former.sealed_key.into_vec()).map_err(DriveError::from)?;
+        key = key.open_former(&sealed, &place).map_err(DriveError::from)?;
+        version = former.key_version;
+        if version == key_version {
+            return Ok(key.identity_keys(version));
+        }
+    }
+    Err(SharingError::OldKeys(owner.to_owned()))
+}
+
+/// What becomes of a collection's members when it gets its next key.
+#[derive(Clone, Copy, Debug)]
+enum Change<'a> {
+    /// Somebody is let in.
+    LetIn(&'a KnownAccount, Permission),
+    /// Somebody is let out.
+    LetOut(AccountId),
+}
+
 impl Unlocked {
-    /// Lets another account read a collection of one's own: its key, sealed to that account and signed.
+    /// Shares a collection of one's own with another account, or changes what it may do there. The first time that a
+    /// collection is shared it gets its second key, from which on every item is signed by who writes it.
     ///
     /// # Errors
     /// [`SharingError`].
     pub async fn share(
         &self,
         drive: &Drive,
-        collection: CollectionId,
         with: &KnownAccount,
+        permission: Permission,
     ) -> Result<(), SharingError> {
-        let key = drive.key_of(collection).ok_or(SharingError::NoCollection)?;
-        let recipient = with.keys.last().ok_or(SharingError::NotProven("it shows no keys"))?;
-        let own = self.master.account_key().identity_keys(self.master_key_version);
-        let place = GrantPlace {
-            sharer: place::account(self.account),
-            recipient: place::account(with.account),
-            collection: place::collection(collection),
-            key_version: FIRST_KEY,
-        };
-        let grant = Grant::issue(key, &own, recipient, &place, &mut SystemRng);
-        let put = PutMember {
-            account_number: with.number.clone(),
-            key_version: with.key_version(),
-            own_key_version: self.master_key_version,
-            grant: grant.to_bytes().into(),
-        };
-        Ok(self.client.put_member(collection, with.account, &put).await?)
+        for _ in 0..TRIES {
+            let open = drive.current().ok_or(SharingError::NoCollection)?;
+            let shared = if open.keys.generation() == 1 {
+                self.next_key(drive, Change::LetIn(with, permission)).await
+            } else {
+                self.grant(&open, with, permission).await
+            };
+            match shared {
+                Err(error) if error.is_outdated() => drive.reload().await?,
+                shared => return shared,
+            }
+        }
+        Err(SharingError::Busy)
     }
 
-    /// Opens a collection that another account shares, to be read.
+    /// Takes a collection away from an account. It gets its next key: what is written from then on that account cannot open.
     ///
     /// # Errors
-    /// [`SharingError::NotGranted`] when that account did not sign the grant, [`SharingError::OldKeys`] when it was made for keys
-    /// that this account no longer has.
-    pub async fn open_share(&self, share: &Share, owner: &KnownAccount) -> Result<Drive, SharingError> {
-        let shared = self.client.shared_collection(share.home, share.collection).await?;
-        if shared.owner != owner.account || shared.id != share.collection {
-            return Err(SharingError::NotGranted);
+    /// [`SharingError`]; of these [`SharingError::NotLetIn`] says that the server is not to be trusted.
+    pub async fn unshare(&self, drive: &Drive, account: AccountId) -> Result<(), SharingError> {
+        for _ in 0..TRIES {
+            match self.next_key(drive, Change::LetOut(account)).await {
+                Err(error) if error.is_outdated() => drive.reload().await?,
+                done => return done,
+            }
         }
-        if shared.key_version != self.master_key_version {
-            return Err(SharingError::OldKeys(owner.number.clone()));
+        Err(SharingError::Busy)
+    }
+
+    /// Renews the grants of a collection that were made by or for keys that are not in use any more. How many.
+    ///
+    /// # Errors
+    /// [`SharingError`].
+    pub async fn renew_grants(&self, drive: &Drive) -> Result<usize, SharingError> {
+        let Some(open) = drive.current() else { return Ok(0) };
+        let (mut renewed, mut not_let_in) = (0, None);
+        for member in self.client.members(open.id).await?.members {
+            // Whose account is gone reads nothing.
+            if member.account_number.is_none() {
+                continue;
+            }
+            let known = drive.trust().account_of(member.account).await?;
+            let is_current = member.own_key_version == self.master_key_version
+                && member.key_version == known.key_version();
+            if is_current {
+                continue;
+            }
+            // One whom the server slipped in does not keep the others from theirs.
+            match self.check_let_in(drive, &open, &member, &known).await {
+                Err(error @ SharingError::NotLetIn(_)) => not_let_in = Some(error),
+                checked => {
+                    checked?;
+                    self.grant(&open, &known, member.permission).await?;
+                    renewed += 1;
+                }
+            }
         }
-        let sharer = owner.keys_of(shared.owner_key_version).ok_or(SharingError::NotGranted)?;
-        let own = self.master.account_key().identity_keys(self.master_key_version);
-        let place = GrantPlace {
-            sharer: place::account(owner.account),
-            recipient: place::account(self.account),
-            collection: place::collection(share.collection),
-            key_version: FIRST_KEY,
+        not_let_in.map_or(Ok(renewed), Err)
+    }
+
+    /// Seals the collection's newest key to an account, and signs that.
+    async fn grant(
+        &self,
+        open: &OpenCollection,
+        with: &KnownAccount,
+        permission: Permission,
+    ) -> Result<(), SharingError> {
+        let granted = self.granted(open.id, &open.keys, with, permission)?;
+        let put = PutMember {
+            account_number: with.number.clone(),
+            generation: open.keys.generation(),
+            key_version: granted.key_version,
+            own_key_version: granted.own_key_version,
+            permission,
+            grant: granted.grant,
         };
-        let grant = Grant::from_bytes(shared.grant.as_slice()).map_err(|_| SharingError::NotGranted)?;
-        let key = grant.open(&own, sharer, &place).map_err(|_| SharingError::NotGranted)?;
-        let client = self.client.within(share.home);
-        Ok(Drive::of(Opened { client, home: share.home, ..Opened::from(self) }, share.collection, key))
+        Ok(self.client.put_member(open.id, with.account, &put).await?)
+    }
+
+    fn granted(
+        &self,
+        collection: CollectionId,
+        keys: &CollectionKeys,
+        with: &KnownAccount,
+        permission: Permission,
+    ) -> Result<Admitted, SharingError> {
+        let recipient = with.keys.last().ok_or(SharingError::NotProven("it shows no keys"))?;
+        let own = self.master.account_key().identity_keys(self.master_key_version);
+        let place = self.grant_place(collection, keys.generation(), with.account);
+        let grant = Grant::issue(keys.newest(), &own, recipient, &place, &mut SystemRng);
+        Ok(Admitted {
+            account: with.account,
+            key_version: with.key_version(),
+            own_key_version: self.master_key_version,
+            permission,
+            grant: grant.to_bytes().into(),
+        })
+    }
+
+    fn grant_place(&self, collection: CollectionId, generation: u32, recipient: AccountId) -> GrantPlace {
+        GrantPlace {
+            sharer: place::account(self.account),
+            recipient: place::account(recipient),
+            collection: place::collection(collection),
+            key_version: generation,
+        }
+    }
+
+    /// Gives the collection its next key, and those who stay a grant of it.
+    async fn next_key(&self, drive: &Drive, change: Change<'_>) -> Result<(), SharingError> {
+        let open = drive.current().ok_or(SharingError::NoCollection)?;
+        let members = self.client.members(open.id).await?.members;
+        let place = place::former_keys(self.home, open.id);
+        let (keys, former) = open.keys.next(&place, open.sequence, &mut SystemRng);
+        let (mut keep, mut add, mut remove) = (Vec::new(), Vec::new(), Vec::new());
+        match change {
+            Change::LetIn(with, permission) => {
+                if !members.iter().any(|member| member.account == with.account) {
+                    add.push(self.granted(open.id, &keys, with, permission)?);
+                }
+            }
+            Change::LetOut(account) => {
+                if !members.iter().any(|member| member.account == account) {
+                    return Err(SharingError::NoMember(account));
+                }
+                remove.push(account);
+            }
+        }
+        for member in members {
+            if remove.contains(&member.account) {
+                continue;
+            }
+            // Whose account is gone goes too.
+            if member.account_number.is_none() {
+                remove.push(member.account);
+                continue;
+            }
+            let known = drive.trust().account_of(member.account).await?;
+            self.check_let_in(drive, &open, &member, &known).await?;
+            let permission = match change {
+                Change::LetIn(with, permission) if with.account == member.account => permission,
+                _ => member.permission,
+            };
+            keep.push(self.granted(open.id, &keys, &known, permission)?);
+        }
+        let sealed_place =
+            place::collection_key(self.account, open.id, keys.generation(), open.key_version + 1);
+        let sealed_key = keys.newest().seal(&self.master.account_key(), &sealed_place, &mut SystemRng);
+        let next = NextKey {
+            from_generation: open.keys.generation(),
+            from_key_version: open.key_version,
+            last_change: open.sequence,
+            sealed_key: sealed_key.into_bytes().into(),
+            former_key: former.sealed.into_bytes().into(),
+            sealed_meta: collection::sealed_description(&keys, self.home, open.id, &open.name).into(),
+            remove,
+            keep,
+            add,
+        };
+        self.client.next_collection_key(open.id, &next).await?;
+        Ok(drive.reload().await?)
+    }
+
+    /// Whether it was this account that let a member in: it signed the grant of the key in use, for that member. A server that
+    /// puts somebody among the members, or back among them with an old grant, is found out before they get another key.
+    async fn check_let_in(
+        &self,
+        drive: &Drive,
+        open: &OpenCollection,
+        member: &Member,
+        known: &KnownAccount,
+    ) -> Result<(), SharingError> {
+        let not_let_in = || SharingError::NotLetIn(known.number.clone());
+        let signed_with = if member.own_key_version == self.master_key_version {
+            self.identity()
+        } else {
+            let own = drive.trust().account_of(self.account).await?;
+            own.keys_of(member.own_key_version).cloned().ok_or_else(not_let_in)?
+        };
+        let recipient = known.keys_of(member.key_version).ok_or_else(not_let_in)?;
+        let place = self.grant_place(open.id, open.keys.generation(), member.account);
+        let is_own = Grant::from_bytes(member.grant.as_slice())
+            .is_ok_and(|grant| grant.is_of(&signed_with, recipient, &place));
+        if is_own { Ok(()) } else { Err(not_let_in()) }
     }
 }
 
@@ -280,6 +567,9 @@ pub enum SharingError {
     /// The platform's log does not hold.
     #[error(transparent)]
     Log(#[from] VerifyError),
+    /// What this device knows cannot be read or kept, or does not fit.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
     /// It is not an account's number.
     #[error("that is not an account number: seven characters, as `bailiwick whoami` shows them")]
     NotANumber,
@@ -303,14 +593,42 @@ pub enum SharingError {
     )]
     NotGranted,
     /// The grant was made for keys that are gone.
-    #[error("this was shared before your master key was rotated: ask account {0} to share it again")]
+    #[error(
+        "this was shared for keys that this account cannot open any more: ask account {0} to share it again"
+    )]
     OldKeys(String),
+    /// The server shows an older key of a collection than it did before.
+    #[error(
+        "the server shows an older key of these files than this device saw before: who was let out since then could read what \
+         you write. Do not go on, and tell the operator"
+    )]
+    KeyRolledBack,
+    /// The server lists a member with a grant that this account did not sign.
+    #[error(
+        "the server lists account {0} among those who may read this, and this account did not let it in: nothing was changed. Do \
+         not go on, and tell the operator"
+    )]
+    NotLetIn(String),
+    /// There is no such member.
+    #[error("{0} does not have these files")]
+    NoMember(AccountId),
+    /// Others keep changing the collection.
+    #[error("the files are being changed by others all the time; try again")]
+    Busy,
     /// There is nothing of this kind.
     #[error("there is nothing to share yet: put a file first")]
     NoCollection,
 }
 
-/// Which of a collection's keys is granted: it has one.
-const FIRST_KEY: u32 = 1;
+impl SharingError {
+    /// Whether the collection was changed meanwhile, so that reading it again helps.
+    fn is_outdated(&self) -> bool {
+        match self {
+            SharingError::Request(error) => error.is(Code::KeyOutdated) || error.is(Code::Conflict),
+            _ => false,
+        }
+    }
+}
+
 const TRIES: usize = 20;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);

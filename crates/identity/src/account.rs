@@ -190,6 +190,7 @@ impl Identity {
             "DELETE FROM backup_code",
             "DELETE FROM device",
             "DELETE FROM answered",
+            "DELETE FROM former_account_key",
         ] {
             tx.execute(statement, params![]).await?;
         }

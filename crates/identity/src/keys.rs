@@ -5,8 +5,9 @@
 //! client that checks the record against a signed checkpoint knows that everybody is shown the same keys; and that they
 //! follow each other it knows from the statements ([`keyring::IdentityRotation`]), which the old keys signed.
 //!
-//! A version is published after the home has it. A crash in between leaves the directory a version behind: nothing is
-//! shared with keys that are not there yet, and the next rotation publishes both.
+//! A version is published after the home has it. Before that the directory notes that it is due ([`Identity::expect_keys`]), so
+//! that upkeep finds what a crash in between left without visiting every home. Until then nothing is shared with keys
+//! that are not there yet.
 
 use keyring::{AccountNumber, IdentityPublicKeys, keys_subject};
 use store::{ReadTx, RecordId, TenantId, WriteTx, params};
@@ -42,7 +43,73 @@ pub struct PublishedKeys {
     pub record: RecordId,
 }
 
+/// Keys that an account's home has, or is about to have, and that are not published.
+#[derive(Clone, Copy, Debug)]
+pub struct DueKeys {
+    /// The account.
+    pub account: AccountId,
+    /// Its home.
+    pub home: TenantId,
+}
+
 impl Identity {
+    /// Notes that this version of an account's keys is to be published, before its home has it. In the directory.
+    ///
+    /// # Errors
+    /// Only the server's own.
+    pub async fn expect_keys(
+        &self,
+        tx: &mut WriteTx,
+        account: AccountId,
+        home: TenantId,
+        key_version: u32,
+    ) -> Result<(), Failure> {
+        in_directory(tx)?;
+        let now = tx.now();
+        tx.execute("DELETE FROM keys_due WHERE account = $1", params![account.uuid()]).await?;
+        tx.execute(
+            "INSERT INTO keys_due (account, home, key_version, since) VALUES ($1, $2, $3, $4)
+             ON CONFLICT DO NOTHING",
+            params![account.uuid(), home.uuid(), i64::from(key_version), now],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Keys that are due, the oldest first. In a view of the directory.
+    ///
+    /// # Errors
+    /// Only the server's own.
+    pub async fn due_keys(&self, tx: &mut ReadTx, limit: u32) -> Result<Vec<DueKeys>, Failure> {
+        in_directory(tx)?;
+        let rows: Vec<(Uuid, Uuid)> = tx
+            .query("SELECT account, home FROM keys_due ORDER BY since LIMIT $1", params![i64::from(limit)])
+            .await?;
+        let due = |(account, home)| DueKeys {
+            account: AccountId::from_uuid(account),
+            home: TenantId::from_uuid(home),
+        };
+        Ok(rows.into_iter().map(due).collect())
+    }
+
+    /// Notes that an account's keys are published as far as its home has them: what was due and is there, or never came,
+    /// is no longer. In the directory. Whether anything changed.
+    ///
+    /// # Errors
+    /// Only the server's own.
+    pub async fn settle_keys(&self, tx: &mut WriteTx, account: AccountId) -> Result<bool, Failure> {
+        in_directory(tx)?;
+        let given_up = tx.now().saturating_sub(NEVER_CAME_MS);
+        let settled = tx
+            .execute(
+                "DELETE FROM keys_due WHERE account = $1 AND (since < $2 OR key_version <=
+                 (SELECT coalesce(max(key_version), 0) FROM account_keys WHERE account_keys.account = $1))",
+                params![account.uuid(), given_up],
+            )
+            .await?;
+        Ok(settled > 0)
+    }
+
     /// Publishes a version of an account's keys. In the directory; commit with a record about what it returns. `None`
     /// when that version is there already.
     ///
@@ -107,6 +174,29 @@ impl Identity {
         u32::try_from(newest).map_err(|_| Failure::Damaged("published keys"))
     }
 
+    /// The public keys of one version of an account's. In a view of the directory.
+    ///
+    /// # Errors
+    /// Only the server's own.
+    pub async fn published_keys(
+        &self,
+        tx: &mut ReadTx,
+        account: AccountId,
+        key_version: u32,
+    ) -> Result<Option<IdentityPublicKeys>, Failure> {
+        in_directory(tx)?;
+        let row: Option<(Vec<u8>,)> = tx
+            .query_opt(
+                "SELECT public_keys FROM account_keys WHERE account = $1 AND key_version = $2",
+                params![account.uuid(), i64::from(key_version)],
+            )
+            .await?;
+        let read = |(keys,): (Vec<u8>,)| {
+            IdentityPublicKeys::from_bytes(&keys).map_err(|_| Failure::Damaged("published keys"))
+        };
+        row.map(read).transpose()
+    }
+
     /// The live account of this number, with its keys. In a view of the directory.
     ///
     /// # Errors
@@ -124,6 +214,38 @@ impl Identity {
             )
             .await?;
         let Some((account, home)) = row else { return Ok(None) };
+        self.with_keys(tx, account, home, *number).await.map(Some)
+    }
+
+    /// An account with its keys, also one that is gone: what it wrote in other people's collections stays signed. In a view of
+    /// the directory.
+    ///
+    /// # Errors
+    /// Only the server's own.
+    pub async fn published_account_of(
+        &self,
+        tx: &mut ReadTx,
+        account: AccountId,
+    ) -> Result<Option<PublishedAccount>, Failure> {
+        in_directory(tx)?;
+        let row: Option<(Uuid, String)> = tx
+            .query_opt(
+                "SELECT home, account_number FROM account_directory WHERE account = $1 AND state <> 'founding'",
+                params![account.uuid()],
+            )
+            .await?;
+        let Some((home, number)) = row else { return Ok(None) };
+        let number = AccountNumber::parse(&number).map_err(|_| Failure::Damaged("account number"))?;
+        self.with_keys(tx, *account.uuid(), home, number).await.map(Some)
+    }
+
+    async fn with_keys(
+        &self,
+        tx: &mut ReadTx,
+        account: Uuid,
+        home: Uuid,
+        number: AccountNumber,
+    ) -> Result<PublishedAccount, Failure> {
         let rows: Vec<PublishedRow> = tx
             .query(
                 "SELECT key_version, public_keys, statement, record FROM account_keys
@@ -135,12 +257,12 @@ impl Identity {
             let key_version = u32::try_from(key_version).map_err(|_| Failure::Damaged("published keys"))?;
             Ok(PublishedKeys { key_version, keys, statement, record })
         };
-        Ok(Some(PublishedAccount {
+        Ok(PublishedAccount {
             id: AccountId::from_uuid(account),
             home: TenantId::from_uuid(home),
-            number: *number,
+            number,
             keys: rows.into_iter().map(read).collect::<Result<_, Failure>>()?,
-        }))
+        })
     }
 
     /// Where a live account has its home. In a view of the directory.
@@ -158,7 +280,7 @@ impl Identity {
         Ok(row.map(|(home,)| TenantId::from_uuid(home)))
     }
 
-    /// The number of an account that is In a view of the directory.
+    /// The number of a live account. In a view of the directory.
     ///
     /// # Errors
     /// Only the server's own.
@@ -183,3 +305,6 @@ impl Identity {
 
 /// Version, keys, statement of the rotation, and the record in the platform's log.
 type PublishedRow = (i64, Vec<u8>, Option<Vec<u8>>, Uuid);
+
+/// A rotation that was announced that long ago, in milliseconds, will not come any more.
+const NEVER_CAME_MS: i64 = 15 * 60_000;

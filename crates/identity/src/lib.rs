@@ -94,11 +94,11 @@ pub use device::{Device, DeviceInfo, DeviceInfoError, DeviceToken, DeviceTokenEr
 pub use failure::Failure;
 pub use id::{AccountId, DeviceId, MethodId, SessionId};
 pub use imported::{HashError, Import, ImportReject, ImportedSignin, ImportedUser, NoMemory, ProvenImport};
-pub use keys::{PublishedAccount, PublishedKeys};
+pub use keys::{DueKeys, PublishedAccount, PublishedKeys};
 pub use letter::Letter;
 pub use lookup::{FoundMethod, ListedMethods, MethodLookup, ReservedLookup, UnmatchedMethods};
 pub use mail::{Mail, MailError, Outbox, Sending, Smtp};
-pub use master_key::{MasterKeyRotation, ResealedMethod};
+pub use master_key::{FormerAccountKey, MasterKeyRotation, ResealedMethod};
 pub use method::{LoginMethod, SlowHash, Unlocking};
 pub use method_change::{MethodLabel, MethodLabelError, NewMethod, RevokedMethod};
 pub use network::{Network, NetworkError, canonical};

@@ -4,9 +4,12 @@
 //! The client makes a new master key, seals it to the public key of every login method (which needs nobody's password) and
 //! states, signed by the old identity keys, which the new ones are. All of it lands in one transaction of the home, or nothing:
 //! no method is left behind with a key that no longer opens anything. The asking session lives on, all others end.
+//!
+//! What others sealed to the old identity keys (grants) is not the account's to seal anew. So the old account key is kept,
+//! sealed under the new one: grants go on opening until whoever made them renews them.
 
-use keyring::{IdentityPublicKeys, IdentityRotation, MethodTag, SealedMasterKey};
-use store::{WriteTx, params};
+use keyring::{IdentityPublicKeys, IdentityRotation, MethodTag, Sealed, SealedMasterKey};
+use store::{ReadTx, WriteTx, params};
 use uuid::Uuid;
 
 use crate::MethodId;
@@ -24,6 +27,17 @@ pub struct MasterKeyRotation {
     pub methods: Vec<ResealedMethod>,
     /// The old identity keys' word for the new ones, for the new version.
     pub identity: IdentityRotation,
+    /// The account key until now, sealed under the new one.
+    pub former_account_key: Sealed,
+}
+
+/// An account key that was replaced.
+#[derive(Clone, Debug)]
+pub struct FormerAccountKey {
+    /// The version of the master key that it stands for.
+    pub key_version: u32,
+    /// The key, sealed under the one after it.
+    pub sealed_key: Vec<u8>,
 }
 
 /// The new master key for one method.
@@ -66,6 +80,11 @@ impl Identity {
             params![i64::from(version), &rotation.identity.to_bytes(), now],
         )
         .await?;
+        tx.execute(
+            "INSERT INTO former_account_key (key_version, sealed_key, created_at) VALUES ($1, $2, $3)",
+            params![i64::from(rotation.from_version), rotation.former_account_key.as_bytes(), now],
+        )
+        .await?;
 
         // Methods that do not unlock have nothing to be sealed anew.
         let methods: Vec<(Uuid,)> = tx
@@ -92,6 +111,24 @@ impl Identity {
         Ok(Letter::new(email, &self.settings.service_name, now, Message::MasterKeyRotated))
     }
 
+    /// The account keys before the one in use, the newest first. In the home.
+    ///
+    /// # Errors
+    /// Only the server's own.
+    pub async fn former_account_keys(&self, tx: &mut ReadTx) -> Result<Vec<FormerAccountKey>, Failure> {
+        let rows: Vec<(i64, Vec<u8>)> = tx
+            .query(
+                "SELECT key_version, sealed_key FROM former_account_key ORDER BY key_version DESC LIMIT $1",
+                params![i64::from(MAX_FORMER_KEYS)],
+            )
+            .await?;
+        let read = |(version, sealed_key): (i64, Vec<u8>)| {
+            let key_version = u32::try_from(version).map_err(|_| Failure::Damaged("former account keys"))?;
+            Ok(FormerAccountKey { key_version, sealed_key })
+        };
+        rows.into_iter().map(read).collect()
+    }
+
     /// The new identity keys, when the old ones and the new ones signed for this account and version.
     async fn verified_identity(
         &self,
@@ -110,3 +147,6 @@ impl Identity {
         }
     }
 }
+
+/// How far back grants open that nobody renewed: so many rotations.
+const MAX_FORMER_KEYS: u32 = 256;

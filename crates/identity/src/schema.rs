@@ -51,4 +51,14 @@ pub const MIGRATIONS: &[Migration] = &[
         scope: Scope::Tenant,
         sql: include_str!("../migrations/api-keys.sql"),
     },
+    Migration {
+        name: "identity/former-account-keys",
+        scope: Scope::Tenant,
+        sql: include_str!("../migrations/former-account-keys.sql"),
+    },
+    Migration {
+        name: "identity/keys-due",
+        scope: Scope::Platform,
+        sql: include_str!("../migrations/keys-due.sql"),
+    },
 ];

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A chat, an app's settings, a folder of files: each is a collection with a random key of its own, so it can be
-//! shared and re-keyed alone.
+//! shared and re-keyed alone ([`generations`](crate::generations)).
 
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -59,7 +59,8 @@ impl CollectionKey {
     /// The id of the item that has this name (a path, say) in the collection: always the same, and meaningless
     /// without the key. It has the form of a UUID of version 8.
     ///
-    /// A collection that changes its key keeps its items' ids: store them, or keep the first key for names.
+    /// A collection that changes its key keeps its items' ids: names are always turned into ids by its first key
+    /// ([`CollectionKeys::for_names`](crate::CollectionKeys::for_names)).
     pub fn item_id_for_name(&self, name: &str) -> ItemId {
         let key = NameKey::derived(self.expose(), &[], "item-name", &[]);
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] =
@@ -75,15 +76,20 @@ pub struct CollectionKeyPlace {
     pub account: AccountId,
     /// The collection.
     pub collection: CollectionId,
-    /// Counts the collection's keys, from 1.
+    /// Which of the collection's keys it is, from 1: [`generations`](crate::generations).
+    pub generation: u32,
+    /// Counts how often a key of the collection was sealed for the account, from 1: a new generation is sealed, and so is the
+    /// same one under a new master key.
     pub key_version: u32,
 }
 
 impl CollectionKeyPlace {
+    /// A first generation is not named: a collection that never had another key reads as it always did.
     fn context(&self) -> Context {
-        Context::new("collection-key", self.account)
+        let context = Context::new("collection-key", self.account)
             .object(self.collection.as_bytes())
-            .version(self.key_version.into())
+            .version(self.key_version.into());
+        if self.generation == 1 { context } else { context.object(self.generation.to_be_bytes()) }
     }
 }
 

@@ -36,7 +36,7 @@ pub struct GrantPlace {
     pub recipient: AccountId,
     /// The collection.
     pub collection: CollectionId,
-    /// Counts the collection's keys, from 1.
+    /// Which of the collection's keys it is, from 1: its generation.
     pub key_version: u32,
 }
 
@@ -58,6 +58,17 @@ impl Grant {
         Self { signature, sealed }
     }
 
+    /// Whether the sharer signed exactly this: what an owner asks of a member's grant before the member gets another key.
+    #[must_use]
+    pub fn is_of(
+        &self,
+        sharer: &IdentityPublicKeys,
+        recipient: &IdentityPublicKeys,
+        place: &GrantPlace,
+    ) -> bool {
+        sharer.verifies(&place.statement(sharer, recipient, &self.sealed), &self.signature)
+    }
+
     /// Checks who shares, and opens the key.
     ///
     /// # Errors
@@ -69,7 +80,7 @@ impl Grant {
         sharer: &IdentityPublicKeys,
         place: &GrantPlace,
     ) -> Result<CollectionKey, GrantError> {
-        if !sharer.verifies(&place.statement(sharer, &recipient.public(), &self.sealed), &self.signature) {
+        if !self.is_of(sharer, &recipient.public(), place) {
             return Err(GrantError::NotSigned);
         }
         let key = recipient.receiving().open(&self.sealed, &place.context(sharer))?;

@@ -9,6 +9,7 @@
 use std::fmt;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 
 use crate::crockford;
@@ -16,6 +17,7 @@ pub use crate::hybrid::KeyError;
 use crate::hybrid::{KeyPair, PublicKey, Seed};
 use crate::id::AccountId;
 use crate::master::MasterKey;
+use crate::sealed::{Context, OpenError, Sealed, SealingKey};
 use crate::secret::{REDACTED, framed, secret};
 
 secret!(
@@ -38,6 +40,52 @@ impl AccountKey {
         let signing = Seed::derived(self.expose(), &[], "identity/signing", &[&version]);
         let signing = SigningKey::from_bytes(signing.expose());
         IdentityKeys { receiving: KeyPair::from_seed(receiving), signing: Box::new(signing) }
+    }
+
+    /// Seals the account key before this one, as a rotation of the master key does: what others sealed to the identity
+    /// keys until then opens until they seal it anew.
+    ///
+    /// Nobody gets anything new by that: who has this key has the account, and the key before opens nothing that is
+    /// sealed from then on.
+    pub fn seal_former(
+        &self,
+        former: &AccountKey,
+        place: &FormerAccountKeyPlace,
+        rng: &mut impl CryptoRng,
+    ) -> Sealed {
+        self.sealing_former().seal(former.expose(), &place.context(), rng)
+    }
+
+    /// Opens the account key before this one.
+    ///
+    /// # Errors
+    /// [`OpenError::WrongKeyOrContext`] for another account, version or key, or changed bytes.
+    pub fn open_former(
+        &self,
+        sealed: &Sealed,
+        place: &FormerAccountKeyPlace,
+    ) -> Result<AccountKey, OpenError> {
+        let key = self.sealing_former().open(sealed, &place.context())?;
+        AccountKey::from_slice(&key).ok_or(OpenError::WrongKeyOrContext)
+    }
+
+    fn sealing_former(&self) -> SealingKey {
+        SealingKey::derived(self.expose(), &[], "former-account-key", &[])
+    }
+}
+
+/// Whose former account key it is, and which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FormerAccountKeyPlace {
+    /// The account.
+    pub account: AccountId,
+    /// The version of the master key that the former account key stands for.
+    pub key_version: u32,
+}
+
+impl FormerAccountKeyPlace {
+    fn context(&self) -> Context {
+        Context::new("former-account-key", self.account).version(self.key_version.into())
     }
 }
 

@@ -17,14 +17,17 @@
 //! - A **place** (such as [`ItemPlace`]) is what the caller says about that, from its own knowledge: never repeat
 //!   what the server said beside the bytes.
 //! - **Pairing** ([`pairing`]) lets a device in through one that is signed in.
-//! - A **collection** is items under one key; a **grant** is that key for another account.
+//! - A **collection** is items under one key; a **grant** is that key for another account. When somebody may no longer read,
+//!   the collection gets a key of the next **generation** ([`CollectionKeys`]).
 //! - A key's **version** counts its rotations, from 1.
 //!
 //! ```text
 //! password, passkey, …  ─▶ MethodSecret ─▶ MethodKeyPair ─▶ opens SealedMasterKey
 //! recovery key, handle, … ─▶ Lookup      to the server ─▶ AddressSeal ─▶ opens EmailKey
 //! MasterKey ─▶ AccountKey ─▶ IdentityKeys ─▶ Grant, IdentityRotation, Fingerprint
+//!                        │                     └─▶ Authorship of items in shared collections
 //!                        └─▶ CollectionKey ─▶ ItemKey ─▶ Sealed content, files
+//!                              └─▶ the CollectionKey before it
 //! ```
 //!
 //! # What it guarantees
@@ -83,7 +86,7 @@
 //! // A collection, and an item in it, found by its name.
 //! let collection = CollectionId::from([3; 16]);
 //! let key = CollectionKey::generate(rng);
-//! let key_place = CollectionKeyPlace { account, collection, key_version: 1 };
+//! let key_place = CollectionKeyPlace { account, collection, generation: 1, key_version: 1 };
 //! let sealed_key = key.seal(&master.account_key(), &key_place, rng);
 //! let item = key.item_id_for_name("notes/today.md");
 //! let content_place = ItemPlace { owner: account.into(), collection, version: 1 };
@@ -98,12 +101,14 @@
 
 pub mod address;
 pub mod api_key;
+pub mod authorship;
 mod base62;
 pub mod codes;
 pub mod collection;
 mod crockford;
 pub mod email;
 pub mod file;
+pub mod generations;
 pub mod grant;
 mod hybrid;
 mod id;
@@ -123,13 +128,16 @@ pub mod split;
 
 pub use address::AddressSeal;
 pub use api_key::{ApiKey, ApiKeyAuth, ApiKeyId, ApiKeyUnlock};
+pub use authorship::{Authorship, AuthorshipPlace};
 pub use codes::{AccountNumber, BackupCode};
 pub use collection::{CollectionKey, CollectionKeyPlace, ItemKey, ItemPlace};
 pub use email::{BlindIndex, Email, EmailHash, EmailKey, EmailSalt, Pepper};
+pub use generations::{CollectionKeys, CollectionPlace, FormerKey};
 pub use grant::{Grant, GrantPlace};
 pub use id::{AccountId, CollectionId, DeviceId, FileId, ItemId, MethodId, Owner, TenantId};
 pub use identity::{
-    AccountKey, Fingerprint, IdentityKeys, IdentityPublicKeys, IdentityRotation, keys_subject,
+    AccountKey, Fingerprint, FormerAccountKeyPlace, IdentityKeys, IdentityPublicKeys, IdentityRotation,
+    keys_subject,
 };
 pub use kdf::{KdfError, KdfParams};
 pub use master::{MasterKey, MasterKeyPlace, MethodTag, SealedMasterKey};

@@ -62,8 +62,8 @@ impl Objects {
         };
         let rows: Vec<ItemRow> = tx
             .query(
-                "SELECT id, version, sequence, sealed, size, blob, changed_at, changed_by, deleted_at FROM item \
-                 WHERE collection = $1 AND sequence > $2 AND sequence <= $3 ORDER BY sequence",
+                "SELECT id, version, sequence, sealed, size, blob, changed_at, changed_by, deleted_at, authorship \
+                 FROM item WHERE collection = $1 AND sequence > $2 AND sequence <= $3 ORDER BY sequence",
                 params![&collection, signed(after), last],
             )
             .await?;

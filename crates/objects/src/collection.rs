@@ -7,7 +7,8 @@ use store::{ReadTx, StoreError, WriteTx, params};
 use uuid::Uuid;
 
 use crate::changes::page_end;
-use crate::usage::{Change, signed, unsigned};
+use crate::generations::{FormerKey, former_keys};
+use crate::usage::{Change, counted, signed, unsigned};
 use crate::{CollectionId, Objects, QuotaExceeded};
 
 /// The longest kind, in bytes.
@@ -34,6 +35,10 @@ pub struct Collection {
     pub sealed_meta: Vec<u8>,
     /// 1 at first, and one more each time its key is sealed anew.
     pub key_version: u64,
+    /// Which of its keys that is: 1 at first, and one more with each new key.
+    pub generation: u32,
+    /// The keys before it, the first one first.
+    pub former_keys: Vec<FormerKey>,
     /// When it was made, in Unix milliseconds.
     pub created_at: i64,
     /// The number of its last change, 0 when there was none.
@@ -93,6 +98,9 @@ pub enum CollectionError {
         /// What is allowed.
         expected: &'static str,
     },
+    /// It is sealed under a key that is not the collection's newest.
+    #[error("the collection has another key now: fetch it, and seal with that")]
+    KeyOutdated,
     /// The tenant has too many collections.
     #[error(transparent)]
     Quota(#[from] QuotaExceeded),
@@ -107,7 +115,7 @@ pub enum CollectionError {
     Store(#[from] StoreError),
 }
 
-type Row = (Uuid, Uuid, String, Vec<u8>, Vec<u8>, i64, i64, i64);
+type Row = (Uuid, Uuid, String, Vec<u8>, Vec<u8>, i64, i64, i64, i64);
 
 impl Objects {
     /// Makes a collection.
@@ -141,6 +149,8 @@ impl Objects {
             sealed_key: sealed_key.to_vec(),
             sealed_meta: sealed_meta.to_vec(),
             key_version: 1,
+            generation: 1,
+            former_keys: Vec::new(),
             created_at,
             sequence: 0,
         })
@@ -158,14 +168,19 @@ impl Objects {
         let after = after.unwrap_or(CollectionId::from_uuid(Uuid::nil()));
         let rows: Vec<Row> = tx
             .query(
-                "SELECT c.id, c.owner, c.kind, c.sealed_key, c.sealed_meta, c.key_version, c.created_at, h.sequence \
+                "SELECT c.id, c.owner, c.kind, c.sealed_key, c.sealed_meta, c.key_version, c.created_at, h.sequence, \
+                 h.generation \
                  FROM collection c JOIN collection_head h ON h.collection = c.id \
                  WHERE c.id > $1 AND c.deleted_at IS NULL ORDER BY c.id LIMIT $2",
                 params![&after, i64::from(limit) + 1],
             )
             .await?;
         let more = rows.len() > limit as usize;
-        let collections: Vec<_> = rows.into_iter().take(limit as usize).map(Collection::from_row).collect();
+        let mut collections: Vec<_> =
+            rows.into_iter().take(limit as usize).map(Collection::from_row).collect();
+        for collection in collections.iter_mut().filter(|collection| collection.generation > 1) {
+            collection.former_keys = former_keys(tx, collection.id).await?;
+        }
         let next = collections.last().filter(|_| more).map(|last| last.id);
         Ok(Collections { collections, next })
     }
@@ -174,30 +189,45 @@ impl Objects {
     pub async fn collection(&self, tx: &mut ReadTx, id: CollectionId) -> Result<Collection, CollectionError> {
         let row: Option<Row> = tx
             .query_opt(
-                "SELECT c.id, c.owner, c.kind, c.sealed_key, c.sealed_meta, c.key_version, c.created_at, h.sequence \
+                "SELECT c.id, c.owner, c.kind, c.sealed_key, c.sealed_meta, c.key_version, c.created_at, h.sequence, \
+                 h.generation \
                  FROM collection c JOIN collection_head h ON h.collection = c.id \
                  WHERE c.id = $1 AND c.deleted_at IS NULL",
                 params![&id],
             )
             .await?;
-        row.map(Collection::from_row).ok_or(CollectionError::NotFound)
+        let mut collection = row.map(Collection::from_row).ok_or(CollectionError::NotFound)?;
+        if collection.generation > 1 {
+            collection.former_keys = former_keys(tx, id).await?;
+        }
+        Ok(collection)
     }
 
-    /// Replaces a collection's sealed description, up to [`MAX_META`] bytes.
+    /// Replaces a collection's sealed description, up to [`MAX_META`] bytes, sealed under the key of this generation.
+    ///
+    /// # Errors
+    /// [`CollectionError::KeyOutdated`] when the collection has another key by now.
     pub async fn describe_collection(
         &self,
         tx: &mut WriteTx,
         id: CollectionId,
+        generation: u32,
         sealed_meta: &[u8],
     ) -> Result<(), CollectionError> {
         check_meta(sealed_meta)?;
-        let changed = tx
-            .execute(
-                "UPDATE collection SET sealed_meta = $2 WHERE id = $1 AND deleted_at IS NULL",
-                params![&id, sealed_meta],
+        // The lock of whoever gives the collection another key.
+        let head: Option<(i64,)> = tx
+            .query_opt(
+                "UPDATE collection_head SET generation = generation WHERE collection = $1 RETURNING generation",
+                params![&id],
             )
             .await?;
-        if changed == 1 { Ok(()) } else { Err(CollectionError::NotFound) }
+        let (current,) = head.ok_or(CollectionError::NotFound)?;
+        if counted(current) != generation {
+            return Err(CollectionError::KeyOutdated);
+        }
+        tx.execute("UPDATE collection SET sealed_meta = $2 WHERE id = $1", params![&id, sealed_meta]).await?;
+        Ok(())
     }
 
     /// Deletes a collection: its sealed key, its items with their tombstones, and its files. The id stays taken.
@@ -207,6 +237,7 @@ impl Objects {
             return Err(CollectionError::NotFound);
         }
         tx.execute("DELETE FROM collection_member WHERE collection = $1", params![&id]).await?;
+        tx.execute("DELETE FROM former_key WHERE collection = $1", params![&id]).await?;
         let now = tx.now();
         let (items, item_bytes) = remove_items(tx, id).await?;
         tx.execute("DELETE FROM tombstone WHERE collection = $1", params![&id]).await?;
@@ -271,7 +302,8 @@ impl Objects {
 }
 
 impl Collection {
-    fn from_row((id, owner, kind, sealed_key, sealed_meta, key_version, created_at, sequence): Row) -> Self {
+    fn from_row(row: Row) -> Self {
+        let (id, owner, kind, sealed_key, sealed_meta, key_version, created_at, sequence, generation) = row;
         Self {
             id: CollectionId::from_uuid(id),
             owner,
@@ -279,6 +311,8 @@ impl Collection {
             sealed_key,
             sealed_meta,
             key_version: unsigned(key_version),
+            generation: counted(generation),
+            former_keys: Vec::new(),
             created_at,
             sequence: unsigned(sequence),
         }
@@ -323,13 +357,13 @@ fn check_kind(kind: &str) -> Result<(), CollectionError> {
     if valid { Ok(()) } else { Err(CollectionError::Invalid { field: "kind", expected }) }
 }
 
-fn check_key(sealed_key: &[u8]) -> Result<(), CollectionError> {
+pub(crate) fn check_key(sealed_key: &[u8]) -> Result<(), CollectionError> {
     let valid = (1..=MAX_SEALED_KEY).contains(&sealed_key.len());
     let expected = "1 to 4,096 bytes";
     if valid { Ok(()) } else { Err(CollectionError::Invalid { field: "sealed_key", expected }) }
 }
 
-fn check_meta(sealed_meta: &[u8]) -> Result<(), CollectionError> {
+pub(crate) fn check_meta(sealed_meta: &[u8]) -> Result<(), CollectionError> {
     let valid = sealed_meta.len() <= MAX_META;
     let expected = "at most 16,384 bytes";
     if valid { Ok(()) } else { Err(CollectionError::Invalid { field: "sealed_meta", expected }) }

@@ -4,12 +4,15 @@
 use store::{Answer, Param, ReadTx, StoreError, WriteTx, params};
 use uuid::Uuid;
 
-use crate::usage::{COUNT_ITEM, Change, signed, unsigned};
+use crate::usage::{COUNT_ITEM, Change, counted as whole, signed, unsigned};
 use crate::{BlobId, CollectionId, ItemId, Objects, QuotaExceeded, UploadError};
 
 /// The longest sealed content that an item holds itself, in bytes; what is longer goes into a blob.
 /// It leaves room for what sealing adds to 256 KiB.
 pub const MAX_SEALED: usize = (256 << 10) + 512;
+
+/// The longest signature of an item, in bytes.
+pub const MAX_SIGNATURE: usize = 128;
 
 /// The current version of an item, or the tombstone of a deleted one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +31,19 @@ pub struct Item {
     pub changed_at: i64,
     /// The account that made this version.
     pub changed_by: Uuid,
+    /// That account's word for it.
+    pub signature: Option<ItemSignature>,
     /// When it was deleted, in Unix milliseconds.
     pub deleted_at: Option<i64>,
+}
+
+/// A writer's word for a version of an item, which this room can neither make nor check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemSignature {
+    /// Which of the writer's identity keys made it.
+    pub key_version: u32,
+    /// 1 to [`MAX_SIGNATURE`] bytes.
+    pub bytes: Vec<u8>,
 }
 
 /// A blob that an item holds.
@@ -68,6 +82,10 @@ pub struct PutItem<'a> {
     /// The file of this version: an upload of this collection with all its parts, which this completes; or the file that
     /// the item has already, which it keeps. With `None`, a file that the item had is deleted.
     pub blob: Option<BlobId>,
+    /// Which of the collection's keys it is sealed under.
+    pub generation: u32,
+    /// The writer's word for it: needed from the second generation on.
+    pub signature: Option<&'a ItemSignature>,
     /// The account that writes.
     pub by: Uuid,
 }
@@ -106,6 +124,17 @@ pub enum ItemError {
         /// Its bytes.
         size: usize,
     },
+    /// It is sealed under a key that is not the collection's newest.
+    #[error("the collection has key {current} now: fetch it, and seal with that")]
+    KeyOutdated {
+        /// The generation to write with.
+        current: u32,
+    },
+    /// It has no signature, or one that cannot be one.
+    #[error(
+        "items of a collection that was shared carry their writer's signature of 1 to {MAX_SIGNATURE} bytes"
+    )]
+    Signature,
     /// It does not fit.
     #[error(transparent)]
     Quota(#[from] QuotaExceeded),
@@ -143,12 +172,21 @@ impl Objects {
 
     /// Stores a new version of an item, completing the upload of its file if it brings a new one.
     pub async fn put_item(&self, tx: &mut WriteTx, put: PutItem<'_>) -> Result<Written, ItemError> {
-        let PutItem { collection, item, expected, sealed, blob, by } = put;
+        let PutItem { collection, item, expected, sealed, blob, generation, signature, by } = put;
         if sealed.len() > MAX_SEALED {
             return Err(ItemError::TooLarge { size: sealed.len() });
         }
+        let is_signed = signature.is_some_and(|signature| !signature.bytes.is_empty());
+        let fits = signature.is_none_or(|signature| signature.bytes.len() <= MAX_SIGNATURE);
+        if !fits || (generation > 1 && !is_signed) {
+            return Err(ItemError::Signature);
+        }
         let count = params![&collection, &item, signed(sealed.len() as u64), blob.as_ref(), 1_i64];
-        let Begun { sequence, before, counted } = begin_change(tx, collection, item, count).await?;
+        let Begun { sequence, generation: current, before, counted } =
+            begin_change(tx, collection, item, count).await?;
+        if generation != current {
+            return Err(ItemError::KeyOutdated { current });
+        }
         self.expect(tx, collection, item, expected, before.as_ref()).await?;
 
         let had = before.as_ref().and_then(|before| before.blob).map(BlobId::from_uuid);
@@ -186,6 +224,14 @@ impl Objects {
         let change = Change { bytes: size - old_size - reserved, items: 1 - old_items, collections: 0 };
         self.check_counted::<ItemError>(tx, counted, change).await?;
         tx.defer(write, values).await?;
+        if let Some(signature) = signature {
+            let stored = signature.stored_for(unsigned(version));
+            tx.defer(
+                "UPDATE item SET authorship = $3 WHERE collection = $1 AND id = $2",
+                params![&collection, &item, &stored],
+            )
+            .await?;
+        }
         Ok(Written { version: unsigned(version), sequence: unsigned(sequence) })
     }
 
@@ -199,7 +245,7 @@ impl Objects {
         by: Uuid,
     ) -> Result<Written, ItemError> {
         let count = params![&collection, &item, 0_i64, Param::Null, 0_i64];
-        let Begun { sequence, before, counted } = begin_change(tx, collection, item, count).await?;
+        let Begun { sequence, before, counted, .. } = begin_change(tx, collection, item, count).await?;
         let Some(before) = before.filter(|before| before.live) else {
             return Err(ItemError::NotFound);
         };
@@ -249,6 +295,9 @@ impl Objects {
 struct Begun {
     /// The number of the change.
     sequence: i64,
+    /// Which of the collection's keys is the newest.
+    generation: u32,
+    /// What the item is so far.
     before: Option<Before>,
     /// The answer to [`COUNT_ITEM`].
     counted: Answer,
@@ -265,7 +314,8 @@ async fn begin_change(
     let [head, before, counted] = tx
         .together([
             (
-                "UPDATE collection_head SET sequence = sequence + 1 WHERE collection = $1 RETURNING sequence",
+                "UPDATE collection_head SET sequence = sequence + 1 WHERE collection = $1 \
+                 RETURNING sequence, generation",
                 params![&collection],
             ),
             // Begins when the lock is held.
@@ -277,7 +327,7 @@ async fn begin_change(
             (COUNT_ITEM, count),
         ])
         .await?;
-    let (sequence,) = head.first::<(i64,)>()?.ok_or(ItemError::NotFound)?;
+    let (sequence, generation) = head.first::<(i64, i64)>()?.ok_or(ItemError::NotFound)?;
     let before: Option<BeforeRow> = before.first()?;
     let before = before.map(|(version, size, sealed_size, blob, deleted_at)| Before {
         version,
@@ -286,7 +336,7 @@ async fn begin_change(
         live: deleted_at.is_none(),
         blob_size: size - sealed_size,
     });
-    Ok(Begun { sequence, before, counted })
+    Ok(Begun { sequence, generation: whole(generation), before, counted })
 }
 
 async fn current(
@@ -296,7 +346,7 @@ async fn current(
 ) -> Result<Option<Item>, StoreError> {
     let row: Option<ItemRow> = tx
         .query_opt(
-            "SELECT id, version, sequence, sealed, size, blob, changed_at, changed_by, deleted_at FROM item \
+            "SELECT id, version, sequence, sealed, size, blob, changed_at, changed_by, deleted_at, authorship FROM item \
              WHERE collection = $1 AND id = $2",
             params![&collection, &item],
         )
@@ -306,11 +356,12 @@ async fn current(
 
 type BeforeRow = (i64, i64, i64, Option<Uuid>, Option<i64>);
 
-pub(crate) type ItemRow = (Uuid, i64, i64, Vec<u8>, i64, Option<Uuid>, i64, Uuid, Option<i64>);
+pub(crate) type ItemRow =
+    (Uuid, i64, i64, Vec<u8>, i64, Option<Uuid>, i64, Uuid, Option<i64>, Option<Vec<u8>>);
 
 impl Item {
     pub(crate) fn from_row(row: ItemRow) -> Self {
-        let (id, version, sequence, sealed, size, blob, changed_at, changed_by, deleted_at) = row;
+        let (id, version, sequence, sealed, size, blob, changed_at, changed_by, deleted_at, authorship) = row;
         let blob_size = unsigned(size).saturating_sub(sealed.len() as u64);
         Self {
             id: ItemId::from_uuid(id),
@@ -320,7 +371,26 @@ impl Item {
             sealed,
             changed_at,
             changed_by,
+            signature: authorship.and_then(|stored| ItemSignature::read_for(unsigned(version), &stored)),
             deleted_at,
         }
+    }
+}
+
+impl ItemSignature {
+    /// `item version(8) ‖ key version(4) ‖ signature`. The version tells one that a later, unsigned change left standing.
+    fn stored_for(&self, version: u64) -> Vec<u8> {
+        let mut stored = Vec::with_capacity(12 + self.bytes.len());
+        stored.extend_from_slice(&version.to_be_bytes());
+        stored.extend_from_slice(&self.key_version.to_be_bytes());
+        stored.extend_from_slice(&self.bytes);
+        stored
+    }
+
+    fn read_for(version: u64, stored: &[u8]) -> Option<Self> {
+        let (of, rest) = stored.split_first_chunk::<8>()?;
+        let (key_version, bytes) = rest.split_first_chunk::<4>()?;
+        let key_version = u32::from_be_bytes(*key_version);
+        (u64::from_be_bytes(*of) == version).then(|| Self { key_version, bytes: bytes.to_vec() })
     }
 }

@@ -5,7 +5,8 @@
 //! client seals before it comes here. An **item** in it has an id and a version, and holds sealed
 //! bytes: up to [`MAX_SEALED`] in the row, anything larger in a **blob**. A blob is uploaded in
 //! **parts** of a fixed size, each an object of the store that [`Blobs`] wraps, and becomes visible
-//! when an item version names it. Every change of a collection has a **sequence** number, one more
+//! when an item version names it. A collection's key has a **generation**; after somebody was removed from it
+//! comes the next one ([`Objects::next_key`]). Every change of a collection has a **sequence** number, one more
 //! than the change before it; what is deleted stays as a **tombstone** for
 //! [`TOMBSTONES_KEPT_MS`], so that [`Objects::changes`] tells a device everything that it missed meanwhile.
 //!
@@ -36,7 +37,9 @@
 //! let objects = Objects::new(objects::Limits::default());
 //! let mut tx = door.write(tenant, entry).await?;
 //! let (collection, item): (CollectionId, ItemId) = ("col_…".parse()?, "itm_…".parse()?);
-//! let put = PutItem { collection, item, expected: Expected::Version(3), sealed: b"sealed by the client", blob: None, by: me };
+//! let sealed = b"sealed by the client";
+//! let expected = Expected::Version(3);
+//! let put = PutItem { collection, item, expected, sealed, blob: None, generation: 1, signature: None, by: me };
 //! let written = objects.put_item(&mut tx, put).await?;
 //! tx.commit(store::Record::about(item.to_string())).await?;
 //! # Ok(()) }
@@ -46,6 +49,7 @@ mod blobs;
 mod changes;
 mod collection;
 mod feed;
+mod generations;
 mod id;
 mod item;
 mod layout;
@@ -64,13 +68,16 @@ pub use collection::{
     Resealed,
 };
 pub use feed::{Event, Feed, Follower, TooManyFollowers};
+pub use generations::{Admitted, FormerKey, MAX_GENERATIONS, NextKey, NextKeyError};
 pub use id::{BlobId, CollectionId, ItemId};
-pub use item::{BlobRef, Expected, Item, ItemError, MAX_SEALED, PutItem, Written};
+pub use item::{
+    BlobRef, Expected, Item, ItemError, ItemSignature, MAX_SEALED, MAX_SIGNATURE, PutItem, Written,
+};
 pub use layout::{Layout, PART_SIZE, Segment};
 pub use object_store::{ObjectStore, PutPayload};
 pub use read::{ReadError, ReadPlan};
 pub use schema::MIGRATIONS;
-pub use sharing::{MAX_GRANT, MAX_MEMBERS, Member, NewMember, Share, ShareError};
+pub use sharing::{MAX_GRANT, MAX_MEMBERS, Member, NewMember, Permission, Share, ShareError};
 pub use sweep::{ABANDONED_AFTER_MS, KEPT_AFTER_DELETION_MS, SweepPlan};
 pub use tombstone::TOMBSTONES_KEPT_MS;
 pub use upload::{INLINE_BLOB, MAX_PARTS, MAX_UPLOADS, PartSlot, Upload, UploadError, UploadStatus};

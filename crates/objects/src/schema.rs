@@ -4,7 +4,7 @@
 use store::{Migration, Scope};
 
 /// The steps forward of this room's tables.
-pub const MIGRATIONS: &[Migration] = &[OBJECTS, MEMBERS, SHARES];
+pub const MIGRATIONS: &[Migration] = &[OBJECTS, MEMBERS, SHARES, GENERATIONS, WRITERS];
 
 /// Who else reads a collection, in its home: what decides.
 const MEMBERS: Migration = Migration {
@@ -37,6 +37,41 @@ CREATE TABLE share (
   PRIMARY KEY (recipient, home, collection)
 );
 CREATE INDEX share_by_home ON share (home, collection);
+",
+};
+
+/// Keys of collections follow each other, and items of shared ones are signed. The generation stands in the row that every writer
+/// locks: who writes under a key that is not the newest is refused in the same statement that takes the number.
+const GENERATIONS: Migration = Migration {
+    name: "objects/generations",
+    scope: Scope::Tenant,
+    sql: "
+ALTER TABLE collection_head ADD COLUMN generation INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE item ADD COLUMN authorship BLOB;
+ALTER TABLE collection_member ADD COLUMN permission TEXT NOT NULL DEFAULT 'read';
+CREATE TABLE former_key (
+  collection BLOB NOT NULL,
+  generation INTEGER NOT NULL,
+  last_change INTEGER NOT NULL,
+  sealed_key BLOB NOT NULL,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (collection, generation)
+);
+CREATE TABLE sharing_pace (
+  slot INTEGER NOT NULL,
+  spent INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (slot)
+);
+",
+};
+
+/// Which shares are for writing too, in the directory.
+const WRITERS: Migration = Migration {
+    name: "objects/writers",
+    scope: Scope::Platform,
+    sql: "
+ALTER TABLE share ADD COLUMN permission TEXT NOT NULL DEFAULT 'read';
 ",
 };
 

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Collections that others read: members, in the collection's home, and shares, in the directory.
+//! Collections that others read or write: members, in the collection's home, and shares, in the directory.
 //!
 //! A member's row holds the grant: the collection's key, sealed to the member and signed by the owner, which this room can
 //! neither open nor make. The row is what decides; the share in the directory only says where to look. So they are
 //! written in this order: to share, the member and then the share; to end it, the member and then the share. What a
 //! crash leaves in between is a member who does not know yet, or a share that leads nowhere; doing it again mends both.
+//!
+//! A member is removed together with the collection's key: [`Objects::next_key`]. How often an owner lets people in or
+//! out is bounded ([`Objects::pace_sharing`]), since each time is told in two other histories.
 
 use store::{ReadTx, StoreError, TenantId, WriteTx, params};
 use uuid::Uuid;
 
-use crate::usage::unsigned;
+use crate::usage::{counted, unsigned};
 use crate::{CollectionId, Objects};
 
 /// The longest grant, in bytes.
@@ -17,7 +20,31 @@ pub const MAX_GRANT: usize = 4 << 10;
 /// How many members a collection has at most, and how many shares an account sees.
 pub const MAX_MEMBERS: u32 = 200;
 
-/// Somebody who reads a collection beside its owner.
+/// What a member may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Permission {
+    /// Read what is there.
+    Read,
+    /// Change items and files too.
+    Write,
+}
+
+impl Permission {
+    /// As it is stored.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Permission::Read => "read",
+            Permission::Write => "write",
+        }
+    }
+
+    /// Whatever is not known allows the least.
+    pub(crate) fn of(word: &str) -> Self {
+        if word == "write" { Permission::Write } else { Permission::Read }
+    }
+}
+
+/// Somebody who has a collection beside its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// The account.
@@ -26,13 +53,15 @@ pub struct Member {
     pub key_version: u32,
     /// Which of the owner's identity keys signed it.
     pub sharer_key_version: u32,
+    /// What the member may do.
+    pub permission: Permission,
     /// The collection's key, for the member alone.
     pub grant: Vec<u8>,
     /// Since when, in Unix milliseconds.
     pub created_at: i64,
 }
 
-/// Somebody who is to read a collection.
+/// Somebody who is to have a collection.
 #[derive(Clone, Copy, Debug)]
 pub struct NewMember<'a> {
     /// The account.
@@ -41,6 +70,8 @@ pub struct NewMember<'a> {
     pub key_version: u32,
     /// Which of the owner's identity keys signed it.
     pub sharer_key_version: u32,
+    /// What the member may do.
+    pub permission: Permission,
     /// 1 to [`MAX_GRANT`] bytes.
     pub grant: &'a [u8],
 }
@@ -54,6 +85,8 @@ pub struct Share {
     pub collection: CollectionId,
     /// The account that shares it.
     pub owner: Uuid,
+    /// What it may be used for.
+    pub permission: Permission,
     /// Since when, in Unix milliseconds.
     pub created_at: i64,
 }
@@ -71,19 +104,61 @@ pub enum ShareError {
     /// The grant is empty or too long.
     #[error("grant: 1 to {MAX_GRANT} bytes")]
     Grant,
+    /// The grant is of another key than the collection's newest.
+    #[error("the collection has another key now: fetch it, and grant that")]
+    KeyOutdated,
+    /// Too many were let in or out lately.
+    #[error("collections of this account were shared and taken back too often: try again later")]
+    TooOften {
+        /// How many seconds to wait.
+        retry_after: u64,
+    },
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-type MemberRow = (Uuid, i64, i64, Vec<u8>, i64);
+type MemberRow = (Uuid, i64, i64, String, Vec<u8>, i64);
 
 impl Objects {
-    /// Lets an account read a collection, or renews its grant. In the collection's home.
+    /// Lets an account have a collection, or changes what it may do, or renews its grant. `generation` is the key that is
+    /// granted. In the collection's home.
     ///
     /// # Errors
-    /// [`ShareError::NotFound`], [`ShareError::TooMany`], [`ShareError::Grant`].
+    /// [`ShareError`].
     pub async fn add_member(
+        &self,
+        tx: &mut WriteTx,
+        collection: CollectionId,
+        generation: u32,
+        new: NewMember<'_>,
+    ) -> Result<(), ShareError> {
+        self.pace_sharing(tx).await?;
+        // Waits for whoever deletes the collection or gives it another key.
+        let head: Option<(i64,)> = tx
+            .query_opt(
+                "UPDATE collection_head SET generation = generation WHERE collection = $1 RETURNING generation",
+                params![&collection],
+            )
+            .await?;
+        let (current,) = head.ok_or(ShareError::NotFound)?;
+        if counted(current) != generation {
+            return Err(ShareError::KeyOutdated);
+        }
+        let (others,): (i64,) = tx
+            .query_one(
+                "SELECT count(*) FROM collection_member WHERE collection = $1 AND account <> $2",
+                params![&collection, &new.account],
+            )
+            .await?;
+        if others >= i64::from(MAX_MEMBERS) {
+            return Err(ShareError::TooMany);
+        }
+        self.write_member(tx, collection, new).await
+    }
+
+    /// Writes a member's row. Since when it is a member stays.
+    pub(crate) async fn write_member(
         &self,
         tx: &mut WriteTx,
         collection: CollectionId,
@@ -92,58 +167,66 @@ impl Objects {
         if !(1..=MAX_GRANT).contains(&new.grant.len()) {
             return Err(ShareError::Grant);
         }
-        // Waits for whoever deletes the collection.
-        let live = tx
+        let now = tx.now();
+        let values = params![
+            &collection,
+            &new.account,
+            i64::from(new.key_version),
+            i64::from(new.sharer_key_version),
+            new.permission.word(),
+            new.grant,
+        ];
+        let changed = tx
             .execute(
-                "UPDATE collection SET created_at = created_at WHERE id = $1 AND deleted_at IS NULL",
-                params![&collection],
+                "UPDATE collection_member SET key_version = $3, sharer_key_version = $4, permission = $5, \
+                 sealed_grant = $6 WHERE collection = $1 AND account = $2",
+                values,
             )
             .await?;
-        if live == 0 {
-            return Err(ShareError::NotFound);
-        }
-        let created_at = tx.now();
-        tx.execute(
-            "DELETE FROM collection_member WHERE collection = $1 AND account = $2",
-            params![&collection, &new.account],
-        )
-        .await?;
-        let (count,): (i64,) = tx
-            .query_one("SELECT count(*) FROM collection_member WHERE collection = $1", params![&collection])
+        if changed == 0 {
+            tx.execute(
+                "INSERT INTO collection_member \
+                 (collection, account, key_version, sharer_key_version, permission, sealed_grant, created_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                params![
+                    &collection,
+                    &new.account,
+                    i64::from(new.key_version),
+                    i64::from(new.sharer_key_version),
+                    new.permission.word(),
+                    new.grant,
+                    now,
+                ],
+            )
             .await?;
-        if count >= i64::from(MAX_MEMBERS) {
-            return Err(ShareError::TooMany);
         }
-        tx.execute(
-            "INSERT INTO collection_member (collection, account, key_version, sharer_key_version, sealed_grant, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6)",
-            params![
-                &collection,
-                &new.account,
-                i64::from(new.key_version),
-                i64::from(new.sharer_key_version),
-                new.grant,
-                created_at,
-            ],
-        )
-        .await?;
         Ok(())
     }
 
-    /// Takes a collection away from a member, at once. In the collection's home. Whether there was such a member.
-    pub async fn remove_member(
-        &self,
-        tx: &mut WriteTx,
-        collection: CollectionId,
-        account: Uuid,
-    ) -> Result<bool, ShareError> {
-        let removed = tx
-            .execute(
-                "DELETE FROM collection_member WHERE collection = $1 AND account = $2",
-                params![&collection, &account],
-            )
+    /// Counts a change of who has something, and refuses one too many: [`SHARINGS_AT_ONCE`], and one more each
+    /// [`SHARING_EACH_MS`].
+    pub(crate) async fn pace_sharing(&self, tx: &mut WriteTx) -> Result<(), ShareError> {
+        tx.execute(
+            "INSERT INTO sharing_pace (slot, spent, at) VALUES (0, 0, 0) ON CONFLICT DO NOTHING",
+            params![],
+        )
+        .await?;
+        // Locks the row until the end of the transaction.
+        let (spent, at): (i64, i64) = tx
+            .query_one("UPDATE sharing_pace SET slot = 0 WHERE slot = 0 RETURNING spent, at", params![])
             .await?;
-        Ok(removed == 1)
+        let now = tx.now();
+        let regained = now.saturating_sub(at).max(0) / SHARING_EACH_MS;
+        let spent = spent.saturating_sub(regained).max(0);
+        if spent >= SHARINGS_AT_ONCE {
+            let wait = SHARING_EACH_MS - now.saturating_sub(at).max(0) % SHARING_EACH_MS;
+            return Err(ShareError::TooOften { retry_after: unsigned(wait).div_ceil(1_000) });
+        }
+        // What is left of a step counts on.
+        let at = if spent == 0 { now } else { at.saturating_add(regained.saturating_mul(SHARING_EACH_MS)) };
+        tx.execute("UPDATE sharing_pace SET spent = $1, at = $2 WHERE slot = 0", params![spent + 1, at])
+            .await?;
+        Ok(())
     }
 
     /// Who reads a collection. In its home.
@@ -154,8 +237,8 @@ impl Objects {
     ) -> Result<Vec<Member>, ShareError> {
         let rows: Vec<MemberRow> = tx
             .query(
-                "SELECT account, key_version, sharer_key_version, sealed_grant, created_at FROM collection_member \
-                 WHERE collection = $1 ORDER BY account",
+                "SELECT account, key_version, sharer_key_version, permission, sealed_grant, created_at \
+                 FROM collection_member WHERE collection = $1 ORDER BY account",
                 params![&collection],
             )
             .await?;
@@ -174,7 +257,7 @@ impl Objects {
     ) -> Result<Member, ShareError> {
         let row: Option<MemberRow> = tx
             .query_opt(
-                "SELECT m.account, m.key_version, m.sharer_key_version, m.sealed_grant, m.created_at \
+                "SELECT m.account, m.key_version, m.sharer_key_version, m.permission, m.sealed_grant, m.created_at \
                  FROM collection_member m JOIN collection c ON c.id = m.collection \
                  WHERE m.collection = $1 AND m.account = $2 AND c.deleted_at IS NULL",
                 params![&collection, &account],
@@ -183,7 +266,7 @@ impl Objects {
         row.map(Member::from_row).ok_or(ShareError::NotFound)
     }
 
-    /// Notes in the directory where to look for what is shared with an account.
+    /// Notes in the directory where to look for what is shared with an account, and what for.
     pub async fn put_share(
         &self,
         tx: &mut WriteTx,
@@ -191,14 +274,23 @@ impl Objects {
         home: TenantId,
         collection: CollectionId,
         owner: Uuid,
+        permission: Permission,
     ) -> Result<(), ShareError> {
         let now = tx.now();
-        tx.execute(
-            "INSERT INTO share (recipient, home, collection, owner, created_at) VALUES ($1, $2, $3, $4, $5) \
-             ON CONFLICT DO NOTHING",
-            params![&recipient, home.uuid(), &collection, &owner, now],
-        )
-        .await?;
+        let changed = tx
+            .execute(
+                "UPDATE share SET permission = $4 WHERE recipient = $1 AND home = $2 AND collection = $3",
+                params![&recipient, home.uuid(), &collection, permission.word()],
+            )
+            .await?;
+        if changed == 0 {
+            tx.execute(
+                "INSERT INTO share (recipient, home, collection, owner, permission, created_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+                params![&recipient, home.uuid(), &collection, &owner, permission.word(), now],
+            )
+            .await?;
+        }
         Ok(())
     }
 
@@ -220,23 +312,24 @@ impl Objects {
 
     /// What is shared with an account, as the directory has it.
     pub async fn shares(&self, tx: &mut ReadTx, recipient: Uuid) -> Result<Vec<Share>, ShareError> {
-        let rows: Vec<(Uuid, Uuid, Uuid, i64)> = tx
+        let rows: Vec<(Uuid, Uuid, Uuid, String, i64)> = tx
             .query(
-                "SELECT home, collection, owner, created_at FROM share \
+                "SELECT home, collection, owner, permission, created_at FROM share \
                  WHERE recipient = $1 ORDER BY created_at DESC, home, collection LIMIT $2",
                 params![&recipient, i64::from(MAX_MEMBERS)],
             )
             .await?;
-        let read = |(home, collection, owner, created_at)| Share {
+        let read = |(home, collection, owner, permission, created_at): (_, _, _, String, _)| Share {
             home: TenantId::from_uuid(home),
             collection: CollectionId::from_uuid(collection),
             owner,
+            permission: Permission::of(&permission),
             created_at,
         };
         Ok(rows.into_iter().map(read).collect())
     }
 
-    /// Whether the directory has this share of an account.
+    /// What an account may do with something that is shared, as the directory has it.
     ///
     /// # Errors
     /// [`ShareError::NotFound`].
@@ -246,14 +339,30 @@ impl Objects {
         recipient: Uuid,
         home: TenantId,
         collection: CollectionId,
-    ) -> Result<(), ShareError> {
-        let row: Option<(i64,)> = tx
+    ) -> Result<Permission, ShareError> {
+        let row: Option<(String,)> = tx
             .query_opt(
-                "SELECT created_at FROM share WHERE recipient = $1 AND home = $2 AND collection = $3",
+                "SELECT permission FROM share WHERE recipient = $1 AND home = $2 AND collection = $3",
                 params![&recipient, home.uuid(), &collection],
             )
             .await?;
-        row.map(|_| ()).ok_or(ShareError::NotFound)
+        row.map(|(permission,)| Permission::of(&permission)).ok_or(ShareError::NotFound)
+    }
+
+    /// Forgets in the directory with whom a collection was shared, when it goes.
+    pub async fn forget_shares_of(
+        &self,
+        tx: &mut WriteTx,
+        home: TenantId,
+        collection: CollectionId,
+    ) -> Result<u64, ShareError> {
+        let gone = tx
+            .execute(
+                "DELETE FROM share WHERE home = $1 AND collection = $2",
+                params![home.uuid(), &collection],
+            )
+            .await?;
+        Ok(gone)
     }
 
     /// Forgets in the directory what a home shared, when its account goes.
@@ -270,14 +379,20 @@ impl Objects {
 }
 
 impl Member {
-    fn from_row((account, key_version, sharer_key_version, grant, created_at): MemberRow) -> Self {
-        let version = |version| u32::try_from(unsigned(version)).unwrap_or(u32::MAX);
+    fn from_row(row: MemberRow) -> Self {
+        let (account, key_version, sharer_key_version, permission, grant, created_at) = row;
         Self {
             account,
-            key_version: version(key_version),
-            sharer_key_version: version(sharer_key_version),
+            key_version: counted(key_version),
+            sharer_key_version: counted(sharer_key_version),
+            permission: Permission::of(&permission),
             grant,
             created_at,
         }
     }
 }
+
+/// How often in a row an owner lets people in or out.
+const SHARINGS_AT_ONCE: i64 = 200;
+/// After how long it may be once more, in milliseconds.
+const SHARING_EACH_MS: i64 = 60_000;

@@ -101,6 +101,7 @@ impl Objects {
         }
         for statement in [
             "DELETE FROM collection_member",
+            "DELETE FROM former_key",
             "DELETE FROM tombstone",
             "DELETE FROM collection",
             "DELETE FROM blob_part",

@@ -205,6 +205,11 @@ pub(crate) fn unsigned(size: i64) -> u64 {
     u64::try_from(size).unwrap_or(0)
 }
 
+/// A small count from the database: of versions, generations.
+pub(crate) fn counted(count: i64) -> u32 {
+    u32::try_from(unsigned(count)).unwrap_or(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -194,6 +194,26 @@ pub struct MasterKeyRotation {
     pub collections: Vec<RotatedCollection>,
     /// The new public identity keys, signed by the old ones.
     pub identity_rotation: Bytes<8192>,
+    /// The account key until now, sealed under the new one: what others sealed to the old identity keys still opens.
+    pub former_account_key: Bytes<1024>,
+}
+
+/// `GET /api/v1/account/former-keys`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct FormerAccountKeys {
+    /// The account keys before the one in use, the newest first: each opens with the one after it.
+    pub keys: Vec<FormerAccountKey>,
+}
+
+/// An account key that was replaced.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct FormerAccountKey {
+    /// The version of the master key that it stands for.
+    pub key_version: u32,
+    /// The key, sealed under the one after it.
+    pub sealed_key: Bytes<1024>,
 }
 
 /// A method in a [`MasterKeyRotation`].

@@ -76,6 +76,8 @@ codes! {
     MethodNotAllowed = "method_not_allowed" 405;
     /// The thing has changed since you read it; the current one is in `current`.
     Conflict = "conflict" 409;
+    /// The collection has a newer key than this was sealed under: fetch it, and seal anew.
+    KeyOutdated = "key_outdated" 409;
     /// This is the last login method that opens the account's data; add another one first.
     LastMethod = "last_method" 409;
     /// A password needs a second factor: set an authenticator app up first.

@@ -46,12 +46,44 @@ pub struct Collection {
     pub sealed_key: Bytes<1024>,
     /// Counts up each time its key is sealed anew.
     pub key_version: u64,
-    /// Its description, sealed.
+    /// Which of its keys that is, from 1.
+    #[serde(default = "first_generation")]
+    pub generation: u32,
+    /// The keys before it, the first one first: each opens with the one after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former_keys: Vec<FormerKey>,
+    /// Its description, sealed under its newest key.
     pub sealed_meta: Bytes<16384>,
     /// The number of its last change.
     pub sequence: u64,
     /// When it was made.
     pub created_at: i64,
+}
+
+/// `PUT /api/v1/collections/{collection}/description`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Description {
+    /// Which of the collection's keys it is sealed under: its newest.
+    pub generation: u32,
+    /// Its name and whatever else describes it, sealed.
+    pub sealed_meta: Bytes<16384>,
+}
+
+/// A key that a collection had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct FormerKey {
+    /// The number of the last change under it.
+    pub last_change: u64,
+    /// The key, sealed under the one after it.
+    pub sealed_key: Bytes<1024>,
+}
+
+/// Which key a collection begins with.
+pub(crate) fn first_generation() -> u32 {
+    1
 }
 
 /// An item, or the tombstone of one.
@@ -71,9 +103,24 @@ pub struct Item {
     pub file: Option<FileInfo>,
     /// When it was last changed.
     pub changed_at: i64,
+    /// Who wrote it, by their own word: in collections that were shared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<Author>,
     /// Whether it was removed.
     #[serde(default)]
     pub deleted: bool,
+}
+
+/// A writer's word for a version of an item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Author {
+    /// Who wrote it.
+    pub account: crate::AccountId,
+    /// Which of that account's identity keys signed.
+    pub key_version: u32,
+    /// The signature over the item's place, its version, and what is sealed.
+    pub signature: Bytes<128>,
 }
 
 /// A file's stored size.
@@ -93,9 +140,27 @@ pub struct FileInfo {
 pub struct PutItem {
     /// The content, sealed.
     pub sealed: Bytes<262_144>,
+    /// Which of the collection's keys it is sealed under; the first when absent. One that is not the newest is refused with
+    /// `key_outdated`.
+    #[serde(default = "first_generation")]
+    pub generation: u32,
+    /// The writer's word for it: needed in other people's collections, and from the second generation on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<ItemSignature>,
     /// The finished upload that becomes the item's file; absent for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload: Option<UploadId>,
+}
+
+/// The signature of whoever writes an item.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ItemSignature {
+    /// Which of the writer's identity keys signed.
+    pub key_version: u32,
+    /// The signature.
+    pub signature: Bytes<128>,
 }
 
 /// What a change to an item came to.

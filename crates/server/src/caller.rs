@@ -161,26 +161,6 @@ impl Authenticated {
         let mut tx = look_in(app, keyed.caller.request(), keyed.key.home()).await?;
         Ok(app.identity.key_again(&mut tx, &keyed.key).await?)
     }
-
-    /// Whether what was shown still lives. In a transaction of the home.
-    pub(crate) async fn again(&self, app: &App, tx: &mut store::ReadTx) -> Result<(), ApiError> {
-        match self {
-            Authenticated::Session(signed) => {
-                app.identity.session_by_id(tx, signed.session.id()).await?;
-            }
-            Authenticated::Key(keyed) => app.identity.key_again(tx, &keyed.key).await?,
-        }
-        Ok(())
-    }
-
-    /// Whether what was shown is over, whatever has become of its session.
-    pub(crate) fn is_over(&self, now_ms: i64) -> bool {
-        let end = match self {
-            Authenticated::Session(signed) => signed.ends_at,
-            Authenticated::Key(keyed) => keyed.key.expires_at(),
-        };
-        end.is_some_and(|end| now_ms >= end)
-    }
 }
 
 impl FromRequestParts<App> for Authenticated {

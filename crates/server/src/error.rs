@@ -125,6 +125,7 @@ impl From<objects::CollectionError> for ApiError {
         use objects::CollectionError as E;
         match error {
             E::NotFound => ApiError::new(Code::NotFound),
+            E::KeyOutdated => Problem::new(Code::KeyOutdated).field("generation").detail(error).into(),
             E::Exists => Problem::new(Code::Conflict).detail(error).field("id").into(),
             E::Invalid { field, .. } => ApiError::field(field, &error),
             E::Quota(quota) => quota.into(),
@@ -148,6 +149,8 @@ impl From<objects::ItemError> for ApiError {
             E::Absent => Problem::new(Code::PreconditionFailed).field("If-Match").into(),
             E::Forgotten => Problem::new(Code::ResyncRequired).field("after").into(),
             E::TooLarge { .. } => Problem::new(Code::TooLarge).field("sealed").detail(error).into(),
+            E::KeyOutdated { .. } => Problem::new(Code::KeyOutdated).field("generation").detail(error).into(),
+            E::Signature => ApiError::field("signature", error),
             E::Quota(quota) => quota.into(),
             E::Upload(upload) => upload.into(),
             E::Store(store) => store.into(),

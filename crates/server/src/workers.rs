@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::error::ApiError;
+use crate::key_directory;
 use crate::output::Answer;
 use crate::state::App;
 
@@ -210,6 +211,7 @@ pub(crate) async fn upkeep(app: App, mut stop: watch::Receiver<bool>) {
             ("sign-ups", undo_signups(&app).await),
             ("deletions", finish_deletions(&app).await),
             ("passwords", settle_passwords(&app).await),
+            ("keys", key_directory::publish_due(&app, PAGE).await),
             ("pairings", sweep_pairings(&app).await),
             ("root key", reload_root(&app)),
             ("signing keys", rotate_signing_keys(&app).await),

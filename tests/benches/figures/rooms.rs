@@ -283,5 +283,14 @@ pub fn entry() -> Entry {
 }
 
 fn put(collection: CollectionId, item: ItemId, sealed: &[u8], by: Uuid) -> PutItem<'_> {
-    PutItem { collection, item, expected: Expected::Absent, sealed, blob: None, by }
+    PutItem {
+        collection,
+        item,
+        expected: Expected::Absent,
+        sealed,
+        blob: None,
+        generation: 1,
+        signature: None,
+        by,
+    }
 }

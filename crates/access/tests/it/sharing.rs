@@ -10,14 +10,20 @@ use crate::world::{
 };
 
 const COLLECTION: Uuid = Uuid::from_u128(0xc01);
-const READING: [Action; 3] = [Action::CollectionRead, Action::ItemRead, Action::FileRead];
+const READING: [Action; 4] =
+    [Action::CollectionRead, Action::ItemRead, Action::FileRead, Action::ChangesFollow];
+const WRITING: [Action; 4] = [Action::ItemWrite, Action::ItemDelete, Action::FileWrite, Action::FileDelete];
 
 fn share() -> Share {
-    Share { home: neighbours_home(), collection: COLLECTION }
+    Share { home: neighbours_home(), collection: COLLECTION, writes: false }
 }
 
 fn member() -> Caller {
     account(signed_in()).sharing(share())
+}
+
+fn writer() -> Caller {
+    account(signed_in()).sharing(Share { writes: true, ..share() })
 }
 
 /// The built-in policies, and with them the most careless one there can be.
@@ -45,10 +51,18 @@ fn a_member_reads_that_very_collection_and_does_nothing_else_there() {
                 }
             }
         }
-        for action in [Action::ItemWrite, Action::CollectionShare, Action::CollectionDelete] {
+        for action in [Action::CollectionShare, Action::CollectionWrite, Action::CollectionDelete] {
+            let resource = Resource::Collection(COLLECTION);
+            for caller in [member(), writer()] {
+                let answer = policies.decide(&caller, neighbours_home(), action, resource, NOW);
+                assert_eq!(answer, Err(Refusal::NotFound), "{action}");
+            }
+        }
+        // Who sees a thing is told that changing it is another matter.
+        for action in WRITING {
             let resource = Resource::Collection(COLLECTION);
             let answer = policies.decide(&member(), neighbours_home(), action, resource, NOW);
-            assert_eq!(answer, Err(Refusal::NotFound), "{action}");
+            assert_eq!(answer, Err(Refusal::Forbidden), "{action}");
         }
     }
     let [policies, _] = all();
@@ -57,9 +71,31 @@ fn a_member_reads_that_very_collection_and_does_nothing_else_there() {
 }
 
 #[test]
+fn a_writer_writes_items_and_files_of_that_very_collection_and_nothing_else() {
+    for policies in all() {
+        for resource in resources(NEIGHBOUR) {
+            let is_within =
+                matches!(resource, Resource::Collection(_) | Resource::Item { .. } | Resource::File { .. });
+            for action in Action::ALL {
+                if policies.decide(&writer(), neighbours_home(), *action, resource, NOW).is_ok() {
+                    let is_shared = READING.contains(action) || WRITING.contains(action);
+                    assert!(is_within && is_shared, "{action} on {resource:?}");
+                }
+            }
+        }
+    }
+    let [policies, _] = all();
+    let item = Resource::Item { collection: COLLECTION, id: ACCOUNT };
+    for action in [Action::ItemRead, Action::ItemWrite, Action::ItemDelete] {
+        assert_eq!(policies.decide(&writer(), neighbours_home(), action, item, NOW), Ok(()), "{action}");
+    }
+}
+
+#[test]
 fn a_share_is_of_one_collection_in_one_home() {
     for policies in all() {
-        for action in READING {
+        for action in READING.into_iter().chain(WRITING) {
+            let member = writer;
             let ask = |caller: &Caller, tenant: TenantId, collection: u128| {
                 let resource = Resource::Collection(Uuid::from_u128(collection));
                 policies.decide(caller, tenant, action, resource, NOW)
@@ -84,7 +120,18 @@ fn a_share_lifts_no_other_guardrail() {
     for policies in all() {
         let ask = |caller: Caller| {
             let resource = Resource::Collection(COLLECTION);
-            policies.decide(&caller.sharing(share()), neighbours_home(), Action::ItemRead, resource, NOW)
+            let share = Share { writes: true, ..share() };
+            let answer = policies.decide(
+                &caller.clone().sharing(share),
+                neighbours_home(),
+                Action::ItemRead,
+                resource,
+                NOW,
+            );
+            let writing =
+                policies.decide(&caller.sharing(share), neighbours_home(), Action::ItemWrite, resource, NOW);
+            assert_eq!(answer, writing, "nor does one for writing");
+            answer
         };
         let suspended = access::SignedIn { suspended: true, ..signed_in() };
         assert_eq!(ask(account(suspended)), Err(Refusal::Suspended));

@@ -12,8 +12,10 @@ use super::failure::Failure;
 use super::interrupt;
 use super::methods::ask_recovery_key;
 use super::prompt::{self, ProofArgs};
+use super::sharing;
 use super::signup::{codes_text, totp_text};
 use crate::keychain::KeyPlace;
+use crate::pins::Newer;
 
 /// Arguments of `password`.
 #[derive(Args, Debug)]
@@ -193,9 +195,11 @@ async fn rotate_key(context: &mut Context, proof: &ProofArgs) -> Result<(), Fail
         context.output.note(&format!("The key of this device is kept {}: {why}.", KeyPlace::File));
     }
     let mut pins = context.profile.pins(account.client.server())?;
-    pins.check_account(rotated.account, rotated.master_key_version, &rotated.identity())?;
-    context.profile.keep_pins(account.client.server(), &pins)?;
     let version = rotated.master_key_version;
+    pins.check_account(rotated.account, version, &rotated.identity(), Newer::MadeHere)?;
+    context.profile.keep_pins(account.client.server(), &pins)?;
+    // Who reads what this account shares reads on in any case: this is so that no grant of the old keys is left.
+    sharing::renew_all(context, &rotated).await;
     context.output.result(&json!({ "master_key_version": version }), || {
         format!("The master key is new (version {version}). Every other session has ended.")
     });

@@ -101,16 +101,23 @@ impl Context {
         Ok(self.profile.unlock(&client).await?)
     }
 
-    /// The account's files: of the account that is open, with the API key that was given, or with this device's session.
+    /// The account's own files: with the API key that was given, or with this device's session.
     pub(crate) async fn drive(&self) -> Result<Drive, Failure> {
+        let opened = self.opened().await?;
+        let trust = self.trust(&opened.client);
+        Ok(Drive::open_files(opened, trust).await?)
+    }
+
+    /// The account with its data open: the one that is open already, or by the API key that was given, or by this device's
+    /// session.
+    pub(crate) async fn opened(&self) -> Result<Opened, Failure> {
         if let Some(opened) = &self.opened {
-            return Ok(Drive::open(opened).await?);
+            return Ok(opened.clone());
         }
-        let opened = match self.api_key()? {
+        Ok(match self.api_key()? {
             Some(key) => open_by_api_key(&self.key_client(&key)?, &key).await?,
             None => Opened::from(&self.account().await?),
-        };
-        Ok(Drive::open(opened).await?)
+        })
     }
 
     /// The server with whatever may read, and the home to read of: the API key that was given, or this device's session.

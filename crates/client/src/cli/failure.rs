@@ -288,6 +288,9 @@ impl From<ProfileError> for Failure {
             ProfileError::IdentityChanged { .. } => {
                 Failure { status: VERIFICATION, ..Failure::failed("identity_changed", message) }
             }
+            ProfileError::NotProven { .. } => {
+                Failure { status: VERIFICATION, ..Failure::failed("keys_not_trusted", message) }
+            }
             ProfileError::NoHome => Failure::usage(message),
             ProfileError::Version(_) => Failure::failed("profile_version", message),
             ProfileError::Io(..) => Failure::failed("local_file", message),
@@ -300,8 +303,11 @@ impl From<DriveError> for Failure {
         let message = error.to_string();
         match error {
             DriveError::Request(error) => error.into(),
-            DriveError::Key(_) | DriveError::Damaged(..) => Failure::failed("does_not_open", message),
-            DriveError::Busy => Failure::failed(Code::Conflict.as_str(), message),
+            DriveError::Key(_) | DriveError::Damaged(..) | DriveError::Description => {
+                Failure::failed("does_not_open", message)
+            }
+            DriveError::Trust(error) => (*error).into(),
+            DriveError::KeyOutdated | DriveError::Busy => Failure::failed(Code::Conflict.as_str(), message),
             DriveError::NoCollection => Failure::failed(Code::NotFound.as_str(), message),
         }
     }
@@ -373,13 +379,23 @@ impl From<SharingError> for Failure {
             SharingError::Request(error) => error.into(),
             SharingError::Drive(error) => error.into(),
             SharingError::Log(error) => error.into(),
+            SharingError::Profile(error) => error.into(),
             SharingError::NotANumber => Failure::usage(message),
-            SharingError::NotProven(_) | SharingError::KeysReplaced(_) | SharingError::NotGranted => {
+            SharingError::NotProven(_)
+            | SharingError::KeysReplaced(_)
+            | SharingError::NotGranted
+            | SharingError::NotLetIn(_) => {
                 Failure { status: VERIFICATION, ..Failure::failed("keys_not_trusted", message) }
             }
             SharingError::NotLogged => Failure::failed("not_logged", message),
+            SharingError::KeyRolledBack => {
+                Failure { status: VERIFICATION, ..Failure::failed("collection_key_rolled_back", message) }
+            }
             SharingError::OldKeys(_) => Failure::failed("share_outdated", message),
-            SharingError::NoCollection => Failure::failed(Code::NotFound.as_str(), message),
+            SharingError::Busy => Failure::failed(Code::Conflict.as_str(), message),
+            SharingError::NoCollection | SharingError::NoMember(_) => {
+                Failure::failed(Code::NotFound.as_str(), message)
+            }
         }
     }
 }

@@ -8,9 +8,10 @@ use clap::Args;
 use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
+use super::collections::WhereArgs;
 use super::context::Context;
 use super::failure::Failure;
-use super::{prompt, sharing};
+use super::prompt;
 use crate::files::disk;
 use crate::files::{
     Drive, Entry, GetError, Got, Index, LocalFile, Names, Overwrite, Put, PutError, RemotePath, Resume, Tree,
@@ -24,6 +25,10 @@ use crate::output::{Output, Unit, count, harmless, size};
   bailiwick put ./photos photos        the folder's files, as photos/…
   bailiwick put report.pdf letters/    the file, as letters/report.pdf
   tar c src | bailiwick put - src.tar  what another program writes
+  bailiwick put ./plans / --collection Garden
+                                       into a collection of your own
+  bailiwick put minutes.txt / --shared 7KQ3MXA
+                                       into what somebody lets you write
 
 What is there already is not sent again; an upload that broke off goes on where it was. Links, devices and
 empty folders are left out, and named.")]
@@ -33,6 +38,9 @@ pub struct PutArgs {
 
     /// Where to keep it: a name, or a folder if it ends with a slash
     remote: String,
+
+    #[command(flatten)]
+    at: WhereArgs,
 }
 
 /// Arguments of `get`.
@@ -53,9 +61,8 @@ pub struct GetArgs {
     #[arg(long)]
     force: bool,
 
-    /// Get it from the files that this account shares
-    #[arg(long, value_name = "ACCOUNT")]
-    shared: Option<String>,
+    #[command(flatten)]
+    at: WhereArgs,
 }
 
 pub(super) async fn put(context: &mut Context, arguments: PutArgs) -> Result<(), Failure> {
@@ -66,9 +73,9 @@ pub(super) async fn put(context: &mut Context, arguments: PutArgs) -> Result<(),
         if is_folder {
             return Err(Failure::usage("standard input needs a name, not a folder"));
         }
-        let mut drive = context.drive().await?;
+        let mut drive = context.drive_at(&arguments.at).await?;
         drive.ensure().await?;
-        let names = Names::current(&drive, &context.profile.names()).await?;
+        let names = Names::current(&drive, &context.names_of(&drive)).await?;
         names.check_free(&remote).map_err(PutError::from)?;
         let spool = context.profile.folder();
         let (_, bytes) = drive.put_stream(io::stdin(), &remote, spool, &|_| {}).await?;
@@ -98,17 +105,18 @@ pub(super) async fn put(context: &mut Context, arguments: PutArgs) -> Result<(),
         file.name = target;
         (Tree::of(file), RemotePath::ROOT)
     };
-    put_tree(context, tree, &remote, metadata.is_dir()).await
+    put_tree(context, &arguments.at, tree, &remote, metadata.is_dir()).await
 }
 
 async fn put_tree(
     context: &Context,
+    at: &WhereArgs,
     tree: Tree,
     remote: &RemotePath,
     is_folder: bool,
 ) -> Result<(), Failure> {
     let output = context.output;
-    let mut drive = context.drive().await?;
+    let mut drive = context.drive_at(at).await?;
     drive.ensure().await?;
     let known = if is_folder { Some(drive.index().await?) } else { None };
     match &known {
@@ -122,7 +130,7 @@ async fn put_tree(
         }
         Some(_) => {}
         None => {
-            let names = Names::current(&drive, &context.profile.names()).await?;
+            let names = Names::current(&drive, &context.names_of(&drive)).await?;
             for file in &tree.files {
                 names.check_free(&file.name).map_err(PutError::from)?;
             }
@@ -177,14 +185,11 @@ async fn put_tree(
 
 pub(super) async fn get(context: &mut Context, arguments: GetArgs) -> Result<(), Failure> {
     let remote = RemotePath::parse(&arguments.remote)?;
-    let drive = match &arguments.shared {
-        Some(owner) => sharing::drive(context, owner).await?,
-        None => context.drive().await?,
-    };
+    let drive = context.drive_at(&arguments.at).await?;
     let overwrite = if arguments.force { Overwrite::Yes } else { Overwrite::No };
     let is_file = !remote.is_root() && !arguments.remote.ends_with('/');
     // What others share is read as a whole: one request tells nobody which file it was for.
-    let found = match arguments.shared {
+    let found = match arguments.at.shared {
         Some(_) => drive.index().await?.files.remove(&remote),
         None if is_file => drive.find_file(&remote).await?,
         None => None,

@@ -7,10 +7,11 @@ use clap::Args;
 use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
+use super::collections::WhereArgs;
 use super::context::Context;
 use super::failure::Failure;
 use super::files::{FILES_IN_FLIGHT, finish, no_such, report_damaged};
-use super::{prompt, sharing};
+use super::prompt;
 use crate::files::{Entry, Index, Names, RemotePath};
 use crate::output::{count, harmless, moment, size, table};
 
@@ -25,9 +26,8 @@ pub struct LsArgs {
     #[arg(short, long)]
     long: bool,
 
-    /// List the files that this account shares
-    #[arg(long, value_name = "ACCOUNT")]
-    shared: Option<String>,
+    #[command(flatten)]
+    at: WhereArgs,
 }
 
 /// Arguments of `rm`.
@@ -43,13 +43,13 @@ pub struct RmArgs {
     /// Remove everything (`rm -r /`) without asking once more
     #[arg(long)]
     yes: bool,
+
+    #[command(flatten)]
+    at: WhereArgs,
 }
 
 pub(super) async fn list(context: &mut Context, arguments: LsArgs) -> Result<(), Failure> {
-    let drive = match &arguments.shared {
-        Some(owner) => sharing::drive(context, owner).await?,
-        None => context.drive().await?,
-    };
+    let drive = context.drive_at(&arguments.at).await?;
     let index = drive.index().await?;
     report_damaged(context.output, &index);
     let remote = arguments.remote;
@@ -65,14 +65,20 @@ pub(super) async fn list(context: &mut Context, arguments: LsArgs) -> Result<(),
         if !arguments.long {
             return entries.iter().map(|entry| harmless(entry.path.as_str()) + "\n").collect();
         }
+        let is_signed = entries.iter().any(|entry| entry.author.is_some());
         let rows: Vec<Vec<String>> = entries
             .iter()
             .map(|entry| {
-                vec![
+                let mut row = vec![
                     size(entry.content.size),
                     moment(entry.content.modified_ms.unwrap_or(entry.stored_at)),
-                    harmless(entry.path.as_str()),
-                ]
+                ];
+                // Who wrote what is a question in shared collections alone.
+                if is_signed {
+                    row.push(entry.author.clone().unwrap_or_default());
+                }
+                row.push(harmless(entry.path.as_str()));
+                row
             })
             .collect();
         table(&rows)
@@ -88,7 +94,7 @@ fn entries_at<'a>(index: &'a Index, remote: &RemotePath) -> Result<Vec<&'a Entry
 }
 
 fn document_of(entry: &Entry) -> Value {
-    json!({
+    let mut document = json!({
         "name": entry.path.as_str(),
         "size": entry.content.size,
         "modified_ms": entry.content.modified_ms,
@@ -97,13 +103,18 @@ fn document_of(entry: &Entry) -> Value {
         "sha256": data_encoding::HEXLOWER.encode(entry.content.sha256.as_slice()),
         "version": entry.version,
         "item": entry.item,
-    })
+    });
+    if let (Some(author), Some(fields)) = (&entry.author, document.as_object_mut()) {
+        fields.insert("author".to_owned(), author.as_str().into());
+    }
+    document
 }
 
 pub(super) async fn remove(context: &mut Context, arguments: RmArgs) -> Result<(), Failure> {
     let output = context.output;
     let remote = arguments.remote;
-    let drive = context.drive().await?;
+    let drive = context.drive_at(&arguments.at).await?;
+    let names = context.names_of(&drive);
     if !arguments.recursive {
         if remote.is_root() {
             return Err(Failure::usage("to remove everything, give -r"));
@@ -117,7 +128,7 @@ pub(super) async fn remove(context: &mut Context, arguments: RmArgs) -> Result<(
             });
         };
         drive.remove(&entry).await?;
-        Names::note_removed(&drive, &context.profile.names(), [&entry.path]);
+        Names::note_removed(&drive, &names, [&entry.path]);
         context.remember_change(&drive.account().client)?;
         output.result(&json!({ "removed": 1 }), || format!("Removed {remote}."));
         return Ok(());
@@ -125,8 +136,9 @@ pub(super) async fn remove(context: &mut Context, arguments: RmArgs) -> Result<(
     let index = drive.index().await?;
     let entries = entries_at(&index, &remote)?;
     if remote.is_root() && !entries.is_empty() && !arguments.yes {
-        let question = format!("All {} files of this account will be gone. Go on?", entries.len());
-        if !prompt::confirm(output, &question, "--yes to remove every file of the account")? {
+        let whose = if drive.is_default() { "of this account" } else { "here" };
+        let question = format!("All {} files {whose} will be gone. Go on?", entries.len());
+        if !prompt::confirm(output, &question, "--yes to remove every file")? {
             return Err(Failure::failed("not_confirmed", "nothing was removed"));
         }
     }
@@ -144,7 +156,7 @@ pub(super) async fn remove(context: &mut Context, arguments: RmArgs) -> Result<(
         .filter(|(_, result)| result.is_ok())
         .filter_map(|(path, _)| RemotePath::parse(path.to_str()?).ok())
         .collect();
-    Names::note_removed(&drive, &context.profile.names(), &gone);
+    Names::note_removed(&drive, &names, &gone);
     let removed = results.iter().filter(|(_, result)| result.is_ok()).count();
     let failed =
         results.into_iter().filter_map(|(path, result)| Some((path, Failure::from(result.err()?)))).collect();

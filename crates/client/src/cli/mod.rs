@@ -8,6 +8,7 @@
 
 mod account;
 mod api_keys;
+mod collections;
 mod context;
 mod failure;
 mod files;
@@ -138,7 +139,9 @@ pub enum Command {
     Rm(ByKey<list::RmArgs>),
     /// Bring a folder and its remote copy together
     Sync(ByKey<sync::SyncArgs>),
-    /// Let another account read the files
+    /// Make collections of files, and name and remove them: each can be shared by itself
+    Collections(collections::CollectionsArgs),
+    /// Let another account read files, or write them too
     Share(sharing::ShareArgs),
     /// Take that back
     Unshare(sharing::UnshareArgs),
@@ -224,6 +227,7 @@ async fn dispatch(command: Command, globals: Globals) -> Result<(), Failure> {
         Command::Ls(given) => list::list(&mut context.by_key(given.key), given.arguments).await,
         Command::Rm(given) => list::remove(&mut context.by_key(given.key), given.arguments).await,
         Command::Sync(given) => sync::sync(&mut context.by_key(given.key), given.arguments).await,
+        Command::Collections(arguments) => collections::collections(&mut context, arguments).await,
         Command::Share(arguments) => sharing::share(&mut context, arguments).await,
         Command::Unshare(arguments) => sharing::unshare(&mut context, arguments).await,
         Command::Shares => sharing::shares(&mut context).await,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::collections::WhereArgs;
 use super::context::Context;
 use super::failure::Failure;
 use crate::files::{Names, RemotePath, Resume, SyncOptions, SyncState};
@@ -41,11 +42,14 @@ pub struct SyncArgs {
     /// Go on as changes happen
     #[arg(long, requires = "pull")]
     watch: bool,
+
+    #[command(flatten)]
+    at: WhereArgs,
 }
 
 pub(super) async fn sync(context: &mut Context, arguments: SyncArgs) -> Result<(), Failure> {
     let output = context.output;
-    let mut drive = context.drive().await?;
+    let mut drive = context.drive_at(&arguments.at).await?;
     drive.ensure().await?;
     let options = SyncOptions { pull: arguments.pull, delete: arguments.delete };
     let mut state = SyncState::load(&drive, &context.profile.sync(), &arguments.local, &arguments.remote)?;
@@ -67,7 +71,7 @@ pub(super) async fn sync(context: &mut Context, arguments: SyncArgs) -> Result<(
         let removed: Vec<_> =
             report.removed.iter().filter_map(|name| arguments.remote.join(name).ok()).collect();
         if !removed.is_empty() {
-            Names::note_removed(&drive, &context.profile.names(), &removed);
+            Names::note_removed(&drive, &context.names_of(&drive), &removed);
         }
         let sequence = report.sequence;
         output.result(&report, || report.to_text());

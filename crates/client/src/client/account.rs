@@ -2,8 +2,8 @@
 //! The account, its sessions and devices, and what changes it.
 
 use keyring::{
-    BackupCode, CollectionKey, IdentityRotation, MasterKey, MethodKind, OpenError, Password, Sealed,
-    SystemRng,
+    BackupCode, CollectionKey, FormerAccountKeyPlace, IdentityRotation, MasterKey, MethodKind, OpenError,
+    Password, Sealed, SystemRng,
 };
 use protocol::account::{
     AccessToken, Account, BackupCodes, Devices, MasterKeyRotation, PasswordChangeFinish, PasswordChangeStart,
@@ -272,12 +272,13 @@ impl Unlocked {
         let mut collections = Vec::new();
         for collection in self.client.collections().await? {
             let sealed = Sealed::parse(collection.sealed_key.into_vec())?;
-            let place = place::collection_key(self.account, collection.id, collection.key_version);
+            let (generation, version) = (collection.generation, collection.key_version);
+            let place = place::collection_key(self.account, collection.id, generation, version);
             let key = CollectionKey::open(&old_key, &sealed, &place)?;
-            let place = place::collection_key(self.account, collection.id, collection.key_version + 1);
+            let place = place::collection_key(self.account, collection.id, generation, version + 1);
             collections.push(RotatedCollection {
                 id: collection.id,
-                from_key_version: collection.key_version,
+                from_key_version: version,
                 sealed_key: key.seal(&new_key, &place, &mut SystemRng).into_bytes().into(),
             });
         }
@@ -289,6 +290,14 @@ impl Unlocked {
             methods,
             collections,
             identity_rotation: rotation.to_bytes().into(),
+            former_account_key: new_key
+                .seal_former(
+                    &old_key,
+                    &FormerAccountKeyPlace { account, key_version: self.master_key_version },
+                    &mut SystemRng,
+                )
+                .into_bytes()
+                .into(),
         };
         self.client.done(Call::new(Method::POST, "/api/v1/account/master-key").json(&body)?).await?;
         Ok(Unlocked { master, master_key_version: next, ..self.clone() })

@@ -26,7 +26,7 @@ impl Client {
     pub fn events(&self, collection: CollectionId, after: u64) -> ChangeEvents {
         ChangeEvents {
             client: self.clone(),
-            path: format!("/api/v1/collections/{collection}/events"),
+            path: format!("{}/events", self.collection_path(collection)),
             last: after,
             response: None,
             buffer: Vec::new(),

@@ -113,7 +113,7 @@ impl Client {
             || (domain == "localhost" && is_loopback(&self.base))
     }
 
-    /// The same, for collections that lie in another home and are shared with the account: they can be read.
+    /// The same, for collections that lie in another home and are shared with the account.
     #[must_use]
     pub(crate) fn within(&self, home: protocol::TenantId) -> Client {
         Client { shared_by: Some(home), ..self.clone() }
@@ -134,8 +134,11 @@ impl Client {
         self.last_change.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Remembers that the server acknowledged a change.
+    /// Remembers that the server acknowledged a change. What is changed in other people's homes is in their history.
     pub(crate) fn acknowledged(&self, response: &Response) {
+        if self.shared_by.is_some() {
+            return;
+        }
         if let Some(request) = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()) {
             *self.last_change.write().unwrap_or_else(PoisonError::into_inner) = Some(request.to_owned());
         }

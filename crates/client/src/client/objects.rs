@@ -3,7 +3,8 @@
 
 use bytes::Bytes;
 use protocol::objects::{
-    Changes, Collection, Collections, Item, ItemVersion, NewCollection, NewUpload, PutItem, Upload,
+    Changes, Collection, Collections, Description, Item, ItemVersion, NewCollection, NewUpload, PutItem,
+    Upload,
 };
 use protocol::{Code, CollectionId, ItemId, UploadId};
 use reqwest::header::{IF_MATCH, IF_NONE_MATCH, RANGE};
@@ -55,12 +56,37 @@ impl Client {
         self.done(Call::new(Method::DELETE, &format!("/api/v1/collections/{collection}"))).await
     }
 
-    /// Where a collection is read, one's own or a shared one.
-    fn collection_path(&self, collection: CollectionId) -> String {
+    /// One collection of the account's.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn collection(&self, collection: CollectionId) -> Result<Collection, RequestError> {
+        self.get(&format!("/api/v1/collections/{collection}")).await
+    }
+
+    /// Replaces the sealed description of a collection.
+    ///
+    /// # Errors
+    /// [`RequestError`]; `key_outdated` when it is not sealed under the collection's newest key.
+    pub async fn describe_collection(
+        &self,
+        collection: CollectionId,
+        description: &Description,
+    ) -> Result<(), RequestError> {
+        let path = format!("/api/v1/collections/{collection}/description");
+        self.done(Call::new(Method::PUT, &path).json(description)?).await
+    }
+
+    /// Where a collection is, one's own or a shared one.
+    pub(super) fn collection_path(&self, collection: CollectionId) -> String {
         match self.shared_by {
             Some(home) => format!("/api/v1/shares/{home}/collections/{collection}"),
             None => format!("/api/v1/collections/{collection}"),
         }
+    }
+
+    fn item_path(&self, collection: CollectionId, item: ItemId) -> String {
+        format!("{}/items/{item}", self.collection_path(collection))
     }
 
     /// What changed in a collection after a sequence: one page of it.
@@ -83,7 +109,7 @@ impl Client {
     /// # Errors
     /// [`RequestError`].
     pub async fn item(&self, collection: CollectionId, item: ItemId) -> Result<Option<Item>, RequestError> {
-        match self.get(&item_path(collection, item)).await {
+        match self.get(&self.item_path(collection, item)).await {
             Ok(item) => Ok(Some(item)),
             Err(error) if error.is(Code::NotFound) => Ok(None),
             Err(error) => Err(error),
@@ -101,7 +127,7 @@ impl Client {
         expected: Expected,
         put: &PutItem,
     ) -> Result<ItemVersion, RequestError> {
-        let path = item_path(collection, item);
+        let path = self.item_path(collection, item);
         let call = expecting(Call::new(Method::PUT, &path).json(put)?, expected);
         match self.send(call).await {
             Ok(response) => {
@@ -129,7 +155,7 @@ impl Client {
         item: ItemId,
         version: u64,
     ) -> Result<(), RequestError> {
-        let path = item_path(collection, item);
+        let path = self.item_path(collection, item);
         let call = expecting(Call::new(Method::DELETE, &path), Expected::Version(version));
         match self.send(call).await {
             Ok(response) => {
@@ -146,7 +172,8 @@ impl Client {
     /// # Errors
     /// [`RequestError`].
     pub async fn begin_upload(&self, collection: CollectionId, size: u64) -> Result<Upload, RequestError> {
-        self.post(&format!("/api/v1/collections/{collection}/uploads"), &NewUpload { size }).await
+        let path = format!("{}/uploads", self.collection_path(collection));
+        self.post(&path, &NewUpload { size }).await
     }
 
     /// How far an upload is; `None` when it was given up.
@@ -158,7 +185,7 @@ impl Client {
         collection: CollectionId,
         upload: UploadId,
     ) -> Result<Option<Upload>, RequestError> {
-        match self.get(&format!("/api/v1/collections/{collection}/uploads/{upload}")).await {
+        match self.get(&format!("{}/uploads/{upload}", self.collection_path(collection))).await {
             Ok(upload) => Ok(Some(upload)),
             Err(error) if error.is(Code::NotFound) => Ok(None),
             Err(error) => Err(error),
@@ -174,7 +201,7 @@ impl Client {
         collection: CollectionId,
         upload: UploadId,
     ) -> Result<(), RequestError> {
-        let path = format!("/api/v1/collections/{collection}/uploads/{upload}");
+        let path = format!("{}/uploads/{upload}", self.collection_path(collection));
         match self.done(Call::new(Method::DELETE, &path)).await {
             Err(error) if error.is(Code::NotFound) => Ok(()),
             done => done,
@@ -192,7 +219,7 @@ impl Client {
         part: u32,
         bytes: Bytes,
     ) -> Result<(), RequestError> {
-        let path = format!("/api/v1/collections/{collection}/uploads/{upload}/parts/{part}");
+        let path = format!("{}/uploads/{upload}/parts/{part}", self.collection_path(collection));
         self.done(Call::new(Method::PUT, &path).bytes(bytes).streaming()).await
     }
 
@@ -234,10 +261,6 @@ impl Client {
 /// Whether a refusal means that there is no such thing.
 pub(crate) fn is_missing(error: &RequestError) -> bool {
     is_status(error, StatusCode::NOT_FOUND)
-}
-
-fn item_path(collection: CollectionId, item: ItemId) -> String {
-    format!("/api/v1/collections/{collection}/items/{item}")
 }
 
 fn expecting(call: Call<'_>, expected: Expected) -> Call<'_> {

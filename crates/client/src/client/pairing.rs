@@ -179,6 +179,8 @@ pub struct PublicAccount {
     pub home: TenantId,
     /// The key that content stands on.
     pub key: AccountKey,
+    /// Which of the account's master keys it comes from.
+    pub master_key_version: u32,
 }
 
 impl std::fmt::Debug for PublicAccount {
@@ -219,6 +221,7 @@ fn let_in(client: &Client, bundle: PairingBundle, paired: Paired) -> Result<WayI
             number: paired.account_number,
             home: session.home,
             key,
+            master_key_version: bundle.key_version,
         }),
     })
 }

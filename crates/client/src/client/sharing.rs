@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Sharing, and the directory of public keys, as the server has them: unproven.
 
-use protocol::sharing::{AccountKeys, Members, PutMember, SharedCollection, Shares};
+use protocol::account::FormerAccountKeys;
+use protocol::sharing::{AccountKeys, Members, NextKey, PutMember, SharedCollection, Shares};
 use protocol::{AccountId, CollectionId, TenantId};
 use reqwest::Method;
 
 use super::{Call, Client, RequestError};
 
 impl Client {
-    /// What the key directory says of an account. To be proved before it is believed: [`crate::KnownAccount::look_up`].
-    pub(crate) async fn account_keys(&self, number: &str) -> Result<AccountKeys, RequestError> {
-        self.get(&format!("/api/v1/accounts/{number}/keys")).await
+    /// What the key directory says of an account, by its number or its id. To be proved before it is believed:
+    /// [`crate::KnownAccount::look_up`].
+    pub(crate) async fn account_keys(&self, who: &str) -> Result<AccountKeys, RequestError> {
+        self.get(&format!("/api/v1/accounts/{who}/keys")).await
     }
 
-    /// Lets an account read a collection.
+    /// The account keys that were replaced, sealed.
+    pub(crate) async fn former_account_keys(&self) -> Result<FormerAccountKeys, RequestError> {
+        self.get("/api/v1/account/former-keys").await
+    }
+
+    /// Lets an account have a collection.
     pub(crate) async fn put_member(
         &self,
         collection: CollectionId,
@@ -24,20 +31,17 @@ impl Client {
         self.done(Call::new(Method::PUT, &path).json(put)?).await
     }
 
-    /// Takes a collection away from an account.
-    ///
-    /// # Errors
-    /// [`RequestError`].
-    pub async fn delete_member(
+    /// Gives a collection its next key.
+    pub(crate) async fn next_collection_key(
         &self,
         collection: CollectionId,
-        account: AccountId,
+        next: &NextKey,
     ) -> Result<(), RequestError> {
-        let path = format!("/api/v1/collections/{collection}/members/{account}");
-        self.done(Call::new(Method::DELETE, &path)).await
+        let path = format!("/api/v1/collections/{collection}/next-key");
+        self.done(Call::new(Method::POST, &path).json(next)?).await
     }
 
-    /// Who reads a collection beside its owner.
+    /// Who has a collection beside its owner.
     ///
     /// # Errors
     /// [`RequestError`].

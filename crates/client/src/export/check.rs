@@ -10,7 +10,7 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Write};
 
-use keyring::{CollectionKey, MasterKey, Sealed};
+use keyring::{CollectionKeys, MasterKey, Sealed};
 use protocol::ItemId;
 use protocol::log::LogEntry;
 use protocol::objects::{Collection, Item};
@@ -94,8 +94,8 @@ impl Export {
 
     fn check_collection(&self, master: Option<&MasterKey>, collection: &Collection, contents: &mut Contents) {
         contents.collections += 1;
-        let key = match master.map(|master| self.open_collection(master, collection)) {
-            Some(Ok((key, _))) => Some(key),
+        let keys = match master.map(|master| self.open_collection(master, collection)) {
+            Some(Ok((keys, _))) => Some(keys),
             Some(Err(error)) => return contents.found("unreadable", collection.id, error),
             None => None,
         };
@@ -105,7 +105,7 @@ impl Export {
         };
         for item in items {
             match item {
-                Ok(item) => self.check_item(key.as_ref(), collection, &item, contents),
+                Ok(item) => self.check_item(keys.as_ref(), collection, &item, contents),
                 Err(error) => contents.found("unreadable", collection.id, error),
             }
         }
@@ -113,7 +113,7 @@ impl Export {
 
     fn check_item(
         &self,
-        key: Option<&CollectionKey>,
+        keys: Option<&CollectionKeys>,
         collection: &Collection,
         item: &Item,
         contents: &mut Contents,
@@ -135,18 +135,17 @@ impl Export {
                 }
             }
         }
-        let Some(key) = key else {
+        let Some(keys) = keys else {
             if let Err(error) = Sealed::parse(item.sealed.as_slice().to_vec()) {
                 contents.found("unreadable", item.id, error);
             }
             return;
         };
-        let place = place::content(self.manifest.home, collection.id, item.version);
         if collection.kind == "files" {
-            match crate::files::open_item(key, &place, item) {
+            match crate::files::open_item(keys, self.manifest.home, collection.id, item) {
                 Ok(entry) => {
                     let mut hash = Hashing(Sha256::new());
-                    match self.write_file(key, &entry, &mut hash) {
+                    match self.write_file(keys, &entry, &mut hash) {
                         Err(error) => contents.found("unreadable", &entry.path, error),
                         Ok(()) if hash.0.finalize().as_slice() == entry.content.sha256.as_slice() => {}
                         Ok(()) => {
@@ -161,6 +160,8 @@ impl Export {
                 Err(why) => contents.found("unreadable", item.id, why),
             }
         } else {
+            let place = place::content(self.manifest.home, collection.id, item.version);
+            let key = keys.at(item.sequence);
             let opened = Sealed::parse(item.sealed.as_slice().to_vec())
                 .and_then(|sealed| key.item_key(&place::item(item.id)).open(&sealed, &place));
             if let Err(error) = opened {

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use keyring::{CollectionKey, MasterKey, Sealed, SealedMasterKey};
+use keyring::{CollectionKeys, MasterKey, SealedMasterKey};
 use protocol::log::LogEntry;
 use protocol::objects::{Collection, Item};
 use protocol::{CollectionId, UploadId};
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::lines::{read_json, read_lines};
 use super::{COLLECTIONS, ExportError, ExportKey, MANIFEST, Manifest, RECORDS, Unreadable, VERSION};
 use crate::files::disk::NewFile;
-use crate::files::{Entry, GetError, Progress, is_folder};
+use crate::files::{CollectionName, Entry, GetError, Progress, is_folder};
 use crate::pins::Pins;
 use crate::place;
 use crate::verify::{Age, Check, LogIdentity, Verified, VerifyError, add_leaves};
@@ -110,9 +110,10 @@ impl Export {
                 }
             };
             match self.open_collection(&master, &collection) {
-                Ok((key, items)) => {
+                Ok((keys, items)) => {
                     let items: Vec<_> = items.collect();
-                    self.open_items(&key, &collection, items, target, &mut opened, progress)?;
+                    let target = self.target_of(&keys, &collection, target);
+                    self.open_items(&keys, &collection, items, &target, &mut opened, progress)?;
                 }
                 Err(error) => opened.unreadable.push(Unreadable::new(collection.id, error)),
             }
@@ -120,9 +121,23 @@ impl Export {
         Ok(opened)
     }
 
+    /// The account's own files lie at the top; other collections lie beside, each in a folder of its name.
+    fn target_of(&self, keys: &CollectionKeys, collection: &Collection, target: &Path) -> PathBuf {
+        let home = self.manifest.home;
+        if crate::files::collection::is_default(home, collection.id) {
+            return target.to_owned();
+        }
+        let meta = collection.sealed_meta.as_slice();
+        let name = crate::files::collection::description(keys, home, collection.id, meta)
+            .ok()
+            .and_then(|described| described.name.parse::<CollectionName>().ok());
+        let name = name.map_or_else(|| collection.id.to_string(), |name| name.to_string());
+        target.join(format!("{name} (collection)"))
+    }
+
     fn open_items(
         &self,
-        key: &CollectionKey,
+        keys: &CollectionKeys,
         collection: &Collection,
         items: Vec<Result<Item, ExportError>>,
         target: &Path,
@@ -138,8 +153,7 @@ impl Export {
                     continue;
                 }
             };
-            let place = place::content(self.manifest.home, collection.id, item.version);
-            match crate::files::open_item(key, &place, &item) {
+            match crate::files::open_item(keys, self.manifest.home, collection.id, &item) {
                 Ok(entry) => {
                     entries.insert(entry.path.clone(), entry);
                 }
@@ -149,7 +163,7 @@ impl Export {
         for entry in entries.values() {
             // Early releases kept a file and a folder of one name. No disk can: the file stands beside.
             let beside = if is_folder(&entries, &entry.path) { " (file)" } else { "" };
-            match self.open_file(key, entry, target, beside, progress) {
+            match self.open_file(keys, entry, target, beside, progress) {
                 Ok(()) => opened.files += 1,
                 Err(ExportError::Local(path, error)) if error.kind() == io::ErrorKind::StorageFull => {
                     return Err(ExportError::Local(path, error));
@@ -160,18 +174,16 @@ impl Export {
         Ok(())
     }
 
-    /// A collection's key, and its items.
+    /// A collection's keys, and its items.
     pub(super) fn open_collection(
         &self,
         master: &MasterKey,
         collection: &Collection,
-    ) -> Result<(CollectionKey, impl Iterator<Item = Result<Item, ExportError>> + use<>), ExportError> {
-        let place = place::collection_key(self.manifest.account, collection.id, collection.key_version);
-        let sealed =
-            Sealed::parse(collection.sealed_key.as_slice().to_vec()).map_err(ExportError::DoesNotOpen)?;
-        let key =
-            CollectionKey::open(&master.account_key(), &sealed, &place).map_err(ExportError::DoesNotOpen)?;
-        Ok((key, self.items(collection.id)?))
+    ) -> Result<(CollectionKeys, impl Iterator<Item = Result<Item, ExportError>> + use<>), ExportError> {
+        let (account, home) = (self.manifest.account, self.manifest.home);
+        let keys = crate::files::open_keys(&master.account_key(), account, home, collection)
+            .map_err(ExportError::DoesNotOpen)?;
+        Ok((keys, self.items(collection.id)?))
     }
 
     /// The items of a collection, sealed.
@@ -192,7 +204,7 @@ impl Export {
 
     fn open_file(
         &self,
-        key: &CollectionKey,
+        keys: &CollectionKeys,
         entry: &Entry,
         target: &Path,
         beside: &str,
@@ -204,7 +216,7 @@ impl Export {
             return Err(GetError::Exists(target).into());
         }
         let mut new = NewFile::create(&target).map_err(failed)?;
-        self.write_file(key, entry, new.file())?;
+        self.write_file(keys, entry, new.file())?;
         progress(entry.content.size);
         new.finish(entry.content.mode.or(Some(0o600)), entry.content.modified_ms).map_err(failed)
     }
@@ -212,7 +224,7 @@ impl Export {
     /// Gives the bytes of a file to `sink`.
     pub(super) fn write_file(
         &self,
-        key: &CollectionKey,
+        keys: &CollectionKeys,
         entry: &Entry,
         sink: &mut dyn Write,
     ) -> Result<(), ExportError> {
@@ -220,7 +232,8 @@ impl Export {
             return Ok(sink.write_all(data.as_slice()).map_err(GetError::Write)?);
         }
         let Some(file) = &entry.content.file else { return Ok(()) };
-        let opener = crate::files::opener(&key.item_key(&place::item(entry.item)), entry)?;
+        let key = keys.at(entry.sequence).item_key(&place::item(entry.item));
+        let opener = crate::files::opener(&key, entry)?;
         let path = self.file(file.id);
         let mut sealed = File::open(&path).map_err(|error| ExportError::Local(path.clone(), error))?;
         let mut bytes = Zeroizing::new(Vec::new());

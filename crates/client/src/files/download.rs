@@ -109,7 +109,7 @@ impl Drive {
             return Ok(sink);
         }
         let opener = self.opener(entry)?;
-        let open = self.opened()?;
+        let collection = self.opened()?.id;
         let spans = spans(&opener);
         let spare = Arc::<Spare>::default();
         let (sender, receiver) = mpsc::channel::<(ChunkSpan, Zeroizing<Vec<u8>>)>(1);
@@ -122,7 +122,7 @@ impl Drive {
                     let ChunkSpan { sealed, .. } = &span;
                     self.account
                         .client
-                        .file_range(open.id, entry.item, sealed.start, sealed.end, &mut bytes)
+                        .file_range(collection, entry.item, sealed.start, sealed.end, &mut bytes)
                         .await
                         .map_err(DriveError::from)?;
                     Ok((span, bytes))
@@ -151,7 +151,7 @@ impl Drive {
 
     fn opener(&self, entry: &Entry) -> Result<FileOpener, GetError> {
         let open = self.opened()?;
-        let key = open.key.item_key(&place::item(entry.item));
+        let key = open.keys.at(entry.sequence).item_key(&place::item(entry.item));
         opener(&key, entry)
     }
 }

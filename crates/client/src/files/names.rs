@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use protocol::{ItemId, UploadId};
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::path::{NameTaken, RemotePath, check_free};
-use super::{Drive, DriveError, PAGE, disk};
+use super::{Drive, DriveError, PAGE, disk, open_item};
 use crate::client::is_status;
 
 /// The names of a drive's files, those of removed ones among them.
@@ -93,7 +94,7 @@ impl Names {
     }
 
     async fn refresh(&mut self, drive: &Drive) -> Result<(), DriveError> {
-        let Some(open) = &drive.collection else { return Ok(()) };
+        let Some(open) = drive.current() else { return Ok(()) };
         let before = self.kept.sequence;
         let mut anew = before == 0;
         loop {
@@ -106,12 +107,13 @@ impl Names {
                 }
                 page => page?,
             };
+            let open = drive.open_for(Arc::clone(&open), &page.items).await?;
             for item in page.items {
                 if item.deleted {
                     if let Some(name) = self.kept.items.get_mut(&item.id) {
                         name.removed = true;
                     }
-                } else if let Ok(entry) = drive.open_item(open, &item) {
+                } else if let Ok(entry) = open_item(&open.keys, drive.account.home, open.id, &item) {
                     let name = Name { path: entry.path.as_str().to_owned(), removed: false };
                     self.kept.items.insert(item.id, name);
                     self.kept.uploads.extend(item.file.map(|file| (file.id, item.id)));
@@ -144,6 +146,7 @@ impl Names {
         self.kept.v = VERSION;
         let Ok(json) = serde_json::to_vec(&self.kept) else { return };
         if let Ok(sealed) = drive.seal_local(&json) {
+            let _ = self.file.parent().map(disk::private_folder);
             let _ = disk::write_private(&self.file, &sealed);
         }
     }

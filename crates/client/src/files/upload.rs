@@ -2,7 +2,7 @@
 //! Putting files into a drive.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender};
 
@@ -21,7 +21,7 @@ use super::content::{Content, MAX_INLINE, StoredFile};
 use super::path::{NameTaken, RemotePath, check_free};
 use super::repeated::RepeatedRng;
 use super::tree::LocalFile;
-use super::{Drive, DriveError, Entry, Index, Progress, disk};
+use super::{Drive, DriveError, Entry, Index, MAX_TRIES, OpenCollection, Progress, disk};
 use crate::client::RequestError;
 use crate::client::objects::Expected;
 use crate::place;
@@ -117,7 +117,28 @@ impl Drive {
         Ok((Put::Stored { version }, size))
     }
 
+    /// Puts a file; from the beginning, when the collection gets another key meanwhile.
     async fn put_opened(
+        &self,
+        mut opened: Opened,
+        content: Content,
+        expected: Expected,
+        modified_ms: Option<i64>,
+        resume: Option<&Resume>,
+        progress: Progress<'_>,
+    ) -> Result<u64, PutError> {
+        for _ in 1..MAX_TRIES {
+            let once = opened.again()?;
+            let put = self.put_once(once, content.clone(), expected, modified_ms, resume, progress).await;
+            match put {
+                Err(PutError::Drive(DriveError::KeyOutdated)) => opened = opened.again()?,
+                put => return put,
+            }
+        }
+        self.put_once(opened, content, expected, modified_ms, resume, progress).await
+    }
+
+    async fn put_once(
         &self,
         opened: Opened,
         mut content: Content,
@@ -136,13 +157,13 @@ impl Drive {
             return Ok(version);
         }
         let open = self.opened()?;
-        let item = open.key.item_id_for_name(&content.path);
-        let key = open.key.item_key(&item);
+        let item = open.keys.for_names().item_id_for_name(&content.path);
         let state = resume.map(|resume| resume.path(&item));
-        let (upload, plan) = self.begin(&key, content.size, modified_ms, state.as_deref()).await?;
+        let key = open.keys.newest().item_key(&item);
+        let (upload, plan) = self.begin(&open, &key, content.size, modified_ms, state.as_deref()).await?;
         let id = plan.upload;
         let header = plan.header.clone();
-        content.sha256 = self.send(opened, &upload, plan, key, content.size, progress).await?.into();
+        content.sha256 = self.send(&open, opened, &upload, plan, key, content.size, progress).await?.into();
         content.file = Some(StoredFile { id, header });
         let version = self.store(&content, expected, Some(id), true).await?;
         if let Some(state) = state {
@@ -184,15 +205,17 @@ impl Drive {
     /// Begins an upload, or goes on with one that broke off.
     async fn begin(
         &self,
+        open: &OpenCollection,
         key: &ItemKey,
         size: u64,
         modified_ms: Option<i64>,
         state: Option<&Path>,
     ) -> Result<(Upload, Plan), PutError> {
-        let open = self.opened()?;
+        let generation = open.keys.generation();
         let sealed = sealed_len(size).map_err(PutError::Seal)?;
         if let Some(plan) = state.and_then(Plan::load)
             && plan.size == size
+            && plan.generation == generation
             && plan.modified_ms == modified_ms
             && modified_ms.is_some()
             && let Some(upload) =
@@ -212,6 +235,7 @@ impl Drive {
             seed: seed.into(),
             size,
             modified_ms,
+            generation,
         };
         if let Some(state) = state {
             plan.store(state).map_err(|error| PutError::Local(state.to_owned(), error))?;
@@ -220,8 +244,10 @@ impl Drive {
     }
 
     /// Seals and sends the parts that have not arrived yet. The hash of the whole file.
+    #[allow(clippy::too_many_arguments, reason = "what an upload is made of")]
     async fn send(
         &self,
+        open: &OpenCollection,
         opened: Opened,
         upload: &Upload,
         plan: Plan,
@@ -229,7 +255,6 @@ impl Drive {
         size: u64,
         progress: Progress<'_>,
     ) -> Result<[u8; 32], PutError> {
-        let open = self.opened()?;
         let sealer = FileSealer::resume(&key, &place::file(upload.id), plan.header.as_slice(), size)
             .map_err(PutError::Seal)?;
         let (sender, receiver) = mpsc::channel::<(u32, Bytes)>(1);
@@ -268,6 +293,13 @@ struct Plan {
     seed: protocol::Bytes<32>,
     size: u64,
     modified_ms: Option<i64>,
+    /// Which of the collection's keys it is sealed under.
+    #[serde(default = "first_generation")]
+    generation: u32,
+}
+
+fn first_generation() -> u32 {
+    1
 }
 
 impl Plan {
@@ -290,6 +322,13 @@ struct Opened {
 }
 
 impl Opened {
+    /// The same file once more, from its beginning. Only one of the two may be read at a time.
+    fn again(&self) -> Result<Self, PutError> {
+        let mut file = self.file.try_clone().map_err(|error| self.failed(error))?;
+        file.rewind().map_err(|error| self.failed(error))?;
+        Ok(Opened { path: self.path.clone(), file })
+    }
+
     fn read_whole(mut self, size: u64) -> Result<Zeroizing<Vec<u8>>, PutError> {
         let mut data = Zeroizing::new(Vec::new());
         let limit = size.saturating_add(1);
@@ -560,7 +599,6 @@ fn open(path: &Path) -> Result<Opened, PutError> {
 
 /// What a reader gives, in a file without a name.
 fn spool_into(mut reader: impl Read, folder: &Path) -> io::Result<(File, u64)> {
-    use std::io::Seek;
     let mut file = disk::anonymous(folder)?;
     let size = io::copy(&mut reader, &mut file)?;
     file.rewind()?;

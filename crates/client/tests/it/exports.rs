@@ -71,10 +71,20 @@ impl Made {
 
     /// Puts a file of these few bytes into the export, under a name that nobody checked.
     fn add_file(&self, name: &str, data: &[u8]) -> ItemId {
-        let (collection, key) = (CollectionId::random(), CollectionKey::generate(&mut SystemRng));
+        // Each time the collection of the account's own files, those before having been deleted.
+        let earlier =
+            fs::read_to_string(self.folder.path().join("collections.ndjson")).unwrap().lines().count();
+        let digest = Sha256::new()
+            .chain_update(b"bailiwick/files/v1")
+            .chain_update(self.home.as_bytes())
+            .chain_update((earlier as u32).to_be_bytes())
+            .finalize();
+        let collection = CollectionId::from_bytes(digest[..16].try_into().unwrap());
+        let key = CollectionKey::generate(&mut SystemRng);
         let place = CollectionKeyPlace {
             account: keyring::AccountId::from_bytes(*self.account.as_bytes()),
             collection: keyring::CollectionId::from_bytes(*collection.as_bytes()),
+            generation: 1,
             key_version: 1,
         };
         let sealed_key = key.seal(&self.master.account_key(), &place, &mut SystemRng);

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use client::{Client, Options, Pins, Profile, ProfileError, Unlocked};
+use client::{Client, Newer, Options, Pins, Profile, ProfileError, Unlocked};
 use data_encoding::BASE64URL_NOPAD;
 use keyring::{Email, EmailSalt, MasterKey, ServerHalf, SystemRng};
 use protocol::{AccountId, DeviceId, Secret, SessionId, TenantId};
@@ -108,21 +108,25 @@ fn an_older_master_key_than_before_is_refused_and_so_are_other_keys_of_the_same_
     let master = MasterKey::generate(&mut SystemRng);
     let keys = |master: &MasterKey, version| master.account_key().identity_keys(version).public();
     let mut pins = Pins::default();
-    pins.check_account(account, 3, &keys(&master, 3)).unwrap();
-    pins.check_account(account, 3, &keys(&master, 3)).unwrap();
+    // Nothing was seen before: there is nothing that it could follow from.
+    pins.check_account(account, 3, &keys(&master, 3), Newer::Unproven).unwrap();
+    pins.check_account(account, 3, &keys(&master, 3), Newer::Unproven).unwrap();
     let next = MasterKey::generate(&mut SystemRng);
-    pins.check_account(account, 4, &keys(&next, 4)).unwrap();
+    assert!(pins.has_older(account, 4) && !pins.has_older(account, 3));
+    let refused = pins.check_account(account, 4, &keys(&next, 4), Newer::Unproven);
+    assert!(matches!(refused, Err(ProfileError::NotProven { seen: 3, shown: 4 })), "{refused:?}");
+    pins.check_account(account, 4, &keys(&next, 4), Newer::MadeHere).unwrap();
 
-    let refused = pins.check_account(account, 3, &keys(&master, 3));
+    let refused = pins.check_account(account, 3, &keys(&master, 3), Newer::MadeHere);
     assert!(matches!(refused, Err(ProfileError::KeyRolledBack { seen: 4, shown: 3 })), "{refused:?}");
     let stranger = MasterKey::generate(&mut SystemRng);
-    let refused = pins.check_account(account, 4, &keys(&stranger, 4));
+    let refused = pins.check_account(account, 4, &keys(&stranger, 4), Newer::MadeHere);
     assert!(matches!(refused, Err(ProfileError::IdentityChanged { version: 4 })), "{refused:?}");
     // What was refused is not what is known from then on, and it survives being written down.
     let mut again: Pins = serde_json::from_value(serde_json::to_value(&pins).unwrap()).unwrap();
-    again.check_account(account, 4, &keys(&next, 4)).unwrap();
+    again.check_account(account, 4, &keys(&next, 4), Newer::Unproven).unwrap();
     // Other accounts are others.
-    again.check_account(AccountId::random(), 1, &keys(&stranger, 1)).unwrap();
+    again.check_account(AccountId::random(), 1, &keys(&stranger, 1), Newer::Unproven).unwrap();
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use identity::{
     AuthenticatedSession, ChangeError, LoginMethod, MasterKeyRotation, ResealedMethod, SessionError,
 };
-use keyring::{IdentityRotation, MasterKey, SystemRng};
+use keyring::{FormerAccountKeyPlace, IdentityRotation, MasterKey, Sealed, SystemRng};
 use store::Record;
 
 use crate::world::{MINUTE, Person, World, public_key, worlds};
@@ -16,9 +16,12 @@ async fn methods(world: &World, session: &AuthenticatedSession) -> Vec<LoginMeth
 /// As a client makes it, with a new master key that the person then has.
 fn rotation(person: &mut Person, methods: &[LoginMethod], from_version: u32) -> MasterKeyRotation {
     let version = from_version + 1;
-    let old = person.master.account_key().identity_keys(from_version);
+    let old_key = person.master.account_key();
+    let old = old_key.identity_keys(from_version);
     person.master = MasterKey::generate(&mut SystemRng);
-    let new = person.master.account_key().identity_keys(version);
+    let new_key = person.master.account_key();
+    let new = new_key.identity_keys(version);
+    let former = FormerAccountKeyPlace { account: person.account.into(), key_version: from_version };
     let reseal = |method: &LoginMethod| ResealedMethod {
         id: method.id,
         sealed_master_key: person.master.seal_to(
@@ -32,6 +35,7 @@ fn rotation(person: &mut Person, methods: &[LoginMethod], from_version: u32) -> 
         from_version,
         methods: methods.iter().map(reseal).collect(),
         identity: IdentityRotation::sign(&person.account.into(), version, &old, &new),
+        former_account_key: new_key.seal_former(&old_key, &former, &mut SystemRng),
     }
 }
 
@@ -153,5 +157,61 @@ async fn an_old_rotation_cannot_be_sent_again_nor_by_a_stale_session() {
         let next = rotation(&mut person, &methods(&world, &session).await, 2);
         world.wait(11 * MINUTE);
         assert!(matches!(rotate(&world, &session, &next).await, Err(ChangeError::StepUpRequired)));
+    }
+}
+
+#[tokio::test]
+async fn account_keys_that_were_replaced_open_one_after_the_other() {
+    for world in worlds().await {
+        let (mut person, first) = world.sign_up("ada").await;
+        let session = world.session(&first.token).await;
+        let original = person.master.account_key();
+        for version in 1..=3 {
+            let rotation = rotation(&mut person, &methods(&world, &session).await, version);
+            rotate(&world, &session, &rotation).await.unwrap();
+        }
+        let former = world.identity.former_account_keys(&mut world.read(session.home()).await).await.unwrap();
+        assert_eq!(former.iter().map(|key| key.key_version).collect::<Vec<_>>(), [3, 2, 1]);
+        let mut key = person.master.account_key();
+        for one in former {
+            let place =
+                FormerAccountKeyPlace { account: person.account.into(), key_version: one.key_version };
+            key = key.open_former(&Sealed::parse(one.sealed_key).unwrap(), &place).unwrap();
+        }
+        assert_eq!(key, original);
+    }
+}
+
+#[tokio::test]
+async fn keys_are_due_until_they_are_published_or_never_came() {
+    for world in worlds().await {
+        let (person, first) = world.sign_up("ada").await;
+        let home = world.session(&first.token).await.home();
+        let due = async || {
+            let mut view = world.read(store::TenantId::PLATFORM).await;
+            let due = world.identity.due_keys(&mut view, 10).await.unwrap();
+            due.iter().map(|due| (due.account, due.home)).collect::<Vec<_>>()
+        };
+        let settle = async || {
+            let mut tx = world.write(store::TenantId::PLATFORM).await;
+            let settled = world.identity.settle_keys(&mut tx, person.account).await.unwrap();
+            tx.commit(Record::about("test")).await.unwrap();
+            settled
+        };
+        for version in [2, 2] {
+            let mut tx = world.write(store::TenantId::PLATFORM).await;
+            world.identity.expect_keys(&mut tx, person.account, home, version).await.unwrap();
+            tx.commit(Record::about("test")).await.unwrap();
+        }
+        assert_eq!(due().await, [(person.account, home)]);
+        assert!(!settle().await, "they may still come");
+        world.wait(16 * MINUTE);
+        assert!(settle().await, "they never came");
+        assert_eq!(due().await, []);
+
+        let mut tx = world.write(store::TenantId::PLATFORM).await;
+        world.identity.expect_keys(&mut tx, person.account, home, 1).await.unwrap();
+        tx.commit(Record::about("test")).await.unwrap();
+        assert!(settle().await, "the first are published");
     }
 }

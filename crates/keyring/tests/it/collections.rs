@@ -21,6 +21,7 @@ fn a_collection_key_opens_for_its_account_in_its_place() {
         CollectionKeyPlace { account: BOB, ..COLLECTION_KEY },
         CollectionKeyPlace { collection: [0; 16].into(), ..COLLECTION_KEY },
         CollectionKeyPlace { key_version: 2, ..COLLECTION_KEY },
+        CollectionKeyPlace { generation: 2, ..COLLECTION_KEY },
     ];
     for place in elsewhere {
         let outcome = CollectionKey::open(&account(1), &sealed, &place);
@@ -76,6 +77,19 @@ fn a_grant_opens_for_its_recipient_alone() {
     for place in elsewhere {
         assert_eq!(grant.open(&bob, &alice.public(), &place).unwrap_err(), GrantError::NotSigned);
     }
+}
+
+#[test]
+fn an_owner_knows_the_grants_that_were_signed_for_a_member_and_generation() {
+    let key = CollectionKey::generate(&mut SystemRng);
+    let (alice, bob, eve) =
+        (account(1).identity_keys(1), account(2).identity_keys(1), account(3).identity_keys(1));
+    let grant = Grant::issue(&key, &alice, &bob.public(), &SHARED, &mut SystemRng);
+    assert!(grant.is_of(&alice.public(), &bob.public(), &SHARED));
+    assert!(!grant.is_of(&alice.public(), &eve.public(), &SHARED), "another's keys");
+    assert!(!grant.is_of(&eve.public(), &bob.public(), &SHARED), "another's signature");
+    let next = GrantPlace { key_version: 2, ..SHARED };
+    assert!(!grant.is_of(&alice.public(), &bob.public(), &next), "an old grant");
 }
 
 #[test]

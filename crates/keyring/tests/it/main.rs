@@ -11,6 +11,7 @@
 
 mod collections;
 mod files;
+mod generations;
 mod methods;
 mod pairing;
 mod parsers;

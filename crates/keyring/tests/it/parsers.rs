@@ -21,6 +21,7 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
         Just(IdentityPublicKeys::LEN),
         Just(IdentityRotation::LEN),
         Just(Grant::LEN),
+        Just(Authorship::LEN),
     ];
     (length, any::<bool>()).prop_flat_map(|(length, versioned)| {
         vec(any::<u8>(), length).prop_map(move |mut bytes| {
@@ -54,6 +55,9 @@ proptest! {
         }
         if let Ok(grant) = Grant::from_bytes(&bytes) {
             prop_assert_eq!(grant.to_bytes(), bytes.clone());
+        }
+        if let Ok(authorship) = Authorship::from_bytes(&bytes) {
+            prop_assert_eq!(authorship.to_bytes().to_vec(), bytes.clone());
         }
         if let Ok(record) = RegistrationRecord::from_bytes(&bytes) {
             prop_assert_eq!(record.to_bytes(), bytes.clone());

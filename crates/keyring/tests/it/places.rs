@@ -14,9 +14,14 @@ pub(crate) const FILE: FileId = FileId::from_bytes([0xf1; 16]);
 pub(crate) const MASTER_KEY: MasterKeyPlace =
     MasterKeyPlace { account: ALICE, method: METHOD, key_version: 1 };
 pub(crate) const COLLECTION_KEY: CollectionKeyPlace =
-    CollectionKeyPlace { account: ALICE, collection: COLLECTION, key_version: 1 };
+    CollectionKeyPlace { account: ALICE, collection: COLLECTION, generation: 1, key_version: 1 };
 pub(crate) const CONTENT: ItemPlace =
     ItemPlace { owner: Owner::Account(ALICE), collection: COLLECTION, version: 1 };
+pub(crate) const PLACE: CollectionPlace =
+    CollectionPlace { owner: Owner::Account(ALICE), collection: COLLECTION };
+pub(crate) const WRITTEN: AuthorshipPlace = AuthorshipPlace { author: BOB, item: ITEM, content: CONTENT };
+pub(crate) const FORMER_ACCOUNT_KEY: FormerAccountKeyPlace =
+    FormerAccountKeyPlace { account: ALICE, key_version: 1 };
 pub(crate) const SHARED: GrantPlace =
     GrantPlace { sharer: ALICE, recipient: BOB, collection: COLLECTION, key_version: 1 };
 

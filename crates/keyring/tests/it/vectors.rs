@@ -46,6 +46,9 @@ fn vectors() -> Vec<(&'static str, Value)> {
         ("identity", identity()),
         ("collection", collection()),
         ("grant", grant()),
+        ("generations", generations()),
+        ("authorship", authorship()),
+        ("former-account-key", former_account_key()),
         ("file", file()),
         ("codes", codes()),
         ("split-key", split_key()),
@@ -215,6 +218,51 @@ fn grant() -> Value {
         "recipient": hex(BOB.as_bytes()), "recipient_account_key": hex(&[0xbc; 32]), "identity_version": 1,
         "collection": hex(COLLECTION.as_bytes()), "collection_key": hex(key.expose()), "key_version": 1,
         "randomness": "grant", "grant": hex(&grant.to_bytes()),
+    })
+}
+
+fn generations() -> Value {
+    let account = AccountKey::from_bytes([0xac; 32]);
+    let rng = &mut Replay::of("generations");
+    let first = CollectionKeys::first(CollectionKey::from_bytes([0xc1; 32]));
+    let (second, one) = first.next(&PLACE, 4, rng);
+    let (third, two) = second.next(&PLACE, 9, rng);
+    let place = CollectionKeyPlace { generation: 3, key_version: 3, ..COLLECTION_KEY };
+    let sealed_key = third.newest().seal(&account, &place, rng);
+    let newest = CollectionKey::open(&account, &sealed_key, &place).unwrap();
+    let links = [one, two];
+    assert_eq!(CollectionKeys::open(newest, 3, &PLACE, &links).unwrap(), third);
+    json!({
+        "construction": "each collection key sealed under a key by HKDF-SHA256 of the next",
+        "account": hex(ALICE.as_bytes()), "account_key": hex(account.expose()), "owner": hex(ALICE.as_bytes()),
+        "collection": hex(COLLECTION.as_bytes()), "randomness": "generations", "key_version": 3,
+        "collection_keys": third.newest_first().map(|key| hex(key.expose())).collect::<Vec<_>>(),
+        "last_changes": links.each_ref().map(|link| link.last_change),
+        "former_keys": links.each_ref().map(|link| hex(link.sealed.as_bytes())),
+        "sealed_collection_key": hex(sealed_key.as_bytes()),
+    })
+}
+
+fn authorship() -> Value {
+    let bob = AccountKey::from_bytes([0xbc; 32]).identity_keys(1);
+    let authorship = Authorship::sign(&bob, b"sealed", &WRITTEN);
+    assert!(authorship.is_of(&bob.public(), b"sealed", &WRITTEN));
+    json!({
+        "construction": "Ed25519 over place, author, the author's public keys and the SHA-256 of the sealed bytes",
+        "author": hex(BOB.as_bytes()), "author_account_key": hex(&[0xbc; 32]), "identity_version": 1,
+        "owner": hex(ALICE.as_bytes()), "collection": hex(COLLECTION.as_bytes()), "item": hex(ITEM.as_bytes()),
+        "item_version": 1, "sealed": hex(b"sealed"), "authorship": hex(&authorship.to_bytes()),
+    })
+}
+
+fn former_account_key() -> Value {
+    let (former, next) = (AccountKey::from_bytes([0xac; 32]), AccountKey::from_bytes([0xad; 32]));
+    let sealed = next.seal_former(&former, &FORMER_ACCOUNT_KEY, &mut Replay::of("former-account-key"));
+    assert_eq!(next.open_former(&sealed, &FORMER_ACCOUNT_KEY).unwrap(), former);
+    json!({
+        "construction": "a sealed value under a key by HKDF-SHA256",
+        "account": hex(ALICE.as_bytes()), "former_account_key": hex(former.expose()), "account_key": hex(next.expose()),
+        "former_key_version": 1, "randomness": "former-account-key", "sealed": hex(sealed.as_bytes()),
     })
 }
 

@@ -117,7 +117,8 @@ impl Home {
         blob: Option<BlobId>,
     ) -> Result<Written, ItemError> {
         let mut tx = self.write().await;
-        let put = PutItem { collection, item, expected, sealed, blob, by: ME };
+        let put =
+            PutItem { collection, item, expected, sealed, blob, generation: 1, signature: None, by: ME };
         let written = self.objects.put_item(&mut tx, put).await?;
         tx.commit(Record::about(item)).await.unwrap();
         Ok(written)

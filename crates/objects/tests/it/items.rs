@@ -301,7 +301,16 @@ async fn a_large_collection_is_removed_without_holding_up_what_shares_the_thread
             let mut tx = home.write().await;
             for _ in 0..ITEMS {
                 let (item, expected) = (ItemId::random(), Expected::Absent);
-                let put = objects::PutItem { collection, item, expected, sealed: b"x", blob: None, by: ME };
+                let put = objects::PutItem {
+                    collection,
+                    item,
+                    expected,
+                    sealed: b"x",
+                    blob: None,
+                    generation: 1,
+                    signature: None,
+                    by: ME,
+                };
                 home.objects.put_item(&mut tx, put).await.unwrap();
             }
             tx.commit(store::Record::about("many")).await.unwrap();

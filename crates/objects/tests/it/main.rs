@@ -10,6 +10,7 @@
 mod bucket;
 mod collections;
 mod files;
+mod generations;
 mod home;
 mod items;
 mod sweep;

@@ -7,8 +7,8 @@ use axum::http::StatusCode;
 use identity::ChangeError;
 use objects::Resealed;
 use protocol::account::{
-    Account, BackupCodes, MasterKeyRotation, PasswordChangeFinish, PasswordChangeStart,
-    PasswordChangeStarted, TotpFinish, TotpStarted,
+    Account, BackupCodes, FormerAccountKey, FormerAccountKeys, MasterKeyRotation, PasswordChangeFinish,
+    PasswordChangeStart, PasswordChangeStarted, TotpFinish, TotpStarted,
 };
 use protocol::{AccountId, Code, MethodId, Problem, SessionId, TenantId};
 use store::{Record, TenantId as Tenant, WriteTx};
@@ -16,6 +16,7 @@ use store::{Record, TenantId as Tenant, WriteTx};
 use crate::caller::Signed;
 use crate::error::ApiError;
 use crate::gateway::Json;
+use crate::key_directory;
 use crate::routes::collections;
 use crate::routes::signin::{self, array, key, parsed};
 use crate::state::App;
@@ -173,6 +174,10 @@ pub(crate) async fn rotate_master_key(
         from_version: body.from_version,
         methods: methods.collect::<Result<_, ApiError>>()?,
         identity: parsed("identity_rotation", identity_rotation)?,
+        former_account_key: parsed(
+            "former_account_key",
+            keyring::Sealed::parse(body.former_account_key.into_vec()),
+        )?,
     };
     let keys: Vec<_> = body
         .collections
@@ -183,36 +188,35 @@ pub(crate) async fn rotate_master_key(
             sealed_key: collection.sealed_key.as_slice(),
         })
         .collect();
+    // Whoever may not do this at all announces nothing.
+    drop(enter(&app, &signed, Action::MasterKeyRotate).await?);
+    let due = key_directory::Due::of(&signed, body.from_version.saturating_add(1));
+    due.announce(&app).await?;
     let mut tx = enter(&app, &signed, Action::MasterKeyRotate).await?;
     let letter = app.identity.rotate_master_key(&mut tx, &signed.session, &rotation).await?;
     app.objects.replace_sealed_keys(&mut tx, &keys).await?;
     tx.commit(Record::about(signed.session.account())).await?;
     app.post.send(Some(letter));
-    publish_keys(&app, &signed).await?;
+    // From here on the rotation is done. Should this fail, upkeep goes on from here.
+    if let Err(error) = due.publish(&app).await {
+        tracing::error!(error = error.internal_message(), "new keys are not published yet");
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Publishes what the home knows of new keys and the directory does not: also what an interrupted rotation left.
-async fn publish_keys(app: &App, signed: &Signed) -> Result<(), ApiError> {
-    let account = signed.session.account();
-    let worker = access::Caller::system("key-directory", "");
-    let action = Action::MaintenanceRun;
-    let mut tx = app.access.view(&worker, Tenant::PLATFORM, action, Resource::Platform).await?;
-    let newest = app.identity.newest_published(&mut tx, account).await?;
-    drop(tx);
+/// Lists the account keys that were replaced, each sealed under the one after it: what was sealed for them by others still opens.
+#[utoipa::path(get, path = "/api/v1/account/former-keys", tag = "account", operation_id = "read_former_keys", security(("session" = [])),
+    responses((status = 200, body = FormerAccountKeys)))]
+pub(crate) async fn former_keys(
+    State(app): State<App>,
+    signed: Signed,
+) -> Result<Json<FormerAccountKeys>, ApiError> {
     let mut tx = app.access.view(&signed.caller, signed.home(), Action::AccountRead, Resource::Home).await?;
-    let rotations = app.identity.key_rotations(&mut tx, newest).await?;
-    drop(tx);
-    for (version, rotation) in rotations {
-        let mut tx = app.access.enter(&worker, Tenant::PLATFORM, action, Resource::Platform).await?;
-        let statement = rotation.to_bytes();
-        let keys = rotation.new_keys();
-        let published = app.identity.publish_keys(&mut tx, account, version, keys, Some(&statement)).await?;
-        if let Some(subject) = published {
-            tx.commit(Record::about(subject)).await?;
-        }
-    }
-    Ok(())
+    let keys = app.identity.former_account_keys(&mut tx).await?;
+    let keys = keys
+        .into_iter()
+        .map(|key| FormerAccountKey { key_version: key.key_version, sealed_key: key.sealed_key.into() });
+    Ok(Json(FormerAccountKeys { keys: keys.collect() }))
 }
 
 /// Deletes the account: its keys are destroyed, its sessions end, its records stay.

@@ -11,7 +11,8 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::Stream;
 use objects::NewCollection;
 use protocol::objects::{
-    ChangeEvent, Changes, Collection, Collections, NewCollection as NewCollectionRequest, Usage,
+    ChangeEvent, Changes, Collection, Collections, Description, FormerKey,
+    NewCollection as NewCollectionRequest, Usage,
 };
 use protocol::{CollectionId, Problem};
 use serde::Deserialize;
@@ -21,7 +22,8 @@ use utoipa::IntoParams;
 use crate::caller::Authenticated;
 use crate::error::ApiError;
 use crate::gateway::{Json, Path, Query};
-use crate::routes::items;
+use crate::party::Party;
+use crate::routes::{items, sharing};
 use crate::state::App;
 
 /// The collection of the rooms.
@@ -35,10 +37,16 @@ fn to_collection(collection: objects::Collection) -> Collection {
         kind: collection.kind,
         sealed_key: collection.sealed_key.into(),
         key_version: collection.key_version,
+        generation: collection.generation,
+        former_keys: collection.former_keys.into_iter().map(to_former_key).collect(),
         sealed_meta: collection.sealed_meta.into(),
         sequence: collection.sequence,
         created_at: collection.created_at,
     }
+}
+
+pub(crate) fn to_former_key(key: objects::FormerKey) -> FormerKey {
+    FormerKey { last_change: key.last_change, sealed_key: key.sealed_key.into() }
 }
 
 /// Where a list goes on.
@@ -103,6 +111,23 @@ pub(crate) async fn read(
     Ok(Json(to_collection(app.objects.collection(&mut tx, id(collection)).await?)))
 }
 
+/// Replaces a collection's description.
+#[utoipa::path(put, path = "/api/v1/collections/{collection}/description", tag = "objects", operation_id = "describe_collection", params(("collection" = CollectionId, Path)), request_body = Description, security(("session" = [])),
+    responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(crate) async fn describe(
+    State(app): State<App>,
+    signed: Authenticated,
+    Path(collection): Path<CollectionId>,
+    Json(body): Json<Description>,
+) -> Result<StatusCode, ApiError> {
+    let resource = Resource::Collection(collection.uuid());
+    let mut tx = signed.enter(&app, Action::CollectionWrite, resource).await?;
+    let sealed = body.sealed_meta.as_slice();
+    app.objects.describe_collection(&mut tx, id(collection), body.generation, sealed).await?;
+    tx.commit(Record::about(collection)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Removes a collection with all that is in it.
 #[utoipa::path(delete, path = "/api/v1/collections/{collection}", tag = "objects", operation_id = "delete_collection", params(("collection" = CollectionId, Path)), security(("session" = [])),
     responses((status = 204), (status = 404, body = Problem)))]
@@ -115,6 +140,8 @@ pub(crate) async fn delete(
     let mut tx = signed.enter(&app, Action::CollectionDelete, resource).await?;
     app.objects.delete_collection(&mut tx, id(collection)).await?;
     tx.commit(Record::about(collection)).await?;
+    // Its members' rows are gone: what the directory still says leads nowhere.
+    sharing::forget(&app, signed.caller(), signed.home(), collection).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -171,15 +198,24 @@ pub(crate) async fn events(
     Path(collection): Path<CollectionId>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
-    let home = signed.home();
+    follow(app, Party::owner(signed), collection, &headers).await
+}
+
+/// The same for the collection's owner or for a member.
+pub(crate) async fn follow(
+    app: App,
+    party: Party,
+    collection: CollectionId,
+    headers: &HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<>>, ApiError> {
     let resource = Resource::Collection(collection.uuid());
-    let follower = app.feed.subscribe(home, id(collection)).map_err(|_| ApiError::retry_after(30))?;
-    let mut tx = app.access.view(signed.caller(), home, Action::ChangesFollow, resource).await?;
+    let follower = app.feed.subscribe(party.home(), id(collection)).map_err(|_| ApiError::retry_after(30))?;
+    let mut tx = party.view(&app, Action::ChangesFollow, resource).await?;
     let sequence = app.objects.collection(&mut tx, id(collection)).await?.sequence;
     drop(tx);
     let known = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
     let first = known.filter(|known| *known < sequence).map(|_: u64| sequence);
-    let following = Following { app, signed, collection, follower, first };
+    let following = Following { app, party, collection, follower, first };
     Ok(Sse::new(futures::stream::unfold(following, Following::next))
         .keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }
@@ -187,7 +223,7 @@ pub(crate) async fn events(
 /// A client that follows a collection. It is let go when its session ends or the server stops.
 struct Following {
     app: App,
-    signed: Authenticated,
+    party: Party,
     collection: CollectionId,
     follower: objects::Follower,
     first: Option<u64>,
@@ -217,13 +253,9 @@ impl Following {
 
     /// The collection's newest sequence, as long as the caller may know it.
     async fn sequence(&self) -> Option<u64> {
-        if self.signed.is_over(self.app.now()) {
-            return None;
-        }
-        let (caller, home) = (self.signed.caller(), self.signed.home());
+        self.party.look_again(&self.app).await.ok()?;
         let resource = Resource::Collection(self.collection.uuid());
-        let mut tx = self.app.access.view(caller, home, Action::ChangesFollow, resource).await.ok()?;
-        self.signed.again(&self.app, &mut tx).await.ok()?;
+        let mut tx = self.party.view(&self.app, Action::ChangesFollow, resource).await.ok()?;
         Some(self.app.objects.collection(&mut tx, id(self.collection)).await.ok()?.sequence)
     }
 }

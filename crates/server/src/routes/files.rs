@@ -18,11 +18,11 @@ use protocol::{CollectionId, ItemId, Problem, UploadId};
 use store::{Record, WriteTx};
 use tokio::sync::mpsc;
 
-use crate::caller::{Authenticated, Signed};
+use crate::caller::Authenticated;
 use crate::downloads::Place;
 use crate::error::ApiError;
 use crate::gateway::{Json, Path};
-use crate::routes::sharing::Shared;
+use crate::party::Party;
 use crate::routes::{collections, items};
 use crate::state::App;
 
@@ -51,9 +51,19 @@ pub(crate) async fn begin(
     Path(collection): Path<CollectionId>,
     Json(new): Json<NewUpload>,
 ) -> Result<(StatusCode, Json<Upload>), ApiError> {
+    begin_for(&app, &Party::owner(signed), collection, &new).await
+}
+
+/// Begins an upload, for the collection's owner or for a member.
+pub(crate) async fn begin_for(
+    app: &App,
+    party: &Party,
+    collection: CollectionId,
+    new: &NewUpload,
+) -> Result<(StatusCode, Json<Upload>), ApiError> {
     let resource = Resource::Collection(collection.uuid());
-    let mut tx = signed.enter(&app, Action::FileWrite, resource).await?;
-    let account = *signed.account().uuid();
+    let mut tx = party.enter(app, Action::FileWrite, resource).await?;
+    let account = party.account();
     let upload = app.objects.begin_upload(&mut tx, collections::id(collection), new.size, account).await?;
     let upload = to_upload(&upload, &[]);
     tx.commit(Record::about(upload.id)).await?;
@@ -69,8 +79,18 @@ pub(crate) async fn status(
     signed: Authenticated,
     Path((collection, upload)): Path<(CollectionId, UploadId)>,
 ) -> Result<Json<Upload>, ApiError> {
+    status_for(&app, &Party::owner(signed), collection, upload).await
+}
+
+/// The same for the collection's owner or for a member.
+pub(crate) async fn status_for(
+    app: &App,
+    party: &Party,
+    collection: CollectionId,
+    upload: UploadId,
+) -> Result<Json<Upload>, ApiError> {
     let resource = Resource::Collection(collection.uuid());
-    let mut tx = app.access.view(signed.caller(), signed.home(), Action::ItemRead, resource).await?;
+    let mut tx = party.view(app, Action::ItemRead, resource).await?;
     let status = app.objects.upload_status(&mut tx, collections::id(collection), blob(upload)).await?;
     Ok(Json(to_upload(&status.upload, &status.present)))
 }
@@ -84,8 +104,18 @@ pub(crate) async fn abandon(
     signed: Authenticated,
     Path((collection, upload)): Path<(CollectionId, UploadId)>,
 ) -> Result<StatusCode, ApiError> {
+    abandon_for(&app, &Party::owner(signed), collection, upload).await
+}
+
+/// The same for the collection's owner or for a member.
+pub(crate) async fn abandon_for(
+    app: &App,
+    party: &Party,
+    collection: CollectionId,
+    upload: UploadId,
+) -> Result<StatusCode, ApiError> {
     let resource = Resource::File { collection: collection.uuid(), id: upload.uuid() };
-    let mut tx = signed.enter(&app, Action::FileDelete, resource).await?;
+    let mut tx = party.enter(app, Action::FileDelete, resource).await?;
     app.objects.abandon_upload(&mut tx, collections::id(collection), blob(upload)).await?;
     tx.commit(Record::about(upload)).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -102,10 +132,19 @@ pub(crate) async fn put_part(
     Path((collection, upload, part)): Path<(CollectionId, UploadId, u32)>,
     request: Request,
 ) -> Result<StatusCode, ApiError> {
-    let mut tx = app
-        .access
-        .view(signed.caller(), signed.home(), Action::ItemRead, Resource::Collection(collection.uuid()))
-        .await?;
+    put_part_for(app, Party::owner(signed), collection, upload, part, request).await
+}
+
+/// The same for the collection's owner or for a member.
+pub(crate) async fn put_part_for(
+    app: App,
+    party: Party,
+    collection: CollectionId,
+    upload: UploadId,
+    part: u32,
+    request: Request,
+) -> Result<StatusCode, ApiError> {
+    let mut tx = party.view(&app, Action::ItemRead, Resource::Collection(collection.uuid())).await?;
     // First whether the part is wanted, then its bytes: nobody sends megabytes for nothing.
     let slot = app.objects.part_slot(&mut tx, collections::id(collection), blob(upload), part).await?;
     drop(tx);
@@ -114,7 +153,7 @@ pub(crate) async fn put_part(
     let stored = tokio::spawn(async move {
         let written = app.blobs.write_pieces(slot, bytes).await?;
         let resource = Resource::File { collection: collection.uuid(), id: upload.uuid() };
-        let mut tx = signed.enter(&app, Action::FileWrite, resource).await?;
+        let mut tx = party.enter(&app, Action::FileWrite, resource).await?;
         if let Err(error) = app.objects.record_part(&mut tx, collections::id(collection), &written).await {
             // A transaction that failed answers nothing more, and what went wrong first is what counts: the sweep removes the rest.
             if let Ok(true) = app.objects.is_unwanted(&mut tx, &written).await
@@ -175,35 +214,16 @@ pub(crate) async fn download(
 ) -> Result<Response, ApiError> {
     let place = app.downloads.place(signed.home()).await?;
     let resource = Resource::File { collection: collection.uuid(), id: item.uuid() };
-    let tx = signed.enter(&app, Action::FileRead, resource).await?;
-    let reader = Reader::Own(Box::new(signed));
-    send(app, place, reader, tx, collection, item, &headers).await
-}
-
-/// Who reads a file. Looked at again while it is sent.
-pub(crate) enum Reader {
-    Own(Box<Authenticated>),
-    Member(Box<(Signed, Shared)>),
-}
-
-impl Reader {
-    async fn look_again(&self, app: &App) -> Result<(), ApiError> {
-        match self {
-            Reader::Own(own) => own.look_again(app).await,
-            Reader::Member(member) => {
-                let (signed, shared) = &**member;
-                signed.look_again(app).await?;
-                shared.look_again(app).await
-            }
-        }
-    }
+    let party = Party::owner(signed);
+    let tx = party.enter(&app, Action::FileRead, resource).await?;
+    send(app, place, party, tx, collection, item, &headers).await
 }
 
 /// Records that an item's file is read, and sends it.
 pub(crate) async fn send(
     app: App,
     place: Place,
-    reader: Reader,
+    party: Party,
     mut tx: WriteTx,
     collection: CollectionId,
     item: ItemId,
@@ -217,7 +237,7 @@ pub(crate) async fn send(
     let plan = app.objects.read_plan(&mut tx, collections::id(collection), file.id, range.clone()).await?;
     tx.commit(Record::about(item)).await?;
     let sent = plan.range();
-    let download = Download { file: app.blobs.read(plan), app, _place: place, reader, unchecked: 0 };
+    let download = Download { file: app.blobs.read(plan), app, _place: place, party, unchecked: 0 };
     let mut response = Body::from_stream(download.sent()).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
@@ -240,7 +260,7 @@ pub(crate) async fn send(
 struct Download {
     app: App,
     _place: Place,
-    reader: Reader,
+    party: Party,
     file: BoxStream<'static, Result<Bytes, objects::ReadError>>,
     /// Bytes that were sent since the session was looked at.
     unchecked: u64,
@@ -269,7 +289,7 @@ impl Download {
     async fn next(&mut self) -> Option<std::io::Result<Bytes>> {
         if self.unchecked >= objects::PART_SIZE {
             self.unchecked = 0;
-            if let Err(error) = self.reader.look_again(&self.app).await {
+            if let Err(error) = self.party.look_again(&self.app).await {
                 return Some(Err(std::io::Error::other(error.code().as_str())));
             }
         }

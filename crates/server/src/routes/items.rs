@@ -6,13 +6,14 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use objects::{Expected, Written};
-use protocol::objects::{FileInfo, Item, ItemVersion, PutItem};
-use protocol::{Code, CollectionId, ItemId, Problem, UploadId};
+use protocol::objects::{Author, FileInfo, Item, ItemVersion, PutItem};
+use protocol::{AccountId, Code, CollectionId, ItemId, Problem, UploadId};
 use store::Record;
 
 use crate::caller::Authenticated;
 use crate::error::ApiError;
 use crate::gateway::{Json, Path};
+use crate::party::Party;
 use crate::routes::collections;
 use crate::state::App;
 
@@ -21,6 +22,12 @@ pub(crate) fn id(id: ItemId) -> objects::ItemId {
 }
 
 pub(crate) fn to_item(item: objects::Item) -> Item {
+    let account = AccountId::from_uuid(item.changed_by);
+    let author = item.signature.map(|signature| Author {
+        account,
+        key_version: signature.key_version,
+        signature: signature.bytes.into(),
+    });
     Item {
         id: ItemId::from_uuid(*item.id.uuid()),
         version: item.version,
@@ -28,6 +35,7 @@ pub(crate) fn to_item(item: objects::Item) -> Item {
         sealed: item.sealed.into(),
         file: item.blob.map(|blob| FileInfo { id: UploadId::from_uuid(*blob.id.uuid()), size: blob.size }),
         changed_at: item.changed_at,
+        author,
         deleted: item.deleted_at.is_some(),
     }
 }
@@ -73,6 +81,19 @@ pub(crate) async fn read(
     Ok(tagged(item.version, Json(item)))
 }
 
+/// The same for a member.
+pub(crate) async fn read_for(
+    app: &App,
+    party: &Party,
+    collection: CollectionId,
+    item: ItemId,
+) -> Result<Response, ApiError> {
+    let resource = Resource::Item { collection: collection.uuid(), id: item.uuid() };
+    let mut tx = party.view(app, Action::ItemRead, resource).await?;
+    let item = to_item(app.objects.item(&mut tx, collections::id(collection), id(item)).await?);
+    Ok(tagged(item.version, Json(item)))
+}
+
 /// Writes an item's next version. Needs `If-Match` or `If-None-Match: *`; a conflict answers with the current version.
 #[utoipa::path(put, path = "/api/v1/collections/{collection}/items/{item}", tag = "objects", operation_id = "put_item",
     params(("collection" = CollectionId, Path), ("item" = ItemId, Path), ("If-Match" = Option<String>, Header), ("If-None-Match" = Option<String>, Header)),
@@ -85,19 +106,84 @@ pub(crate) async fn put(
     headers: HeaderMap,
     Json(put): Json<PutItem>,
 ) -> Result<Response, ApiError> {
-    let put = objects::PutItem {
+    write(&app, &Party::owner(signed), collection, item, &headers, put, None).await
+}
+
+/// Writes an item's next version, for its collection's owner or for a member. `author` are the keys with which a member has to
+/// have signed it.
+pub(crate) async fn write(
+    app: &App,
+    party: &Party,
+    collection: CollectionId,
+    item: ItemId,
+    headers: &HeaderMap,
+    put: PutItem,
+    author: Option<&keyring::IdentityPublicKeys>,
+) -> Result<Response, ApiError> {
+    let expected = expected(headers)?;
+    let signature = put
+        .signature
+        .map(|by| objects::ItemSignature { key_version: by.key_version, bytes: by.signature.into_vec() });
+    let resource = Resource::Item { collection: collection.uuid(), id: item.uuid() };
+    let mut tx = party.enter(app, Action::ItemWrite, resource).await?;
+    let new = objects::PutItem {
         collection: collections::id(collection),
         item: id(item),
-        expected: expected(&headers)?,
+        expected,
         sealed: put.sealed.as_slice(),
         blob: put.upload.map(|upload| objects::BlobId::from_uuid(upload.uuid())),
-        by: *signed.account().uuid(),
+        generation: put.generation,
+        signature: signature.as_ref(),
+        by: party.account(),
     };
-    let resource = Resource::Item { collection: collection.uuid(), id: item.uuid() };
-    let mut tx = signed.enter(&app, Action::ItemWrite, resource).await?;
-    let written = app.objects.put_item(&mut tx, put).await?;
+    let written = app.objects.put_item(&mut tx, new).await?;
+    if let Some(author) = author {
+        let place = authorship_place(party, collection, item, written.version);
+        let bytes = signature.as_ref().map_or(&[][..], |signature| &signature.bytes);
+        let is_of = keyring::Authorship::from_bytes(bytes)
+            .is_ok_and(|signature| signature.is_of(author, put.sealed.as_slice(), &place));
+        if !is_of {
+            return Err(not_signed_for(item, expected, written));
+        }
+    }
     tx.commit(Record::about(item)).await?;
-    Ok(answer(&app, &signed, collection, written))
+    Ok(answer(app, party, collection, written))
+}
+
+fn authorship_place(
+    party: &Party,
+    collection: CollectionId,
+    item: ItemId,
+    version: u64,
+) -> keyring::AuthorshipPlace {
+    keyring::AuthorshipPlace {
+        author: keyring::AccountId::from_bytes(party.account().into_bytes()),
+        item: keyring::ItemId::from_bytes(item.uuid().into_bytes()),
+        content: keyring::ItemPlace {
+            owner: keyring::TenantId::from_bytes(party.home().uuid().into_bytes()).into(),
+            collection: keyring::CollectionId::from_bytes(collection.uuid().into_bytes()),
+            version,
+        },
+    }
+}
+
+/// Who believed that there was nothing signed the first version. Where a removed item was, they are told its version instead.
+fn not_signed_for(item: ItemId, expected: Expected, written: Written) -> ApiError {
+    if expected != Expected::Absent || written.version == 1 {
+        let text = format!("it is not what this account signs for version {} of the item", written.version);
+        return ApiError::field("signature", text);
+    }
+    let tombstone = Item {
+        id: item,
+        version: written.version - 1,
+        sequence: 0,
+        sealed: Vec::new().into(),
+        file: None,
+        changed_at: 0,
+        author: None,
+        deleted: true,
+    };
+    Problem { current: Some(tombstone), ..Problem::new(Code::Conflict) }.into()
 }
 
 /// Removes an item; a tombstone stays for those who sync.
@@ -110,18 +196,29 @@ pub(crate) async fn delete(
     Path((collection, item)): Path<(CollectionId, ItemId)>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let expected = expected(&headers)?;
+    remove(&app, &Party::owner(signed), collection, item, &headers).await
+}
+
+/// Removes an item, for its collection's owner or for a member.
+pub(crate) async fn remove(
+    app: &App,
+    party: &Party,
+    collection: CollectionId,
+    item: ItemId,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
+    let expected = expected(headers)?;
     let resource = Resource::Item { collection: collection.uuid(), id: item.uuid() };
-    let mut tx = signed.enter(&app, Action::ItemDelete, resource).await?;
-    let by = *signed.account().uuid();
+    let mut tx = party.enter(app, Action::ItemDelete, resource).await?;
+    let by = party.account();
     let written =
         app.objects.delete_item(&mut tx, collections::id(collection), id(item), expected, by).await?;
     tx.commit(Record::about(item)).await?;
-    Ok(answer(&app, &signed, collection, written))
+    Ok(answer(app, party, collection, written))
 }
 
-fn answer(app: &App, signed: &Authenticated, collection: CollectionId, written: Written) -> Response {
-    app.feed.publish(signed.home(), collections::id(collection), written.sequence);
+fn answer(app: &App, party: &Party, collection: CollectionId, written: Written) -> Response {
+    app.feed.publish(party.home(), collections::id(collection), written.sequence);
     let version = ItemVersion { version: written.version, sequence: written.sequence };
     tagged(written.version, Json(version))
 }

@@ -18,6 +18,7 @@ pub(crate) mod passkeys;
 pub(crate) mod recovery_key;
 pub(crate) mod service;
 pub(crate) mod sessions;
+pub(crate) mod shared;
 pub(crate) mod sharing;
 pub(crate) mod signin;
 pub(crate) mod signup;
@@ -109,6 +110,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(account::totp_start))
         .routes(routes!(account::totp_finish))
         .routes(routes!(account::rotate_master_key))
+        .routes(routes!(account::former_keys))
         .routes(routes!(account::delete))
         .routes(routes!(api_keys::list, api_keys::create))
         .routes(routes!(api_keys::approve))
@@ -117,6 +119,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(api_keys::own))
         .routes(routes!(collections::list, collections::create))
         .routes(routes!(collections::read, collections::delete))
+        .routes(routes!(collections::describe))
         .routes(routes!(collections::changes))
         .routes(routes!(collections::events))
         .routes(routes!(collections::usage))
@@ -127,11 +130,17 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(files::download))
         .routes(routes!(sharing::keys))
         .routes(routes!(sharing::members))
-        .routes(routes!(sharing::put, sharing::delete))
+        .routes(routes!(sharing::put))
+        .routes(routes!(sharing::next_key))
         .routes(routes!(sharing::shares))
-        .routes(routes!(sharing::read))
-        .routes(routes!(sharing::changes))
-        .routes(routes!(sharing::download))
+        .routes(routes!(shared::read))
+        .routes(routes!(shared::changes))
+        .routes(routes!(shared::events))
+        .routes(routes!(shared::read_item, shared::put_item, shared::delete_item))
+        .routes(routes!(shared::begin_upload))
+        .routes(routes!(shared::read_upload, shared::abandon_upload))
+        .routes(routes!(shared::put_part))
+        .routes(routes!(shared::download))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::records))
         // A tile's path has slashes of its own.

@@ -86,6 +86,10 @@ pub(super) fn file_name(drive: &Drive, local: &Path, remote: &RemotePath) -> Str
     hash.update(remote.as_str().as_bytes());
     hash.update([0]);
     hash.update(local.as_os_str().as_encoded_bytes());
+    if let Some(collection) = drive.collection().filter(|_| !drive.is_default()) {
+        hash.update([0]);
+        hash.update(collection.as_bytes());
+    }
     let name = data_encoding::HEXLOWER.encode(hash.finalize().get(..16).unwrap_or_default());
     format!("{name}.sealed")
 }
