@@ -19,7 +19,7 @@ use crate::trust::Trust;
 
 /// Which files a command works on: the account's own when nothing is said.
 #[derive(Args, Clone, Debug, Default)]
-pub struct WhereArgs {
+pub(crate) struct WhereArgs {
     /// Work on this collection instead of the account's own files: `bailiwick collections` lists them
     #[arg(long, value_name = "NAME")]
     pub(super) collection: Option<String>,

@@ -13,7 +13,7 @@ use futures::Stream;
 use protocol::objects::{Changes, Item, ItemVersion, NewUpload, PutItem, Upload};
 use protocol::sharing::SharedCollection;
 use protocol::{AccountId, CollectionId, ItemId, Problem, TenantId, UploadId};
-use store::{Record, TenantId as Tenant};
+use store::TenantId as Tenant;
 
 use crate::caller::Signed;
 use crate::error::ApiError;
