@@ -34,7 +34,11 @@ fn with_keychain(machine: &Machine, keys: &Path, setting: &str, arguments: &[&st
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("dbus-run-session starts");
     let _ = std::io::Write::write_all(&mut child.stdin.take().expect("piped"), input.as_bytes());
-    Outcome::new(arguments.join(" "), child.wait_with_output().expect("its output"))
+    let mut outcome = Outcome::new(arguments.join(" "), child.wait_with_output().expect("its output"));
+    // The bus has words of its own about where it runs.
+    let said = outcome.stderr.lines().filter(|line| !line.starts_with("dbus-daemon["));
+    outcome.stderr = said.map(|line| format!("{line}\n")).collect();
+    outcome
 }
 
 fn is_installed() -> bool {

@@ -660,14 +660,18 @@ fn a_grant_is_of_one_collection_and_of_its_owners_published_keys(mut world: Worl
         bea.laptop.run(get)
     };
     plan(&bea).done();
-    let own = bytes(&world, &ada.collection(&world));
+    let files = ada.laptop.run(["collections", "--json"]).entries();
+    let files = files.iter().find(|one| one["name"] == "Files").unwrap()["id"].as_str().unwrap().to_owned();
+    let own = bytes(&world, &files);
+    // The grant of the other collection, in the place of this one's.
     let swap = format!(
         "UPDATE collection_member SET sealed_grant = \
-         (SELECT other.sealed_grant FROM collection_member AS other WHERE other.collection <> collection_member.collection)"
+         (SELECT other.sealed_grant FROM collection_member AS other WHERE other.collection <> {own}) \
+         WHERE collection = {own}"
     );
     in_the_database(&mut world, "collection_member", &swap);
     assert_eq!(bea.gets(&ada, "large").refused(3).code, "keys_not_trusted");
-    in_the_database(&mut world, "collection_member", &swap);
+    ada.share_with(&bea);
     bea.gets(&ada, "large").done();
     // A grant that keys signed which the directory does not have.
     let unknown = format!("UPDATE collection_member SET sharer_key_version = 7 WHERE collection = {own}");

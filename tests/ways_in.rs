@@ -3,8 +3,8 @@
 
 use std::fs;
 
-use client::passkey::{PasskeyError, SignedInByPasskey};
 use client::files::Overwrite;
+use client::passkey::{PasskeyError, SignedInByPasskey};
 use client::{Drive, RemotePath};
 use harness::{
     Engine, Factor, Files, Machine, Outcome, Recorder, Role, Secrets, World, noise, on_both_engines, unique,

@@ -169,7 +169,15 @@ mod system {
     /// What is asked for stays on this computer, between processes of one user: any of them could ask for it as well, so
     /// that sealing it on the way would keep it from nobody.
     fn connect() -> Result<SecretService, KeychainError> {
-        Ok(SecretService::connect_with_max_prompt_timeout(EncryptionType::Plain, PROMPT_SECONDS)?)
+        SecretService::connect_with_max_prompt_timeout(EncryptionType::Plain, PROMPT_SECONDS).map_err(
+            |error| {
+                match error {
+                    // Without a bus there is nobody on it.
+                    Error::Dbus(_) => KeychainError::Missing,
+                    other => other.into(),
+                }
+            },
+        )
     }
 
     fn attributes(entry: &Entry) -> HashMap<&str, &str> {

@@ -389,7 +389,7 @@ pub enum ProfileError {
     #[error("the keys that this device keeps do not open any more: sign in again with `bailiwick login`")]
     DoesNotOpen,
     /// The keychain does not give or take what it should.
-    #[error("{0}. With BAILIWICK_KEYCHAIN=off a device keeps its key in a file: sign in again")]
+    #[error("{0}: open it, or set BAILIWICK_KEYCHAIN=off, which keeps the key in a file, and sign in again")]
     Keychain(KeychainError),
     /// The keychain does not have the half.
     #[error(

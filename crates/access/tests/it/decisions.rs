@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Every kind of caller, every action, every place.
 
-use access::{Action, Decision, Explanation, Policies, Refusal, Resource};
+use access::{Action, Decision, Explanation, Policies, Refusal, Resource, Share};
 use store::TenantId;
 
 use crate::world::{ACCOUNT, NEIGHBOUR, NOW, callers, home, neighbours_home, resources};
@@ -251,6 +251,15 @@ fn without_any_one_of_the_guardrails_something_is_allowed_that_must_not_be() {
             };
             assert_eq!(look(&policies), Err(Refusal::NotFound));
             assert_eq!(look(&policies.without(&guardrail).unwrap()), Ok(()));
+        } else if guardrail == "readers-write-nothing" {
+            let share = Share { home: neighbours_home(), collection: ACCOUNT, writes: false };
+            let (_, owner) = &callers()[2];
+            let (reader, collection) = (owner.clone().sharing(share), Resource::Collection(ACCOUNT));
+            let write = |policies: &Policies| {
+                policies.decide(&reader, neighbours_home(), Action::ItemWrite, collection, NOW)
+            };
+            assert_eq!(write(&policies), Err(Refusal::Forbidden));
+            assert_eq!(write(&policies.without(&guardrail).unwrap()), Ok(()));
         } else {
             let without = policies.without(&guardrail).unwrap();
             assert!(!deviations(&without, as_guarded).is_empty(), "{guardrail} is not tested by any row");

@@ -123,8 +123,9 @@ fn an_explanation_names_the_policies_and_what_they_say() {
     assert_eq!(no.decision, Decision::Refused(Refusal::NotFound));
     assert_eq!(
         no.to_string(),
-        "refused as if it were not there\n  tenant-wall: An account never reaches into another's tenant, but to read that very collection that is \
-         shared with it now. What is there, and whether it is there, is not said."
+        "refused as if it were not there\n  readers-write-nothing: Who was let in to read a collection changes nothing in it.\n  \
+         tenant-wall: An account never reaches into another's tenant, but for that very collection that is shared with it now. \
+         What is there, and whether it is there, is not said."
     );
     let nonsense = policies.explain(&owner, home(), Action::ItemWrite, Resource::Log, NOW);
     assert_eq!(nonsense.decision, Decision::Refused(Refusal::Forbidden));
@@ -139,7 +140,7 @@ fn every_policy_has_a_name_of_its_own_and_a_sentence() {
         assert!(sentence.ends_with('.') && sentence.len() > 20, "{id}: {sentence}");
         count += 1;
     }
-    assert_eq!(count, 22);
+    assert_eq!(count, 24);
     let twice = "@id(\"a\") @says(\"A.\") permit (principal, action, resource);".repeat(2);
     for text in [
         "permit (principal, action, resource);",

@@ -172,7 +172,11 @@ impl Context {
 
     /// What this device believes of other accounts and of collections.
     pub(super) fn trust(&self, client: &crate::Client) -> Arc<Trust> {
-        Arc::new(Trust::kept_in(&self.profile, client))
+        // A public computer keeps nothing.
+        Arc::new(match self.is_public() {
+            true => Trust::at_first_sight(client),
+            false => Trust::kept_in(&self.profile, client),
+        })
     }
 
     /// Where the names of a drive's files are remembered.

@@ -108,6 +108,11 @@ impl Context {
         Ok(Drive::open_files(opened, trust).await?)
     }
 
+    /// Whether somebody reads here on a public computer.
+    pub(crate) fn is_public(&self) -> bool {
+        self.opened.is_some()
+    }
+
     /// The account with its data open: the one that is open already, or by the API key that was given, or by this device's
     /// session.
     pub(crate) async fn opened(&self) -> Result<Opened, Failure> {

@@ -54,5 +54,7 @@ fn state() -> MutexGuard<'static, State> {
 }
 
 fn end() -> ! {
+    #[cfg(unix)]
+    super::hidden::show_again();
     process::exit(STATUS.into())
 }

@@ -12,6 +12,8 @@ mod collections;
 mod context;
 mod failure;
 mod files;
+#[cfg(unix)]
+mod hidden;
 mod history;
 mod imported;
 mod interrupt;

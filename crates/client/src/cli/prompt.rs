@@ -72,7 +72,15 @@ pub(crate) fn password(stdin: bool, prompt: &str, output: Output) -> Result<Zero
         return line_of_stdin();
     }
     must_ask(output, "--password-stdin")?;
-    Ok(Zeroizing::new(rpassword::prompt_password(prompt).map_err(|error| terminal(&error))?))
+    hidden(prompt).map_err(|error| terminal(&error))
+}
+
+#[cfg(unix)]
+use super::hidden::ask as hidden;
+
+#[cfg(not(unix))]
+fn hidden(question: &str) -> std::io::Result<Zeroizing<String>> {
+    rpassword::prompt_password(question).map(Zeroizing::new)
 }
 
 /// A new password: a line of standard input, or asked for twice. Short ones are refused.

@@ -22,7 +22,12 @@ use crate::output::{harmless, moment};
 
 /// What is typed while a public computer is let in.
 #[derive(Parser, Debug)]
-#[command(multicall = true, disable_help_flag = true, override_usage = "ls, get, exit")]
+#[command(
+    multicall = true,
+    disable_help_flag = true,
+    about = "A public computer reads, and does nothing else.",
+    override_usage = "ls, get, exit"
+)]
 struct Line {
     #[command(subcommand)]
     command: Reading,
@@ -35,7 +40,6 @@ enum Reading {
     /// Get a file or a folder: what is got stays on this computer
     Get(files::GetArgs),
     /// Sign out
-    #[command(visible_aliases = ["quit", "logout"])]
     Exit,
 }
 

@@ -70,9 +70,9 @@ pub(super) async fn finish_sign_up(
             Some(prompt::ask("A code was mailed to that address. The code: ")?.trim().to_owned())
         }
     };
-    output.note("Making the keys of the account …");
     // What is made here is shown once.
     let held = interrupt::hold();
+    output.note("Making the keys of the account …");
     let new = sign_up.finish(code, this_device(context.profile.device_token()?)).await?;
     enter(context, &new.account, &new.session, false).await?;
     // The account is there already: should this fail, what lets its owner in is still shown.

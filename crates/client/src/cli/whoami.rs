@@ -49,7 +49,7 @@ pub(super) async fn who_am_i(context: &mut Context) -> Result<(), Failure> {
             vec!["Since".to_owned(), moment(account.created_at)],
             vec!["Fingerprint".to_owned(), fingerprint.clone()],
             vec!["Backup codes left".to_owned(), account.backup_codes_left.to_string()],
-            vec!["This device's key".to_owned(), format!("is {}", stored.key_kept_in)],
+            vec!["Device key".to_owned(), stored.key_kept_in.to_string()],
             vec![
                 "Stored".to_owned(),
                 format!(

@@ -422,7 +422,7 @@ fn causes(error: &dyn std::error::Error) -> String {
     while let Some(cause) = last.source() {
         last = cause;
     }
-    last.to_string()
+    last.downcast_ref().map_or_else(|| last.to_string(), crate::files::disk::said)
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -113,6 +113,8 @@ impl Export {
                 Ok((keys, items)) => {
                     let items: Vec<_> = items.collect();
                     let target = self.target_of(&keys, &collection, target);
+                    std::fs::create_dir_all(&target)
+                        .map_err(|error| ExportError::Local(target.clone(), error))?;
                     self.open_items(&keys, &collection, items, &target, &mut opened, progress)?;
                 }
                 Err(error) => opened.unreadable.push(Unreadable::new(collection.id, error)),

@@ -97,7 +97,7 @@ async fn sign_in(world: &World, phone: &Authenticator) -> Result<SignedIn, Signi
         signature: shown.signature,
     };
     let arrival = Arrival { device: device("phone"), device_token: None, place: here() };
-    let mut tx = world.write(proof.home()).await;
+    let mut tx = world.enter(proof.home()).await.map_err(identity::Failure::from)?;
     let signed_in = world.identity.passkey_signin(&mut tx, &proof, &lookup, &assertion, &arrival).await?;
     commit(tx).await;
     Ok(signed_in)
@@ -186,6 +186,7 @@ async fn where_addresses_must_be_proved_a_passkey_proves_none() {
         assert!(started.needs_code);
         let letter = started.letter.unwrap();
         assert_eq!((letter.kind(), letter.to()), ("code", &ada.email));
+        drop(view);
         let asked = asked(&world, &mut ada, &phone).await;
         assert!(matches!(verified(&world, &asked), Err(SignupError::WrongCode)));
         let guess = Asked {

@@ -58,7 +58,12 @@ impl World {
     }
 
     pub(crate) async fn write(&self, tenant: TenantId) -> WriteTx {
-        self.store.door.write(tenant, entry()).await.unwrap()
+        self.enter(tenant).await.unwrap()
+    }
+
+    /// A transaction in a home that may not be there.
+    pub(crate) async fn enter(&self, tenant: TenantId) -> Result<WriteTx, store::StoreError> {
+        self.store.door.write(tenant, entry()).await
     }
 
     pub(crate) async fn directory(&self) -> WriteTx {

@@ -167,6 +167,38 @@ async fn of_statements_that_go_together_the_first_that_fails_is_told_and_nothing
 }
 
 #[tokio::test]
+async fn a_deferred_statement_is_seen_by_those_that_follow_and_takes_them_along_when_it_fails() {
+    for store in stores().await {
+        let home = tenant(&store).await;
+        let insert = "INSERT INTO note (id, text) VALUES ($1, $2)";
+        let count = "SELECT count(*) FROM note";
+        let mut tx = store.door.write(home, entry("note.write")).await.unwrap();
+        tx.defer(insert, params![&[1; 16], "first"]).await.unwrap();
+        let [seen] = tx.together([(count, params![])]).await.unwrap();
+        assert_eq!(seen.first::<(i64,)>().unwrap(), Some((1,)), "{}", store.name);
+        tx.defer(insert, params![&[2; 16], "second"]).await.unwrap();
+        tx.defer("UPDATE note SET text = $2 WHERE id = $1", params![&[2; 16], "last"]).await.unwrap();
+        tx.commit(Record::about("notes")).await.unwrap();
+        assert_eq!(texts(&store, home).await, ["first", "last"], "{}", store.name);
+
+        for goes_on in [true, false] {
+            let mut tx = store.door.write(home, entry("note.write")).await.unwrap();
+            add(&mut tx, 3, "dropped").await.unwrap();
+            let outcome = match tx.defer(insert, params![&[1; 16], "taken"]).await {
+                Ok(()) if goes_on => tx.query::<(i64,)>(count, params![]).await.map(|_| ()),
+                Ok(()) => tx.commit(Record::about("notes")).await.map(|_| ()),
+                failed => failed,
+            };
+            assert!(matches!(outcome, Err(StoreError::Conflict(_))), "{}: {outcome:?}", store.name);
+            assert_eq!(texts(&store, home).await, ["first", "last"], "{}", store.name);
+        }
+        let mut tx = store.door.read(home).await.unwrap();
+        let (records,): (i64,) = tx.query_one("SELECT count(*) FROM record", &[]).await.unwrap();
+        assert_eq!(records, 1, "{}", store.name);
+    }
+}
+
+#[tokio::test]
 async fn whoever_stops_waiting_for_a_commit_has_committed_or_not_and_the_next_writer_goes_on() {
     for store in stores().await {
         let home = tenant(&store).await;
