@@ -3,8 +3,8 @@
 #![no_main]
 
 use keyring::{
-    AccountId, AccountNumber, ApiKey, ApiKeyAuth, ApiKeyId, Authorship, BackupCode, Email, Grant, IdentityPublicKeys,
-    IdentityRotation, MethodPublicKey, MethodSecret, RecoveryKey, SealedMasterKey,
+    AccountId, AccountNumber, ApiKey, ApiKeyAuth, ApiKeyId, Authorship, BackupCode, Email, Grant,
+    IdentityPublicKeys, IdentityRotation, MethodPublicKey, MethodSecret, RecoveryKey, SealedMasterKey,
 };
 use libfuzzer_sys::fuzz_target;
 

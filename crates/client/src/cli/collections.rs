@@ -75,6 +75,7 @@ pub(super) async fn collections(context: &mut Context, arguments: CollectionsArg
         CollectionsCommand::Add { name } => {
             check_free(&opened, &name).await?;
             let id = create_collection(&opened, &name).await?;
+            context.remember_change(&opened.client)?;
             context.output.result(&json!({ "added": id, "name": name.as_str() }), || {
                 format!("The collection {name} is there: put files into it with --collection.")
             });
@@ -88,6 +89,7 @@ pub(super) async fn collections(context: &mut Context, arguments: CollectionsArg
             }
             check_free(&opened, &new).await?;
             rename_collection(&opened, found.id, &new).await?;
+            context.remember_change(&opened.client)?;
             let document = json!({ "renamed": found.id, "name": new.as_str() });
             context.output.result(&document, || format!("It is called {new} now."));
             Ok(())
@@ -100,6 +102,7 @@ pub(super) async fn collections(context: &mut Context, arguments: CollectionsArg
                 return Err(Failure::failed("not_confirmed", "nothing was removed"));
             }
             opened.client.delete_collection(found.id).await?;
+            context.remember_change(&opened.client)?;
             let _ = std::fs::remove_file(context.profile.names_of(found.id));
             context.output.result(&json!({ "removed": found.id }), || format!("Removed {called}."));
             Ok(())

@@ -260,6 +260,10 @@ pub(super) async fn export(context: &mut Context, arguments: ExportArgs) -> Resu
             let account = context.account().await?;
             let service = context.service(&account.client).await?;
             settle(&account.client, account.home).await;
+            if let Some(request) = context.profile.last_change()? {
+                // What is taken along has to fit its history.
+                account.client.wait_for_record(account.home, &request, LONGEST_WAIT).await?;
+            }
             let bar = output.bar(account.client.usage().await?.bytes, Unit::Bytes);
             let progress = |bytes: u64| bar.inc(bytes);
             let (exported, key) = export_account(&account, &service, &folder, &progress).await?;

@@ -200,7 +200,13 @@ pub async fn open_by_api_key(client: &Client, key: &ApiKey) -> Result<Opened, Si
         return Err(SignInError::AnotherIdentity);
     }
     let master_key_version = unlocking.master_key_version;
-    Ok(Opened { client: client.clone(), account: own.account, home: own.home, key: account_key, master_key_version })
+    Ok(Opened {
+        client: client.clone(),
+        account: own.account,
+        home: own.home,
+        key: account_key,
+        master_key_version,
+    })
 }
 
 /// How the other half is hashed: it is 256 random bits, so the least there is does.

@@ -45,7 +45,9 @@ impl Client {
     /// # Errors
     /// [`RequestError`].
     pub async fn create_collection(&self, new: &NewCollection) -> Result<Collection, RequestError> {
-        self.post("/api/v1/collections", new).await
+        let response = self.send(Call::new(Method::POST, "/api/v1/collections").json(new)?).await?;
+        self.acknowledged(&response);
+        read_json(response).await
     }
 
     /// Removes a collection with all that is in it.
@@ -53,7 +55,9 @@ impl Client {
     /// # Errors
     /// [`RequestError`].
     pub async fn delete_collection(&self, collection: CollectionId) -> Result<(), RequestError> {
-        self.done(Call::new(Method::DELETE, &format!("/api/v1/collections/{collection}"))).await
+        let call = Call::new(Method::DELETE, &format!("/api/v1/collections/{collection}"));
+        self.acknowledged(&self.send(call).await?);
+        Ok(())
     }
 
     /// One collection of the account's.
@@ -74,7 +78,8 @@ impl Client {
         description: &Description,
     ) -> Result<(), RequestError> {
         let path = format!("/api/v1/collections/{collection}/description");
-        self.done(Call::new(Method::PUT, &path).json(description)?).await
+        self.acknowledged(&self.send(Call::new(Method::PUT, &path).json(description)?).await?);
+        Ok(())
     }
 
     /// Where a collection is, one's own or a shared one.
