@@ -55,8 +55,8 @@ impl Client {
     /// # Errors
     /// [`RequestError`].
     pub async fn delete_collection(&self, collection: CollectionId) -> Result<(), RequestError> {
-        let call = Call::new(Method::DELETE, &format!("/api/v1/collections/{collection}"));
-        self.acknowledged(&self.send(call).await?);
+        let path = format!("/api/v1/collections/{collection}");
+        self.acknowledged(&self.send(Call::new(Method::DELETE, &path)).await?);
         Ok(())
     }
 
