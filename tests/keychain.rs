@@ -17,11 +17,9 @@ on_both_engines!(
 /// Runs the command line on a bus with a keychain that is open (the password of `keys` opens it).
 fn with_keychain(machine: &Machine, keys: &Path, setting: &str, arguments: &[&str], input: &str) -> Outcome {
     let plain = machine.command(arguments);
-    let mut command = Command::new("dbus-run-session");
-    command.args(["--", "sh", "-c"]);
-    command.arg(
-        "printf %s open | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1; exec \"$0\" \"$@\"",
-    );
+    let mut command = Command::new("timeout");
+    command.args(["--signal=KILL", "60", "dbus-run-session", "--", "sh", "-c"]);
+    command.arg(format!("{OPEN_KEYCHAIN} exec \"$0\" \"$@\""));
     command.arg(plain.get_program()).args(plain.get_args());
     for (name, value) in plain.get_envs() {
         match value {
@@ -42,8 +40,17 @@ fn with_keychain(machine: &Machine, keys: &Path, setting: &str, arguments: &[&st
     outcome
 }
 
+/// Opens the keychain, and goes on once it answers on the bus: who asks before that makes the bus start another one, which is
+/// closed.
+const OPEN_KEYCHAIN: &str = "\
+    printf %s open | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1; \
+    tries=0; \
+    until dbus-send --session --print-reply --dest=org.freedesktop.DBus /org/freedesktop/DBus \
+      org.freedesktop.DBus.NameHasOwner string:org.freedesktop.secrets 2>/dev/null | grep -q true || [ $tries -gt 200 ]; \
+    do tries=$((tries + 1)); sleep 0.05; done;";
+
 fn is_installed() -> bool {
-    ["dbus-run-session", "gnome-keyring-daemon"].iter().all(|program| {
+    ["dbus-run-session", "dbus-send", "gnome-keyring-daemon"].iter().all(|program| {
         let found =
             Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         found.is_ok()
@@ -85,11 +92,9 @@ fn the_half_of_a_devices_key_is_in_the_keychain_and_a_copied_folder_opens_nothin
     with_keychain(&laptop, &keys, "auto", &["password", "rotate-key", "--json"], "").done();
     with_keychain(&laptop, &keys, "auto", &["ls", "--json"], "").done();
     let found = || {
-        let mut search = Command::new("dbus-run-session");
-        search.args(["--", "sh", "-c"]).arg(
-            "printf %s open | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1; \
-             secret-tool search --all application bailiwick 2>&1",
-        );
+        let mut search = Command::new("timeout");
+        search.args(["--signal=KILL", "60", "dbus-run-session", "--", "sh", "-c"]);
+        search.arg(format!("{OPEN_KEYCHAIN} secret-tool search --all application bailiwick 2>&1"));
         search.env("XDG_DATA_HOME", &keys).env("XDG_RUNTIME_DIR", &keys).env("HOME", &keys);
         search.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
     };
