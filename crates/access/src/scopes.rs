@@ -20,11 +20,11 @@ use crate::action::{Action, UnknownAction};
 /// # Ok::<(), access::UnknownAction>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Scopes(u64);
+pub struct Scopes(u128);
 
 impl Scopes {
     /// Everything: a person's own session.
-    pub const ALL: Scopes = Scopes(u64::MAX);
+    pub const ALL: Scopes = Scopes(u128::MAX);
     /// Nothing at all.
     pub const NONE: Scopes = Scopes(0);
 
