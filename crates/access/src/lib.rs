@@ -71,6 +71,8 @@
 
 mod action;
 mod caller;
+#[cfg(test)]
+mod customers;
 mod decision;
 mod enter;
 mod memo;
