@@ -18,9 +18,16 @@
 //!
 //! The counts are this process's, in a table of bounded size: what is gone first is what has waited least.
 
+mod count;
+mod limits;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
+
+use self::count::{Count, FIRST_WAIT, Key, network, wide};
+use self::limits::EXCHANGE;
+pub use self::limits::{Limit, Limits};
 
 /// What is tried; each has counts of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -187,64 +194,6 @@ impl Attempts {
     }
 }
 
-/// How many tries are free, and how the others are slowed down.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Aimed at one account, from wherever.
-    pub account: Limit,
-    /// Aimed at one account from one network.
-    pub account_from: Limit,
-    /// By one device or session that the account knows.
-    pub known: Limit,
-    /// From one network.
-    pub network: Limit,
-    /// From one wide network.
-    pub wide: Limit,
-    /// At this server altogether.
-    pub everyone: Limit,
-    /// How many accounts and networks are remembered.
-    pub capacity: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            account: Limit { free: 24, forgiven_every_ms: 5 * MINUTE, longest_wait_ms: 5 * MINUTE },
-            account_from: Limit { free: 8, forgiven_every_ms: 10 * MINUTE, longest_wait_ms: 15 * MINUTE },
-            known: Limit { free: 8, forgiven_every_ms: 10 * MINUTE, longest_wait_ms: 15 * MINUTE },
-            network: Limit { free: 40, forgiven_every_ms: MINUTE / 2, longest_wait_ms: 15 * MINUTE },
-            wide: Limit { free: 200, forgiven_every_ms: MINUTE / 10, longest_wait_ms: MINUTE },
-            everyone: Limit { free: 2_000, forgiven_every_ms: 20, longest_wait_ms: 1_000 },
-            capacity: 100_000,
-        }
-    }
-}
-
-impl Limits {
-    fn of(&self, key: &Key) -> &Limit {
-        match key {
-            Key::Account(..) => &self.account,
-            Key::AccountFrom(..) => &self.account_from,
-            Key::Known(..) => &self.known,
-            Key::Network(..) => &self.network,
-            Key::Wide(..) => &self.wide,
-            Key::Everyone(..) => &self.everyone,
-            Key::Exchange(..) => &EXCHANGE,
-        }
-    }
-}
-
-/// One limit.
-#[derive(Clone, Copy, Debug)]
-pub struct Limit {
-    /// Tries before the first wait.
-    pub free: u32,
-    /// One try is forgiven each time that so many milliseconds have passed.
-    pub forgiven_every_ms: i64,
-    /// The wait doubles from one second up to this, in milliseconds.
-    pub longest_wait_ms: i64,
-}
-
 /// A try that was charged and whose outcome is to be told.
 #[must_use = "a try whose outcome nobody tells counts as failed"]
 #[derive(Clone, Debug)]
@@ -285,97 +234,7 @@ impl TooManyTries {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Key {
-    Account(Try, [u8; 32]),
-    AccountFrom(Try, [u8; 32], u64),
-    Known(Try, [u8; 16]),
-    Network(Try, u64),
-    Wide(Try, u64),
-    Everyone(Try),
-    Exchange(Try, [u8; 16]),
-}
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Key::Account(..) => "Account",
-            Key::AccountFrom(..) => "AccountFrom",
-            Key::Known(..) => "Known",
-            Key::Network(..) => "Network",
-            Key::Wide(..) => "Wide",
-            Key::Everyone(..) => "Everyone",
-            Key::Exchange(..) => "Exchange",
-        })
-    }
-}
-
-#[derive(Clone, Copy, Default)]
-struct Count {
-    charged: u32,
-    /// From when on the next forgiving is counted.
-    since: i64,
-    last: i64,
-}
-
-impl Count {
-    fn left(&self, now: i64, limit: &Limit) -> u32 {
-        let forgiven = (now - self.since).max(0) / limit.forgiven_every_ms.max(1);
-        self.charged.saturating_sub(u32::try_from(forgiven).unwrap_or(u32::MAX))
-    }
-
-    fn wait(&self, now: i64, limit: &Limit) -> i64 {
-        let over = self.left(now, limit).saturating_sub(limit.free);
-        if over == 0 {
-            return 0;
-        }
-        let wait = FIRST_WAIT.saturating_mul(1 << (over - 1).min(40)).min(limit.longest_wait_ms);
-        // A clock that was set back must not turn a short wait into a long one.
-        (self.last + wait - now).clamp(0, wait)
-    }
-
-    fn settle(&mut self, now: i64, limit: &Limit) {
-        let left = self.left(now, limit);
-        if left == 0 || now < self.since {
-            self.since = now;
-        } else {
-            self.since += i64::from(self.charged - left) * limit.forgiven_every_ms.max(1);
-        }
-        self.charged = left;
-    }
-
-    fn add(&mut self, now: i64, limit: &Limit) {
-        self.settle(now, limit);
-        self.charged = self.charged.saturating_add(1);
-        self.last = now;
-    }
-
-    fn give_back(&mut self, now: i64, limit: &Limit, tries: u32) {
-        self.settle(now, limit);
-        self.charged = self.charged.saturating_sub(tries);
-    }
-}
-
-/// The network of an address: all of IPv4, the upper half of IPv6. Whoever has one IPv6 address has 2⁶⁴ of them.
-fn network(from: IpAddr) -> u64 {
-    match from.to_canonical() {
-        // No global unicast address starts with 32 zero bits, so the two ranges do not meet.
-        IpAddr::V4(address) => u64::from(u32::from(address)),
-        IpAddr::V6(address) => (u128::from(address) >> 64) as u64,
-    }
-}
-
-/// The network around: a /24 of IPv4, a /48 of IPv6, which is what one site is given.
-fn wide(from: IpAddr) -> u64 {
-    let bits = if from.to_canonical().is_ipv4() { 8 } else { 16 };
-    network(from) >> bits << bits
-}
-
-const MINUTE: i64 = 60_000;
-const FIRST_WAIT: i64 = 1_000;
 const SAMPLE: usize = 32;
-/// An exchange has five finishes, for as long as any exchange may take.
-const EXCHANGE: Limit = Limit { free: 5, forgiven_every_ms: 24 * 60 * MINUTE, longest_wait_ms: 0 };
 
 #[cfg(test)]
 mod tests {
@@ -579,16 +438,6 @@ mod tests {
         let attempts = Attempts::new(small());
         while fail(&attempts, 1_000_000_000, "ada").is_ok() {}
         assert!(fail(&attempts, 0, "ada").unwrap_err() <= 8_000);
-    }
-
-    #[test]
-    fn an_ipv6_network_counts_as_one_and_mapped_addresses_as_ipv4() {
-        assert_eq!(
-            network("2001:db8:1:2::1".parse().unwrap()),
-            network("2001:db8:1:2:ffff::9".parse().unwrap())
-        );
-        assert_ne!(network("2001:db8:1:2::1".parse().unwrap()), network("2001:db8:1:3::1".parse().unwrap()));
-        assert_eq!(network("::ffff:192.0.2.1".parse().unwrap()), network(HERE));
     }
 
     #[test]

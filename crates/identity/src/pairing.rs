@@ -24,20 +24,20 @@
 //! pairing and gives nobody anything. The session hangs on the login method of the approving session, which must still
 //! live, and is not fresh: whoever holds the device proves nothing by that.
 
-use keyring::pairing::{PairingForm, PairingGrant, PairingId, TRIES};
-use keyring::sealed::{Context, SealingKey};
-use keyring::{AccountNumber, EmailKey, IdentityPublicKeys, Sealed, SystemRng};
-use store::{ReadTx, TenantId, WriteTx, params};
-use uuid::Uuid;
+mod arrive;
+mod row;
+
+use keyring::pairing::{PairingForm, PairingId, TRIES};
+use store::{ReadTx, WriteTx, params};
 use zeroize::Zeroizing;
 
-use crate::device::{self, DeviceInfo, DeviceToken, Place};
+pub use self::arrive::{PairedIn, PairingApprover, RedeemedPairing};
+use self::row::read_said;
+use crate::device::{DeviceInfo, Place};
 use crate::failure::{Failure, fails};
-use crate::letter::{Letter, Message};
-use crate::service::{Identity, in_directory, in_home, same, sha256};
-use crate::session::{AuthenticatedSession, NewSession, SessionError, SessionKind};
-use crate::state::{Packer, Unpacker};
-use crate::{AccountId, MethodId, SessionId};
+use crate::service::{Identity, in_directory, sha256};
+use crate::session::AuthenticatedSession;
+use crate::state::Packer;
 
 /// What a device asks with.
 pub struct PairingAsk {
@@ -108,44 +108,6 @@ pub enum PairingState {
     Refused,
     /// Three codes were wrong.
     TriesSpent,
-}
-
-/// The approving session, as its home knows it.
-pub struct PairingApprover {
-    account: AccountId,
-    home: TenantId,
-    session: SessionId,
-    method: MethodId,
-    email_key: EmailKey,
-}
-
-/// A grant that was redeemed: the session may begin.
-pub struct RedeemedPairing {
-    approver: PairingApprover,
-    form: PairingForm,
-    device: DeviceInfo,
-}
-
-impl RedeemedPairing {
-    /// The home to enter.
-    pub fn home(&self) -> TenantId {
-        self.approver.home
-    }
-}
-
-/// What a device gets that was let in.
-#[derive(Debug)]
-pub struct PairedIn {
-    /// The account.
-    pub account: AccountId,
-    /// Its number, for people.
-    pub number: AccountNumber,
-    /// The session.
-    pub session: NewSession,
-    /// The account's public identity keys.
-    pub identity_public: IdentityPublicKeys,
-    /// The mail to send after the commit.
-    pub letter: Letter,
 }
 
 /// Why a pairing does not go on.
@@ -234,38 +196,6 @@ impl Identity {
             place,
             created_at: row.created_at,
             expires_at: row.expires_at,
-        })
-    }
-
-    /// The session that approves. In the session's home.
-    ///
-    /// # Errors
-    /// [`PairingError::StepUpRequired`] when it is not fresh, or was not shown by its own token.
-    pub async fn pairing_approver(
-        &self,
-        tx: &mut ReadTx,
-        session: &AuthenticatedSession,
-    ) -> Result<PairingApprover, PairingError> {
-        in_home(tx, session.home())?;
-        if !session.is_fresh(tx.now()) {
-            return Err(PairingError::StepUpRequired);
-        }
-        let row: Option<(Option<Vec<u8>>,)> = tx
-            .query_opt(
-                "SELECT email_key FROM session WHERE id = $1 AND ended_at IS NULL",
-                params![session.id().uuid()],
-            )
-            .await?;
-        let email_key = row
-            .and_then(|(key,)| key)
-            .and_then(|key| session.email_key(key))
-            .ok_or(PairingError::StepUpRequired)?;
-        Ok(PairingApprover {
-            account: session.account(),
-            home: session.home(),
-            session: session.id(),
-            method: session.method(),
-            email_key,
         })
     }
 
@@ -450,244 +380,11 @@ impl Identity {
         }
         Ok(())
     }
-
-    /// Redeems the grant: the request is gone. In the directory; then [`pairing_arrive`](Self::pairing_arrive).
-    ///
-    /// # Errors
-    /// [`PairingError::Over`], also for another grant; [`PairingError::OutOfTurn`].
-    pub async fn pairing_redeem(
-        &self,
-        tx: &mut WriteTx,
-        request: &PairingId,
-        device_secret: &DeviceSecret,
-        grant: &PairingGrant,
-    ) -> Result<RedeemedPairing, PairingError> {
-        let row = self.pairing(tx, request).await?;
-        self.check_side(&row, &PairingSide::Device(device_secret))?;
-        let (Some(hash), Some(approval)) = (row.grant_hash, row.approval) else {
-            return Err(PairingError::OutOfTurn);
-        };
-        if row.step != "granted" {
-            return Err(PairingError::OutOfTurn);
-        }
-        if !same(&hash, &grant.hash()) {
-            return Err(PairingError::Over);
-        }
-        let index = self.pairing_index(request);
-        let gone = tx
-            .execute("DELETE FROM pairing WHERE request = $1 AND step = 'granted'", params![&index])
-            .await?;
-        one(gone)?;
-        let damaged = || Failure::Damaged("pairing request");
-        let said = self.open_pairing(request, "said", row.said)?;
-        let (form, device, ..) = read_said(&said).ok_or_else(damaged)?;
-        let approval = self.open_pairing(request, "approval", approval)?;
-        let approver = read_approval(&approval).ok_or_else(damaged)?;
-        Ok(RedeemedPairing { approver, form, device })
-    }
-
-    /// Begins the session of a device that was let in. In [`RedeemedPairing::home`]. Send the letter after the commit.
-    ///
-    /// # Errors
-    /// [`PairingError::Over`] when the session that approved has ended meanwhile.
-    pub async fn pairing_arrive(
-        &self,
-        tx: &mut WriteTx,
-        redeemed: &RedeemedPairing,
-        device_token: Option<&DeviceToken>,
-        place: &Place,
-    ) -> Result<PairedIn, PairingError> {
-        let RedeemedPairing { approver, form, device } = redeemed;
-        in_home(tx, approver.home)?;
-        let approving = self.session_by_id(tx, approver.session).await.map_err(|error| match error {
-            SessionError::Failed(failure) => PairingError::Failed(failure),
-            _ => PairingError::Over,
-        })?;
-        if approving.method() != approver.method || approving.account() != approver.account {
-            return Err(PairingError::Over);
-        }
-        type Row = (String, Option<Vec<u8>>, Option<[u8; 32]>, Vec<u8>);
-        let row: Option<Row> = tx
-            .query_opt(
-                "SELECT number, sealed_email, email_index, identity_public FROM account
-                 WHERE id = $1 AND deleted_at IS NULL",
-                params![approver.account.uuid()],
-            )
-            .await?;
-        let Some((number, Some(sealed_email), Some(index), identity_public)) = row else {
-            return Err(PairingError::Over);
-        };
-        let keys = self.custody.tenant(tx).await?;
-        let email = self
-            .open_stored_address(&keys, approver.account, &sealed_email, &approver.email_key, &index)?
-            .ok_or(Failure::Damaged("address"))?;
-        let is_public = *form == PairingForm::Public;
-        let device_token = device_token.filter(|_| !is_public);
-        let known = device::known(tx, device_token).await?;
-        let seen = device::see(self, tx, &index, known, device, place).await?;
-        let kind = if is_public { SessionKind::Public } else { SessionKind::Paired };
-        let mut session = self
-            .begin_session_of(tx, kind, approver.account, approver.method, seen, place, &approver.email_key)
-            .await?;
-        // It is not to be known again: the next person on it is somebody else.
-        session.device_token = session.device_token.filter(|_| !is_public);
-        let message = Message::DevicePaired {
-            device: device.label(),
-            place: place.as_str().to_owned(),
-            session: session.id,
-            is_public,
-        };
-        let damaged = |what| Failure::Damaged(what);
-        Ok(PairedIn {
-            account: approver.account,
-            number: AccountNumber::parse(&number).map_err(|_| damaged("account number"))?,
-            identity_public: IdentityPublicKeys::from_bytes(&identity_public)
-                .map_err(|_| damaged("identity keys"))?,
-            letter: Letter::new(email, &self.settings.service_name, tx.now(), message),
-            session,
-        })
-    }
-
-    /// Whether there are requests that are dead. In a view of the directory.
-    ///
-    /// # Errors
-    /// Only the server's own.
-    pub async fn has_dead_pairings(&self, tx: &mut ReadTx) -> Result<bool, Failure> {
-        in_directory(tx)?;
-        let now = tx.now();
-        let dead: Option<(i64,)> = tx
-            .query_opt("SELECT expires_at FROM pairing WHERE expires_at <= $1 LIMIT 1", params![now])
-            .await?;
-        Ok(dead.is_some())
-    }
-
-    /// Forgets requests that are dead. In the directory.
-    ///
-    /// # Errors
-    /// Only the server's own.
-    pub async fn sweep_pairings(&self, tx: &mut WriteTx) -> Result<u64, Failure> {
-        in_directory(tx)?;
-        let now = tx.now();
-        Ok(tx.execute("DELETE FROM pairing WHERE expires_at <= $1", params![now]).await?)
-    }
-
-    async fn pairing(&self, tx: &mut ReadTx, request: &PairingId) -> Result<Row, PairingError> {
-        in_directory(tx)?;
-        let now = tx.now();
-        type Columns = (
-            [u8; 32],
-            Vec<u8>,
-            String,
-            i64,
-            Option<[u8; 32]>,
-            Option<Vec<u8>>,
-            Option<Vec<u8>>,
-            Option<[u8; 32]>,
-            i64,
-            i64,
-        );
-        let row: Option<Columns> = tx
-            .query_opt(
-                "SELECT device, said, step, offers, approver, approval, message, grant_hash, created_at, expires_at
-                 FROM pairing WHERE request = $1 AND expires_at > $2",
-                params![&self.pairing_index(request), now],
-            )
-            .await?;
-        let (device, said, step, offers, approver, approval, message, grant_hash, created_at, expires_at) =
-            row.ok_or(PairingError::Over)?;
-        Ok(Row {
-            device,
-            said,
-            step,
-            offers,
-            approver,
-            approval,
-            message,
-            grant_hash,
-            created_at,
-            expires_at,
-        })
-    }
-
-    fn check_side(&self, row: &Row, side: &PairingSide<'_>) -> Result<(), PairingError> {
-        match side {
-            PairingSide::Device(secret) if same(&row.device, &secret.hash()) => Ok(()),
-            // Whether there is such a request is not said to who is not the device.
-            PairingSide::Device(_) => Err(PairingError::Over),
-            PairingSide::Approver(session) => match &row.approver {
-                Some(first) if !same(first, &self.approver_hash(session)) => Err(PairingError::Taken),
-                _ => Ok(()),
-            },
-        }
-    }
-
-    fn approver_hash(&self, session: &AuthenticatedSession) -> [u8; 32] {
-        self.keyed("pairing/approver", &[session.id().as_bytes()])
-    }
-
-    fn seal_pairing(&self, request: &PairingId, what: &str, plaintext: &[u8]) -> Vec<u8> {
-        self.pairing_key(request).seal(plaintext, &pairing_place(what), &mut SystemRng).into_bytes()
-    }
-
-    fn open_pairing(
-        &self,
-        request: &PairingId,
-        what: &str,
-        sealed: Vec<u8>,
-    ) -> Result<Zeroizing<Vec<u8>>, Failure> {
-        let damaged = || Failure::Damaged("pairing request");
-        let sealed = Sealed::parse(sealed).map_err(|_| damaged())?;
-        self.pairing_key(request).open(&sealed, &pairing_place(what)).map_err(|_| damaged())
-    }
-
-    /// Only who has the link can have the row opened.
-    fn pairing_key(&self, request: &PairingId) -> SealingKey {
-        SealingKey::from_bytes(self.keyed("pairing/seal", &[request.expose()]))
-    }
-}
-
-struct Row {
-    device: [u8; 32],
-    said: Vec<u8>,
-    step: String,
-    offers: i64,
-    approver: Option<[u8; 32]>,
-    approval: Option<Vec<u8>>,
-    message: Option<Vec<u8>>,
-    grant_hash: Option<[u8; 32]>,
-    created_at: i64,
-    expires_at: i64,
 }
 
 /// Of two that move a request on, one does.
 fn one(moved: u64) -> Result<(), PairingError> {
     if moved == 1 { Ok(()) } else { Err(PairingError::OutOfTurn) }
-}
-
-fn read_said(bytes: &[u8]) -> Option<(PairingForm, DeviceInfo, String, Vec<u8>)> {
-    let mut fields = Unpacker::new(bytes);
-    let form = match fields.take()? {
-        [0] => PairingForm::Device,
-        [1] => PairingForm::Public,
-        _ => return None,
-    };
-    let (name, platform, place) = (fields.text()?, fields.text()?, fields.text()?);
-    Some((form, DeviceInfo::new(&name, &platform).ok()?, place, fields.rest().to_vec()))
-}
-
-fn read_approval(bytes: &[u8]) -> Option<PairingApprover> {
-    let mut fields = Unpacker::new(bytes);
-    Some(PairingApprover {
-        account: AccountId::from_uuid(Uuid::from_bytes(fields.take()?)),
-        home: TenantId::from_uuid(Uuid::from_bytes(fields.take()?)),
-        session: SessionId::from_uuid(Uuid::from_bytes(fields.take()?)),
-        method: MethodId::from_uuid(Uuid::from_bytes(fields.take()?)),
-        email_key: EmailKey::from_bytes(fields.take()?),
-    })
-}
-
-fn pairing_place(what: &str) -> Context {
-    Context::new("pairing/relay", keyring::TenantId::from_bytes([0; 16])).object(what)
 }
 
 /// For how long a device waits to be let in, and once more from the first offer on.

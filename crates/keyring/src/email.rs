@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::id::AccountId;
 use crate::kdf::{KdfError, KdfParams};
 use crate::sealed::{Context, OpenError, Sealed, SealingKey};
-use crate::secret::{REDACTED, mac, secret};
+use crate::secret::{REDACTED, mac, salt, secret};
 
 /// A normalised email address. Erased when dropped, never printed by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -102,28 +102,10 @@ impl fmt::Debug for EmailHash {
     }
 }
 
-/// The salt of an [`EmailKey`]; it is not secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EmailSalt([u8; 16]);
-
-impl EmailSalt {
-    /// Draws a new salt.
-    pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        let mut salt = [0; 16];
-        rng.fill_bytes(&mut salt);
-        Self(salt)
-    }
-
-    /// Takes a stored salt.
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The salt.
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
+salt!(
+    /// The salt of an [`EmailKey`].
+    pub EmailSalt
+);
 
 secret!(
     /// The key that seals an address: `Argon2id(address, salt; 19 MiB, 2 passes, 1 lane)`.
@@ -190,7 +172,7 @@ impl Pepper {
     pub fn email_salt(&self, email: &EmailHash) -> EmailSalt {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] =
             mac(self.expose(), "pepper/email-salt", &[&email.0]);
-        EmailSalt([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
+        EmailSalt::from_bytes([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
     }
 
     /// Under what a lookup value of a login method or a code is stored.

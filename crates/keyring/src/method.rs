@@ -10,13 +10,12 @@
 
 use std::fmt;
 
-use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 pub use crate::hybrid::KeyError;
 use crate::hybrid::{KeyPair, PublicKey, Seed};
 use crate::kdf::{KdfError, KdfParams};
-use crate::secret::{REDACTED, secret};
+use crate::secret::{REDACTED, salt, secret};
 
 /// The root secret of one login method: OPAQUE's export key, a passkey's PRF output, the hash of a recovery key.
 #[derive(Clone)]
@@ -77,28 +76,10 @@ pub enum MethodSecretError {
     AllZero,
 }
 
-/// The salt of a login method whose secret goes through Argon2id; it is not secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MethodSalt([u8; 16]);
-
-impl MethodSalt {
-    /// Draws a new salt.
-    pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        let mut salt = [0; 16];
-        rng.fill_bytes(&mut salt);
-        Self(salt)
-    }
-
-    /// Takes a stored salt.
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The salt.
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
+salt!(
+    /// The salt of a login method whose secret goes through Argon2id.
+    pub MethodSalt
+);
 
 secret!(
     /// The half of a method's (or a backup code's) secret that the server may see, to find and check it by.

@@ -71,6 +71,37 @@ macro_rules! secret {
 }
 pub(crate) use secret;
 
+/// Declares a salt of 16 bytes. Salts are stored and sent in clear.
+macro_rules! salt {
+    ($(#[$doc:meta])* $vis:vis $name:ident) => {
+        $(#[$doc])*
+        ///
+        /// It is not secret.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        $vis struct $name([u8; 16]);
+
+        impl $name {
+            /// Draws a new salt.
+            $vis fn generate(rng: &mut impl rand_core::CryptoRng) -> Self {
+                let mut salt = [0; 16];
+                rng.fill_bytes(&mut salt);
+                Self(salt)
+            }
+
+            /// Takes a stored salt.
+            $vis const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// The salt.
+            $vis const fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+        }
+    };
+}
+pub(crate) use salt;
+
 /// HKDF-SHA256 (RFC 5869) of `from`; `info` is the framed list of the label and its parts.
 pub(crate) fn derive(from: &[u8], salt: &[u8], label: &str, parts: &[&[u8]], out: &mut [u8]) {
     #[allow(

@@ -2,6 +2,8 @@
 //! Who is calling: every protected route takes a [`Signed`], which is only made of a live session, or an
 //! [`Authenticated`], which is also made of a live API key.
 
+mod api_key;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -9,16 +11,13 @@ use access::{Access, Action, Caller, PlatformRole, PlatformRoles, Resource, Scop
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use identity::{
-    AccountId, AuthenticatedKey, AuthenticatedSession, RefusedKey, SessionError, SessionId, SessionKind,
-    SessionToken,
-};
-use keyring::ApiKeyAuth;
+use identity::{AccountId, AuthenticatedSession, SessionError, SessionId, SessionKind, SessionToken};
 use protocol::{Code, Problem};
-use store::{Record, StoreError, TenantId};
+use store::{StoreError, TenantId};
 use tokens::VerifyError;
 use uuid::Uuid;
 
+pub(crate) use self::api_key::{FOR_API_KEYS, Keyed};
 use crate::error::ApiError;
 use crate::gateway::{Address, Once, RequestId};
 use crate::state::App;
@@ -113,14 +112,6 @@ pub(crate) enum Authenticated {
     Key(Keyed),
 }
 
-/// An account with a live API key, shown from where it may be used.
-pub(crate) struct Keyed {
-    pub(crate) caller: Caller,
-    pub(crate) key: AuthenticatedKey,
-    /// When the request is to happen once.
-    once: Option<Once>,
-}
-
 impl Authenticated {
     pub(crate) fn caller(&self) -> &Caller {
         match self {
@@ -205,9 +196,9 @@ impl FromRequestParts<App> for Authenticated {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
             .ok_or_else(|| ApiError::new(Code::NotSignedIn))?;
-        if token.starts_with(API_KEY_PREFIX) {
+        if token.starts_with(api_key::PREFIX) {
             let once = parts.extensions.get().cloned();
-            return by_key(app, visitor, token, once).await.map(Authenticated::Key);
+            return api_key::by_key(app, visitor, token, once).await.map(Authenticated::Key);
         }
         let (session, scopes, ends_at) = match token.parse::<SessionToken>() {
             Ok(token) => (by_session(app, &visitor, &token).await?, Scopes::ALL, None),
@@ -264,93 +255,6 @@ async fn by_session(
 ) -> Result<AuthenticatedSession, ApiError> {
     let mut tx = look(&app.access, visitor, token.home()).await?.once();
     app.identity.authenticate(&mut tx, token).await.map_err(ApiError::from)
-}
-
-/// A key is looked up each time too: one that was revoked is refused at once.
-async fn by_key(app: &App, visitor: Visitor, token: &str, once: Option<Once>) -> Result<Keyed, ApiError> {
-    let auth: ApiKeyAuth = token.parse().map_err(|error| match error {
-        keyring::api_key::ApiKeyError::Unlocks => Problem::new(Code::UnlockingHalfSent),
-        error => Problem::new(Code::TokenMalformed).detail(error),
-    })?;
-    let mut tx = match look(&app.access, &visitor, identity::home_of(&auth)).await {
-        Err(error) if error.code() == Code::SessionEnded => return Err(ApiError::new(Code::ApiKeyUnknown)),
-        other => other?,
-    };
-    let key = match app.identity.authenticate_key(&mut tx, &auth, visitor.address.ip()).await {
-        Ok(key) => key,
-        Err(identity::ApiKeyError::Address(refused)) => {
-            drop(tx);
-            return Err(refuse(app, &visitor, &refused).await);
-        }
-        Err(error) => return Err(error.into()),
-    };
-    if key.needs_touch(app.now()) {
-        app.touches.note(Used::Key(key.clone()));
-    }
-    // A key holds no role and is never fresh: it works on what is kept, and changes nothing about how one gets in.
-    let account = SignedIn {
-        account: *key.account().uuid(),
-        home: key.home(),
-        via: Via::ApiKey(*key.method().uuid()),
-        fresh_until: None,
-        suspended: false,
-        platform_roles: PlatformRoles::NONE,
-    };
-    let caller = Caller::account(account, visitor.caller.request())
-        .within(api_key_scopes(key.scopes()))
-        .from_address(visitor.address.to_string());
-    Ok(Keyed { caller, key, once })
-}
-
-/// Notes that a key was shown from where nobody approved it, tells its owner, and says so.
-async fn refuse(app: &App, visitor: &Visitor, refused: &RefusedKey) -> ApiError {
-    if refused.needs_note()
-        && let Err(error) = note(app, visitor, refused).await
-    {
-        return error;
-    }
-    let detail = format!(
-        "this API key is not approved for {}: its owner can let it in with `bailiwick api-keys approve {} {}`",
-        refused.network(),
-        refused.method(),
-        refused.network(),
-    );
-    Problem::new(Code::AddressNotApproved).detail(detail).into()
-}
-
-async fn note(app: &App, visitor: &Visitor, refused: &RefusedKey) -> Result<(), ApiError> {
-    let worker = Caller::system("api-keys", visitor.caller.request());
-    let mut tx = app.access.enter(&worker, refused.home(), Action::ApiKeyRefuse, Resource::Home).await?;
-    let letter = app.identity.note_refused_key(&mut tx, refused).await?;
-    tx.commit(Record::about(refused.method())).await?;
-    app.post.send(letter);
-    Ok(())
-}
-
-/// What an API key may be used for at the most.
-pub(crate) const FOR_API_KEYS: [Action; 15] = [
-    Action::CollectionCreate,
-    Action::CollectionList,
-    Action::CollectionRead,
-    Action::CollectionWrite,
-    Action::CollectionDelete,
-    Action::ItemRead,
-    Action::ItemWrite,
-    Action::ItemDelete,
-    Action::FileRead,
-    Action::FileWrite,
-    Action::FileDelete,
-    Action::ChangesFollow,
-    Action::UsageRead,
-    Action::LogRead,
-    Action::ApiKeyRead,
-];
-
-/// What a key says, and never more than keys may; and whatever it says, what it is itself.
-fn api_key_scopes(said: &str) -> Scopes {
-    let said: Vec<Action> = said.split_ascii_whitespace().filter_map(|name| name.parse().ok()).collect();
-    let may = |action: &Action| *action == Action::ApiKeyRead || said.contains(action);
-    FOR_API_KEYS.into_iter().filter(may).collect()
 }
 
 /// An access token is as good as the session that it hangs on: that is looked up each time, so that ending the session ends it.
@@ -473,19 +377,6 @@ impl From<SessionError> for ApiError {
     }
 }
 
-impl From<identity::ApiKeyError> for ApiError {
-    fn from(error: identity::ApiKeyError) -> Self {
-        use identity::ApiKeyError as E;
-        match error {
-            E::Unknown => ApiError::new(Code::ApiKeyUnknown),
-            E::Expired => ApiError::new(Code::ApiKeyExpired),
-            E::Address(_) => ApiError::new(Code::AddressNotApproved),
-            E::Failed(failure) => failure.into(),
-            other => ApiError::internal(other),
-        }
-    }
-}
-
 impl From<identity::Failure> for ApiError {
     fn from(failure: identity::Failure) -> Self {
         match failure {
@@ -510,33 +401,9 @@ impl From<VerifyError> for ApiError {
     }
 }
 
-/// How API keys begin.
-const API_KEY_PREFIX: &str = "bwk_";
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_api_key_never_does_more_than_keys_may() {
-        let everything: Vec<_> = Action::ALL.iter().map(|action| action.name()).collect();
-        let all = api_key_scopes(&everything.join(" "));
-        for action in Action::ALL {
-            assert_eq!(all.contains(*action), FOR_API_KEYS.contains(action), "{action}");
-            // What a stolen key could make itself at home with.
-            let name = action.name();
-            let is_about_access =
-                ["session.", "account.", "password.", "token.", "platform.", "master_key.", "totp."]
-                    .iter()
-                    .any(|room| name.starts_with(room));
-            assert!(!(is_about_access && all.contains(*action)), "{action}");
-        }
-        assert_eq!(
-            api_key_scopes("item.read item.later *"),
-            [Action::ItemRead, Action::ApiKeyRead].into_iter().collect()
-        );
-        assert_eq!(api_key_scopes(""), [Action::ApiKeyRead].into_iter().collect());
-    }
 
     #[test]
     fn an_access_token_does_what_it_says_and_nothing_that_is_for_the_session() {

@@ -138,13 +138,14 @@ mod opaque {
     use opaque_ke::rand::{CryptoRng, Error, RngCore};
     use opaque_ke::{
         CipherSuite, ClientLogin, ClientLoginFinishParameters, ClientRegistration,
-        ClientRegistrationFinishParameters, CredentialResponse, Identifiers, RegistrationRequest,
-        RegistrationResponse, RegistrationUpload, Ristretto255, ServerLogin, ServerLoginParameters,
-        ServerRegistration, ServerSetup, TripleDh,
+        ClientRegistrationFinishParameters, CredentialRequest, CredentialResponse, Identifiers,
+        RegistrationRequest, RegistrationResponse, RegistrationUpload, Ristretto255, ServerLogin,
+        ServerLoginParameters, ServerRegistration, ServerSetup, TripleDh,
     };
     use serde_json::Value;
 
     use super::{bytes, json};
+    use crate::replay::Script;
 
     /// The keyring's suite, but for the slow hash, which the published vectors leave out.
     struct WithoutSlowHash;
@@ -264,6 +265,84 @@ mod opaque {
             assert_eq!(accepted.session_key.as_slice(), given("session_key"));
         }
     }
+
+    #[test]
+    fn opaques_answer_for_an_account_that_is_not_there_is_that_of_rfc_9807() {
+        let vectors = json(include_str!("../vectors/published/opaque.json"));
+        let vector = &vectors["fake"][0];
+        let given = |name: &str| bytes(vector, name);
+        let (client, server) = (given("client_identity"), given("server_identity"));
+        let identifiers = Identifiers { client: Some(&client), server: Some(&server) };
+        let setup = ServerSetup::<WithoutSlowHash>::deserialize(
+            &[given("oprf_seed"), given("server_private_key"), given("client_public_key")].concat(),
+        )
+        .unwrap();
+        let answered = ServerLogin::start(
+            &mut Draws::of(vector, &FAKE_DRAWS),
+            &setup,
+            None,
+            CredentialRequest::deserialize(&given("KE1")).unwrap(),
+            &given("credential_identifier"),
+            ServerLoginParameters { context: Some(&given("Context")), identifiers },
+        )
+        .unwrap();
+        assert_eq!(answered.message.serialize().as_slice(), given("KE2"));
+    }
+
+    /// The keyring's own messages, which two things set apart from the published vectors: the slow hash, which only the
+    /// client's last step runs, and the context, which only stands in the proofs. What comes before either is the same.
+    #[test]
+    fn the_keyrings_messages_are_those_of_rfc_9807_up_to_its_slow_hash_and_its_context() {
+        use keyring::password::server::{RegistrationRecord, ServerSetup};
+        use keyring::password::{Login, Password, Registration};
+
+        const PROOF: usize = 64;
+        let vectors = json(include_str!("../vectors/published/opaque.json"));
+        let setup = |vector: &Value, of_nobody: &str| {
+            let parts = ["oprf_seed", "server_private_key", of_nobody].map(|name| bytes(vector, name));
+            ServerSetup::from_bytes(&[&[1][..], &parts.concat()].concat()).unwrap()
+        };
+        // A scalar is drawn as 64 bytes, little-endian.
+        let scalar = |bytes: Vec<u8>| [bytes, vec![0; 32]].concat();
+        for vector in vectors["vectors"].as_array().unwrap() {
+            let given = |name: &str| bytes(vector, name);
+            let password = Password::new(std::str::from_utf8(&given("password")).unwrap()).unwrap();
+            let credential = given("credential_identifier");
+            let setup = setup(vector, "server_public_key");
+
+            let blind = scalar(given("blind_registration"));
+            let (_, request) = Registration::start(&password, &mut Script::of(&[&blind])).unwrap();
+            assert_eq!(request, given("registration_request"));
+            let response = setup.registration_response(&request, &credential).unwrap();
+            assert_eq!(response, given("registration_response"));
+            let record = RegistrationRecord::from_upload(&given("registration_upload")).unwrap();
+
+            let blind = scalar(given("blind_login"));
+            let draws = [&blind[..], &given("client_keyshare_seed"), &given("client_nonce")];
+            let (_, request) = Login::start(&password, &mut Script::of(&draws)).unwrap();
+            assert_eq!(request, given("KE1"));
+            let of_nobody = [0; 64];
+            let [nonce, seed, server] =
+                ["masking_nonce", "server_keyshare_seed", "server_nonce"].map(|name| bytes(vector, name));
+            let mut draws = Script::of(&[&of_nobody, &nonce, &seed, &server]);
+            let (_, answer) = setup.login_start(Some(&record), &credential, &request, &mut draws).unwrap();
+            let published = given("KE2");
+            assert_eq!(answer[..answer.len() - PROOF], published[..published.len() - PROOF]);
+            assert_ne!(answer, published, "the context is the keyring's own");
+        }
+        let vector = &vectors["fake"][0];
+        let given = |name: &str| bytes(vector, name);
+        let draws = FAKE_DRAWS.map(given);
+        let mut draws = Script::of(&draws.each_ref().map(Vec::as_slice));
+        let setup = setup(vector, "client_public_key");
+        let credential = given("credential_identifier");
+        let (_, answer) = setup.login_start(None, &credential, &given("KE1"), &mut draws).unwrap();
+        let published = given("KE2");
+        assert_eq!(answer[..answer.len() - PROOF], published[..published.len() - PROOF]);
+    }
+
+    /// What is drawn to answer for an account that is not there, in order.
+    const FAKE_DRAWS: [&str; 4] = ["masking_key", "masking_nonce", "server_keyshare_seed", "server_nonce"];
 
     fn optional(vector: &Value, name: &str) -> Option<Vec<u8>> {
         vector.get(name).map(|_| bytes(vector, name))
