@@ -174,11 +174,7 @@ impl Access {
         if !matches!(caller.principal(), Principal::System(_)) {
             return Err(Refused::Forbidden { action });
         }
-        let resource = match tenant.kind() {
-            TenantKind::Customer => Resource::Customer,
-            TenantKind::Home | TenantKind::Platform => Resource::Home,
-        };
-        self.decide(caller, tenant, action, resource)?;
+        self.decide(caller, tenant, action, Resource::whole(tenant))?;
         Ok(self.door.drop_tenant(tenant).await?)
     }
 

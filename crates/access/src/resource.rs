@@ -49,6 +49,15 @@ pub enum Resource {
 }
 
 impl Resource {
+    /// A tenant as a whole.
+    pub fn whole(tenant: TenantId) -> Resource {
+        match tenant.kind() {
+            TenantKind::Platform => Resource::Platform,
+            TenantKind::Home => Resource::Home,
+            TenantKind::Customer => Resource::Customer,
+        }
+    }
+
     /// Whether there can be such a thing in that tenant at all.
     pub(crate) fn belongs_in(&self, tenant: TenantId) -> bool {
         let kind = tenant.kind();

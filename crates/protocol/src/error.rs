@@ -68,8 +68,10 @@ codes! {
     StepUpRequired = "step_up_required" 403;
     /// You may not do this.
     Forbidden = "forbidden" 403;
-    /// The account is suspended.
+    /// The account, or what it is in this tenant, is suspended.
     Suspended = "suspended" 403;
+    /// The tenant is suspended.
+    TenantSuspended = "tenant_suspended" 403;
     /// There is no such thing, or it is not yours.
     NotFound = "not_found" 404;
     /// This route does not take that method.
@@ -80,6 +82,8 @@ codes! {
     LastMethod = "last_method" 409;
     /// This server takes no passkeys: it is not reached by a domain that they could be bound to.
     PasskeysOff = "passkeys_off" 409;
+    /// A tenant always has an owner: give somebody else the role first.
+    LastOwner = "last_owner" 409;
     /// There is an account with this email.
     AccountExists = "account_exists" 409;
     /// The code is wrong or has expired.

@@ -115,4 +115,14 @@ id! {
     UploadId = "upl_";
     /// A record of a log.
     RecordId = "rec_";
+    /// An organisation of a customer's tenant. The topmost has the tenant's own digits.
+    OrganisationId = "org_";
+    /// A team of a customer's tenant.
+    TeamId = "tea_";
+    /// A role that a tenant made for itself.
+    RoleId = "rol_";
+    /// A device of a customer's tenant.
+    TenantDeviceId = "dvc_";
+    /// A service account of a customer's tenant.
+    ServiceAccountId = "sva_";
 }

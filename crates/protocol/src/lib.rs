@@ -25,8 +25,12 @@ mod secret;
 pub mod service;
 pub mod sharing;
 pub mod signin;
+pub mod tenants;
 
 pub use bytes::Bytes;
 pub use error::{Code, Problem};
-pub use id::{AccountId, CollectionId, DeviceId, ItemId, MethodId, SessionId, TenantId, UploadId};
+pub use id::{
+    AccountId, CollectionId, DeviceId, ItemId, MethodId, OrganisationId, RoleId, ServiceAccountId, SessionId, TeamId,
+    TenantDeviceId, TenantId, UploadId,
+};
 pub use secret::Secret;

@@ -77,6 +77,20 @@ impl Signed {
         Ok(tx)
     }
 
+    /// Enters a customer's tenant to change something: as [`enter`](Self::enter) does the home.
+    pub(crate) async fn enter_customer(
+        &self,
+        app: &App,
+        tenant: TenantId,
+        action: Action,
+        resource: Resource,
+    ) -> Result<store::WriteTx, ApiError> {
+        self.look_again(app).await?;
+        let mut tx = app.access.enter(&self.caller, tenant, action, resource).await?;
+        claim(app, self.once.as_ref(), &mut tx, self.session.account()).await?;
+        Ok(tx)
+    }
+
     /// Whether the session still lives, for what goes on after its request was let in.
     pub(crate) async fn look_again(&self, app: &App) -> Result<(), ApiError> {
         if self.ends_at.is_some_and(|end| app.now() >= end) {

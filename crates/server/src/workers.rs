@@ -208,6 +208,7 @@ pub(crate) async fn upkeep(app: App, mut stop: watch::Receiver<bool>) {
     loop {
         for (what, done) in [
             ("sign-ups", undo_signups(&app).await),
+            ("tenants", undo_foundings(&app).await),
             ("deletions", finish_deletions(&app).await),
             ("passwords", settle_passwords(&app).await),
             ("pairings", sweep_pairings(&app).await),
@@ -250,6 +251,32 @@ async fn directory(app: &App) -> Result<WriteTx, ApiError> {
 
 async fn home(app: &App, home: TenantId) -> Result<WriteTx, ApiError> {
     Ok(app.access.enter(&worker(), home, Action::MaintenanceRun, Resource::Home).await?)
+}
+
+/// A page of the customers' tenants, as the directory lists them.
+pub(crate) async fn customers(
+    app: &App,
+    after: Option<TenantId>,
+) -> Result<Vec<access::tenancy::Listed>, ApiError> {
+    Ok(app.tenancy.customers(&mut directory_view(app).await?, after, PAGE).await?)
+}
+
+/// Takes away tenants whose founding was begun and not finished: nobody was told of them.
+async fn undo_foundings(app: &App) -> Result<(), ApiError> {
+    let unfinished = app.tenancy.unfinished(&mut directory_view(app).await?).await?;
+    let mut all = Ok(());
+    for tenant in unfinished {
+        keep_first(&mut all, undo_founding(app, tenant).await);
+    }
+    all
+}
+
+async fn undo_founding(app: &App, tenant: TenantId) -> Result<(), ApiError> {
+    let mut tx = directory(app).await?;
+    app.tenancy.forget(&mut tx, tenant).await?;
+    app.access.drop_tenant(&worker(), tenant).await?;
+    tx.commit(Record::about(tenant)).await?;
+    Ok(())
 }
 
 async fn undo_signups(app: &App) -> Result<(), ApiError> {

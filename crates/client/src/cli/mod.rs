@@ -22,6 +22,7 @@ mod prompt;
 mod session;
 mod sharing;
 mod sync;
+mod tenant;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -129,6 +130,8 @@ pub enum Command {
     Shares,
     /// Show what two people compare to be sure of each other's keys
     Fingerprint(sharing::FingerprintArgs),
+    /// Run a customer's tenant: its people, organisations, devices, roles and policies
+    Tenant(tenant::TenantArgs),
     /// Show the history of the account
     Log(log::LogArgs),
     /// Check that nobody rewrote the history
@@ -210,6 +213,7 @@ async fn dispatch(command: Command, globals: Globals) -> Result<(), Failure> {
         Command::Unshare(arguments) => sharing::unshare(&mut context, arguments).await,
         Command::Shares => sharing::shares(&mut context).await,
         Command::Fingerprint(arguments) => sharing::fingerprint(&mut context, arguments).await,
+        Command::Tenant(arguments) => tenant::tenant(&mut context, arguments).await,
         Command::Log(arguments) => log::log(&mut context, arguments).await,
         Command::Verify(arguments) => history::verify(&mut context, arguments).await,
         Command::Export(arguments) => history::export(&mut context, arguments).await,

@@ -12,6 +12,7 @@ pub(crate) mod pairing;
 pub mod passkey;
 pub(crate) mod sharing;
 pub(crate) mod signin;
+pub mod tenants;
 mod unreachable;
 
 use std::path::PathBuf;
@@ -150,6 +151,11 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<T, RequestError> {
         read_json(self.send(Call::new(Method::POST, path).json(body)?).await?).await
+    }
+
+    /// A request of any kind, and its answer.
+    pub(crate) async fn fetch<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, RequestError> {
+        read_json(self.send(call).await?).await
     }
 
     /// A request whose answer says nothing but that it is done.

@@ -19,6 +19,7 @@ pub(crate) mod sessions;
 pub(crate) mod sharing;
 pub(crate) mod signin;
 pub(crate) mod signup;
+pub(crate) mod tenants;
 
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -128,6 +129,8 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(sharing::read))
         .routes(routes!(sharing::changes))
         .routes(routes!(sharing::download))
+        .routes(routes!(tenants::list, tenants::create))
+        .routes(routes!(tenants::read, tenants::change))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::records))
         // A tile's path has slashes of its own.
