@@ -28,6 +28,34 @@ CREATE TABLE member (
   changed_at INTEGER NOT NULL,
   PRIMARY KEY (account)
 );
+CREATE TABLE invitation (
+  id BLOB NOT NULL,
+  token_hash BLOB NOT NULL,
+  email_index BLOB,
+  sealed_email BLOB,
+  sealed_label BLOB,
+  uses INTEGER NOT NULL,
+  inviter BLOB NOT NULL,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  revoked_at INTEGER,
+  PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX invitation_by_token ON invitation (token_hash);
+CREATE INDEX invitation_by_end ON invitation (expires_at);
+CREATE TABLE invitation_role (
+  invitation BLOB NOT NULL,
+  role TEXT NOT NULL,
+  place BLOB NOT NULL,
+  is_device INTEGER NOT NULL,
+  PRIMARY KEY (invitation, role, place)
+);
+CREATE TABLE invitation_use (
+  invitation BLOB NOT NULL,
+  account BLOB NOT NULL,
+  joined_at INTEGER NOT NULL,
+  PRIMARY KEY (invitation, account)
+);
 CREATE TABLE team (
   id BLOB NOT NULL,
   sealed_name BLOB NOT NULL,

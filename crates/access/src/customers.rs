@@ -55,8 +55,14 @@ impl World {
             path: self.path(place),
             tenant_suspended: who.tenant_suspended,
         };
-        let slice =
-            Slice::in_customer(&who.caller, self.tenant, &who.standing, action, &found, who.caller.is_fresh(NOW));
+        let slice = Slice::in_customer(
+            &who.caller,
+            self.tenant,
+            &who.standing,
+            action,
+            &found,
+            who.caller.is_fresh(NOW),
+        );
         policies.answer(slice)
     }
 }
@@ -117,7 +123,10 @@ fn a_role_does_what_its_group_says_where_it_is_held_and_below_and_nothing_elsewh
                     let says = policies.role(role).contains(action) && reaches;
                     let membership = matches!(
                         action,
-                        Action::TenantRead | Action::OrganisationRead | Action::TeamRead | Action::TenantLeave
+                        Action::TenantRead
+                            | Action::OrganisationRead
+                            | Action::TeamRead
+                            | Action::TenantLeave
                     );
                     let expected = policies.grantable().contains(action) && (says || membership)
                         || action == Action::TenantLeave;
@@ -162,11 +171,8 @@ fn forbidden(world: &World) -> Vec<(&'static str, Who, Action, Refusal)> {
     let whole = world.whole();
     let suspended = SignedIn { suspended: true, ..account() };
     let of_member = |holder: Holder| who(Standing::Member(Arc::new(holder)));
-    let elsewhere = Service {
-        tenant: world.other,
-        account: Uuid::from_u128(0x5e7),
-        key: Uuid::from_u128(0x5e8),
-    };
+    let elsewhere =
+        Service { tenant: world.other, account: Uuid::from_u128(0x5e7), key: Uuid::from_u128(0x5e8) };
     let stranger = |caller| Who { caller, standing: Standing::Stranger, tenant_suspended: false };
     vec![
         ("tenant-wall", who(Standing::Stranger), Action::DeviceRead, Refusal::NotFound),
@@ -299,7 +305,10 @@ fn a_tenants_policies_are_told_where_they_are_wrong() {
     let built_in = built_in();
     let problem = |text: &str| built_in.with_tenant(&[], text).err().map(|mut problems| problems.remove(0));
     assert_eq!(problem(""), None);
-    assert_eq!(problem("@id(\"night\") forbid (principal is Member, action == Action::\"device.write\", resource);"), None);
+    assert_eq!(
+        problem("@id(\"night\") forbid (principal is Member, action == Action::\"device.write\", resource);"),
+        None
+    );
     let broken = problem("@id(\"a\")\npermit (principal, action,\n  resourse);").unwrap();
     assert_eq!((broken.line, broken.column), (Some(3), Some(3)), "{broken:?}");
     let unknown =

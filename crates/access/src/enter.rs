@@ -251,6 +251,10 @@ impl Access {
         Slice::in_customer(caller, tenant, standing, action, found, caller.is_fresh(self.now()))
     }
 
+    pub(crate) fn door(&self) -> &Door {
+        &self.door
+    }
+
     fn now(&self) -> i64 {
         self.door.store().clock().now_ms()
     }

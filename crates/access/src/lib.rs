@@ -96,8 +96,8 @@ pub use policies::{CustomRole, Policies, PolicyError};
 pub use resource::Resource;
 pub use scopes::Scopes;
 pub use standing::{MAX_DEPTH, Place};
-pub use tenant_policies::{MAX_POLICIES, MAX_TENANT_POLICIES, PolicyProblem};
 pub use tenancy::{Tenancy, TenancyError};
+pub use tenant_policies::{MAX_POLICIES, MAX_TENANT_POLICIES, PolicyProblem};
 pub use visible::Visible;
 pub use vocabulary::{BuiltInRole, UnknownRole};
 

@@ -70,7 +70,9 @@ pub enum PolicyError {
         policy: String,
     },
     /// A policy's `@refusal` is none of those that callers can be given.
-    #[error("policy {policy}: @refusal is not one of not_found, suspended, tenant_suspended, step_up_required")]
+    #[error(
+        "policy {policy}: @refusal is not one of not_found, suspended, tenant_suspended, step_up_required"
+    )]
     UnknownRefusal {
         /// The policy.
         policy: String,
@@ -409,7 +411,8 @@ mod tests {
             Entities::from_entities([entity], Some(&policies.vocabulary.schema)).unwrap();
         }
         for resource in &resources {
-            let entity = policies.vocabulary.types.entity(&Fact::of_resource(resource, TenantId::random())).unwrap();
+            let entity =
+                policies.vocabulary.types.entity(&Fact::of_resource(resource, TenantId::random())).unwrap();
             Entities::from_entities([entity], Some(&policies.vocabulary.schema)).unwrap();
         }
     }

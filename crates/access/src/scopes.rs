@@ -33,6 +33,12 @@ impl Scopes {
         self.0 & (1 << action as u32) != 0
     }
 
+    /// What is below either ceiling.
+    #[must_use]
+    pub const fn or(self, other: Scopes) -> Scopes {
+        Scopes(self.0 | other.0)
+    }
+
     /// What is below both ceilings: a token made from a token never has more than either.
     #[must_use]
     pub const fn and(self, other: Scopes) -> Scopes {
@@ -43,6 +49,12 @@ impl Scopes {
 impl FromIterator<Action> for Scopes {
     fn from_iter<I: IntoIterator<Item = Action>>(actions: I) -> Self {
         Scopes(actions.into_iter().fold(0, |bits, action| bits | 1 << action as u32))
+    }
+}
+
+impl From<Action> for Scopes {
+    fn from(action: Action) -> Self {
+        Scopes(1 << action as u32)
     }
 }
 

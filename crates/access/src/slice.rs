@@ -327,10 +327,7 @@ impl Fact {
             Principal::System(worker) => Fact::new(Name::word(Type::Worker, worker), platform),
             // Of another tenant than the one that is entered: its own wall stops it.
             Principal::Service(service) => Fact {
-                attributes: vec![
-                    ("suspended", Value::Flag(false)),
-                    ("tenant_suspended", Value::Flag(false)),
-                ],
+                attributes: vec![("suspended", Value::Flag(false)), ("tenant_suspended", Value::Flag(false))],
                 ..Fact::new(Name::id(Type::ServiceAccount, service.account), Name::tenant(service.tenant))
             },
             Principal::Account(account) => Fact {
@@ -475,7 +472,9 @@ impl Types {
             (Which::Id(id), Type::Tenant | Type::Home | Type::Log) => {
                 uid(of, TenantId::from_uuid(id).to_string())
             }
-            (Which::Id(id), Type::Account | Type::Member | Type::Supporter | Type::Invitee) => uid(of, format!("acc_{}", id.simple())),
+            (Which::Id(id), Type::Account | Type::Member | Type::Supporter | Type::Invitee) => {
+                uid(of, format!("acc_{}", id.simple()))
+            }
             (Which::Id(id), Type::Session) => uid(of, format!("ses_{}", id.simple())),
             (Which::Id(id), Type::Collection) => uid(of, format!("col_{}", id.simple())),
             (Which::Id(id), Type::Item) => uid(of, format!("itm_{}", id.simple())),

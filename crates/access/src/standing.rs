@@ -212,7 +212,9 @@ impl Known {
             | Resource::File { collection: id, .. } => {
                 one(tx, "SELECT organisation FROM placement WHERE thing = $1", id).await?
             }
-            Resource::Home | Resource::Session(_) | Resource::Platform | Resource::DirectoryEntry { .. } => None,
+            Resource::Home | Resource::Session(_) | Resource::Platform | Resource::DirectoryEntry { .. } => {
+                None
+            }
         };
         let Some(mut path) = organisation.and_then(|id| self.tree.path(self.tenant, id)) else {
             return Ok(None);

@@ -40,7 +40,9 @@ pub(crate) fn add(
     text: &str,
 ) -> Result<PolicySet, Vec<PolicyProblem>> {
     if text.len() > MAX_POLICIES {
-        return Err(vec![PolicyProblem::general(format!("a tenant's policies take at most {MAX_POLICIES} bytes"))]);
+        return Err(vec![PolicyProblem::general(format!(
+            "a tenant's policies take at most {MAX_POLICIES} bytes"
+        ))]);
     }
     let own: PolicySet = text.parse().map_err(|error: cedar_policy::ParseErrors| syntax(text, &error))?;
     let mut problems = Vec::new();

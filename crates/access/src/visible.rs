@@ -6,15 +6,17 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use store::ReadTx;
+use store::{ReadTx, TenantId, TenantKind};
 use uuid::Uuid;
 
 use crate::action::Action;
-use crate::caller::Caller;
+use crate::caller::{Caller, SignedIn, Via};
 use crate::enter::{Access, Refused};
+use crate::platform_role::PlatformRoles;
 use crate::resource::Resource;
 use crate::scopes::Scopes;
 use crate::standing::{Found, Known, Place, Standing};
+use crate::tenancy::Held;
 use crate::vocabulary::Sample;
 
 /// The devices that a caller may do something to.
@@ -72,6 +74,28 @@ impl Access {
         Ok(visible)
     }
 
+    /// Looks at devices wherever the caller may do `action` to any: a view, with which those are. Who may nowhere is refused as
+    /// at the tenant as a whole.
+    pub async fn view_devices(
+        &self,
+        caller: &Caller,
+        tenant: TenantId,
+        action: Action,
+    ) -> Result<(ReadTx, Visible), Refused> {
+        if tenant.kind() != TenantKind::Customer {
+            return Err(Refused::NotFound);
+        }
+        if !self.policies().leaves_no_record(action) {
+            return Err(Refused::LeavesRecord { action });
+        }
+        let mut tx = self.door().read(tenant).await?;
+        let visible = self.visible_devices(&mut tx, caller, action).await?;
+        if visible.is_nothing() {
+            self.also(&mut tx, caller, action, Resource::Customer).await?;
+        }
+        Ok((tx, visible))
+    }
+
     /// Whether the caller may do each of `actions` at `place`: what one must have oneself to give it, or to take it from
     /// somebody.
     ///
@@ -86,17 +110,63 @@ impl Access {
     ) -> Result<(), Refused> {
         let known = self.known(tx).await?;
         let standing = known.standing(tx, caller).await?;
-        let here = match place {
-            Place::Organisation(id) => Resource::Organisation(id),
-            Place::Device(id) => Resource::Device(id),
+        let found = known.find(tx, place.into()).await?.ok_or(Refused::NotFound)?;
+        self.cover(&known, tx, caller, &standing, actions, place, &found)
+    }
+
+    /// Whether a member may invite people, and may do oneself all that `held` says, each at its place: by the roles that they
+    /// hold now. Asked of somebody who is not there, as one who has just proved who they are.
+    pub(crate) async fn may_invite_to(
+        &self,
+        tx: &mut ReadTx,
+        member: Uuid,
+        held: &Held,
+    ) -> Result<bool, Refused> {
+        let absent = SignedIn {
+            account: member,
+            home: TenantId::PLATFORM,
+            via: Via::Session(Uuid::nil()),
+            fresh_until: Some(i64::MAX),
+            suspended: false,
+            platform_roles: PlatformRoles::NONE,
         };
-        let found = known.find(tx, here).await?.ok_or(Refused::NotFound)?;
+        let caller = Caller::account(absent, "");
+        let known = self.known(tx).await?;
+        let standing = known.member(tx, member).await?;
+        let whole = Place::Organisation(*tx.tenant().uuid());
+        let inviting = (whole, Action::MemberInvite.into());
+        for (place, actions) in std::iter::once(inviting).chain(held.iter()) {
+            let here = known.find(tx, place.into()).await?;
+            let covered = here.map(|here| self.cover(&known, tx, &caller, &standing, actions, place, &here));
+            if !matches!(covered, Some(Ok(()))) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one question, asked from two sides")]
+    fn cover(
+        &self,
+        known: &Known,
+        tx: &ReadTx,
+        caller: &Caller,
+        standing: &Standing,
+        actions: Scopes,
+        place: Place,
+        found: &Found,
+    ) -> Result<(), Refused> {
+        let vocabulary = known.policies.vocabulary();
+        let actions = match place {
+            Place::Organisation(_) => actions,
+            Place::Device(_) => actions.and(vocabulary.on_devices()),
+        };
         for action in Action::ALL.iter().copied().filter(|action| actions.contains(*action)) {
-            let Some(sample) = known.policies.vocabulary().sample(action) else {
+            let Some(sample) = vocabulary.sample(action) else {
                 return Err(Refused::Forbidden { action });
             };
             let found = known.found(sample.at(place), found.path.clone());
-            if !self.may(&known, tx, caller, &standing, action, &found) {
+            if !self.may(known, tx, caller, standing, action, &found) {
                 return Err(Refused::Forbidden { action });
             }
         }
@@ -113,6 +183,28 @@ impl Access {
         found: &Found,
     ) -> bool {
         known.policies.answer(self.slice(caller, tx.tenant(), standing, action, found)).is_ok()
+    }
+}
+
+impl Visible {
+    /// Whether there are none at all.
+    pub fn is_nothing(&self) -> bool {
+        self.organisations.is_empty() && self.devices.is_empty()
+    }
+
+    /// Whether this device, in this organisation, is among them.
+    pub fn contains(&self, device: Uuid, organisation: Uuid) -> bool {
+        let is_there = self.is_everywhere || self.organisations.contains(&organisation);
+        self.devices.contains(&device) || (is_there && !self.refused.contains(&device))
+    }
+}
+
+impl From<Place> for Resource {
+    fn from(place: Place) -> Self {
+        match place {
+            Place::Organisation(id) => Resource::Organisation(id),
+            Place::Device(id) => Resource::Device(id),
+        }
     }
 }
 

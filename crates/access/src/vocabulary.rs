@@ -27,6 +27,8 @@ pub(crate) struct Vocabulary {
     roles: [Scopes; BuiltInRole::ALL.len()],
     /// On what each action of a customer's tenant can be tried when no single thing is meant.
     samples: HashMap<Action, Sample>,
+    /// What can be done to a device.
+    on_devices: Scopes,
     circumstances: [Context; 4],
 }
 
@@ -120,6 +122,11 @@ impl Vocabulary {
             unrecorded: in_group("leaves_no_record"),
             roles: BuiltInRole::ALL.map(|role| in_group(role.name())),
             samples: samples(&schema, &types),
+            on_devices: Action::ALL
+                .iter()
+                .copied()
+                .filter(|action| resources(&schema, &types, *action).iter().any(|name| name == "Device"))
+                .collect(),
             actions,
             circumstances: [
                 circumstances(false, false)?,
@@ -155,6 +162,11 @@ impl Vocabulary {
         self.samples.get(&action).copied()
     }
 
+    /// What can be done to a device. A role that is held on one allows nothing else there.
+    pub(crate) fn on_devices(&self) -> Scopes {
+        self.on_devices
+    }
+
     pub(crate) fn circumstances(&self, fresh: bool, in_scope: bool) -> &Context {
         let [strict, proven, scoped, proven_scoped] = &self.circumstances;
         match (fresh, in_scope) {
@@ -168,9 +180,7 @@ impl Vocabulary {
 
 fn samples(schema: &Schema, types: &Types) -> HashMap<Action, Sample> {
     let of = |action: &Action| {
-        let action = types.action(action.name());
-        let resources: Vec<String> =
-            schema.resources_for_action(&action)?.map(|name| name.to_string()).collect();
+        let resources = resources(schema, types, *action);
         let order = [
             ("Place", Sample::Place),
             ("Device", Sample::Device),
@@ -180,6 +190,12 @@ fn samples(schema: &Schema, types: &Types) -> HashMap<Action, Sample> {
         order.into_iter().find(|(name, _)| resources.iter().any(|resource| resource == name))
     };
     Action::ALL.iter().filter_map(|action| Some((*action, of(action)?.1))).collect()
+}
+
+/// The types of what the action can be done to.
+fn resources(schema: &Schema, types: &Types, action: Action) -> Vec<String> {
+    let resources = schema.resources_for_action(&types.action(action.name()));
+    resources.map(|names| names.map(|name| name.to_string()).collect()).unwrap_or_default()
 }
 
 fn circumstances(fresh: bool, in_scope: bool) -> Result<Context, PolicyError> {

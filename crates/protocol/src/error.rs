@@ -84,6 +84,8 @@ codes! {
     PasskeysOff = "passkeys_off" 409;
     /// A tenant always has an owner: give somebody else the role first.
     LastOwner = "last_owner" 409;
+    /// This invitation is over, or it is for somebody else. Ask whoever invited you for another one.
+    InvitationOver = "invitation_over" 410;
     /// There is an account with this email.
     AccountExists = "account_exists" 409;
     /// The code is wrong or has expired.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 /// A text that is not an id of the expected kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected {0:?} and 32 hexadecimal digits")]
-pub struct IdError(&'static str);
+pub struct IdError(pub(crate) &'static str);
 
 macro_rules! id {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => { $(
@@ -125,4 +125,6 @@ id! {
     TenantDeviceId = "dvc_";
     /// A service account of a customer's tenant.
     ServiceAccountId = "sva_";
+    /// An invitation to a customer's tenant.
+    InvitationId = "inv_";
 }

@@ -30,7 +30,7 @@ pub mod tenants;
 pub use bytes::Bytes;
 pub use error::{Code, Problem};
 pub use id::{
-    AccountId, CollectionId, DeviceId, ItemId, MethodId, OrganisationId, RoleId, ServiceAccountId, SessionId, TeamId,
-    TenantDeviceId, TenantId, UploadId,
+    AccountId, CollectionId, DeviceId, InvitationId, ItemId, MethodId, OrganisationId, RoleId,
+    ServiceAccountId, SessionId, TeamId, TenantDeviceId, TenantId, UploadId,
 };
 pub use secret::Secret;

@@ -122,10 +122,12 @@ impl From<access::TenancyError> for ApiError {
             E::NotFound => ApiError::new(Code::NotFound),
             E::Invalid { field, why } => ApiError::field(field, why),
             E::Exists(_) | E::InUse(_) | E::TooMany(_) => Problem::new(Code::Conflict).detail(error).into(),
+            E::InvitationOver => ApiError::new(Code::InvitationOver),
             E::LastOwner => Problem::new(Code::LastOwner).detail(error).into(),
             E::BeyondOwn { action } => {
                 let detail = error.to_string();
-                Problem { action: Some(action.to_string()), ..Problem::new(Code::Forbidden).detail(detail) }.into()
+                Problem { action: Some(action.to_string()), ..Problem::new(Code::Forbidden).detail(detail) }
+                    .into()
             }
             E::Refused(refused) => refused.into(),
             E::Store(store) => store.into(),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the server does by itself: mail, notes of use, sweeps, key rotation. The sequencer is the store's.
 
+mod tenants;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -209,6 +211,7 @@ pub(crate) async fn upkeep(app: App, mut stop: watch::Receiver<bool>) {
         for (what, done) in [
             ("sign-ups", undo_signups(&app).await),
             ("tenants", undo_foundings(&app).await),
+            ("tenants that end", tenants::finish_deletions(&app).await),
             ("deletions", finish_deletions(&app).await),
             ("passwords", settle_passwords(&app).await),
             ("pairings", sweep_pairings(&app).await),
@@ -223,6 +226,7 @@ pub(crate) async fn upkeep(app: App, mut stop: watch::Receiver<bool>) {
             sweeps += 1;
             let objects = sweeps % OBJECTS_EACH == 1;
             told("homes", sweep_homes(&app, &stop, &mut Swept::default(), objects).await);
+            told("members", tenants::mend(&app, &stop).await);
         }
         tokio::select! {
             () = tokio::time::sleep(UPKEEP_EVERY) => {}
@@ -412,7 +416,8 @@ impl From<Swept> for Answer {
 /// Sweeps every home, its stored objects included.
 pub(crate) async fn sweep_now(app: &App, stop: &watch::Receiver<bool>) -> (Swept, Result<(), ApiError>) {
     let mut swept = Swept::default();
-    let outcome = sweep_homes(app, stop, &mut swept, true).await;
+    let mut outcome = sweep_homes(app, stop, &mut swept, true).await;
+    keep_first(&mut outcome, tenants::mend(app, stop).await);
     (swept, outcome)
 }
 

@@ -222,8 +222,7 @@ impl Device {
         (id, organisation, name, external, created_at): Row,
     ) -> Result<Self, TenancyError> {
         let unreadable = |error: &dyn std::fmt::Display| TenancyError::Unreadable(error.to_string());
-        let opened =
-            keys.open(EXTERNAL, &[id.as_bytes()], &external).map_err(|error| unreadable(&error))?;
+        let opened = keys.open(EXTERNAL, &[id.as_bytes()], &external).map_err(|error| unreadable(&error))?;
         Ok(Device {
             id: DeviceId::from_uuid(id),
             external_id: String::from_utf8(opened.to_vec()).map_err(|error| unreadable(&error))?,

@@ -32,6 +32,9 @@ pub enum TenancyError {
     /// There would be no owner any more.
     #[error("a tenant always has an owner: give somebody else the role first")]
     LastOwner,
+    /// An invitation that leads nowhere, whatever the reason: which one it is is not said.
+    #[error("this invitation is over, or it is for somebody else")]
+    InvitationOver,
     /// One would give, or take from somebody, more than one may oneself.
     #[error("you cannot give or take `{action}` there, because you do not have it there yourself")]
     BeyondOwn {

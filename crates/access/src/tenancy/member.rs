@@ -96,6 +96,22 @@ impl Tenancy {
         Ok((members.collect::<Result<_, _>>()?, more))
     }
 
+    /// The accounts of the members after `after`, by id, at most `limit`: what the server's own upkeep compares.
+    pub async fn member_accounts(
+        &self,
+        tx: &mut ReadTx,
+        after: Uuid,
+        limit: u32,
+    ) -> Result<Vec<Uuid>, TenancyError> {
+        let rows: Vec<(Uuid,)> = tx
+            .query(
+                "SELECT account FROM member WHERE account > $1 ORDER BY account LIMIT $2",
+                params![&after, i64::from(limit)],
+            )
+            .await?;
+        Ok(rows.into_iter().map(|(account,)| account).collect())
+    }
+
     /// One member.
     ///
     /// # Errors
@@ -189,10 +205,7 @@ impl Tenancy {
 }
 
 impl Member {
-    fn open(
-        keys: &TenantKeys,
-        (account, home, state, sealed, joined_at): Row,
-    ) -> Result<Self, TenancyError> {
+    fn open(keys: &TenantKeys, (account, home, state, sealed, joined_at): Row) -> Result<Self, TenancyError> {
         let label = Name::open(keys, account, &sealed)?;
         Ok(Member { account, home, state: state.parse()?, label, joined_at })
     }

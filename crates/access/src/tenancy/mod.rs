@@ -19,6 +19,8 @@
 
 mod device;
 mod error;
+mod held;
+mod invitation;
 mod member;
 mod name;
 mod organisation;
@@ -32,10 +34,15 @@ use store::{Migration, ReadTx, Record, Scope};
 
 pub use device::{Device, Devices, MAX_EXTERNAL_ID, NewDevice};
 pub use error::TenancyError;
+pub use held::{DEVICE_ACTIONS, Held};
+pub use invitation::{
+    Invitation, InvitationToken, InvitedTo, MAX_INVITATION_ROLES, MAX_INVITATION_USES, MAX_INVITATIONS,
+    MAX_INVITED_MS, MAX_MAILED_A_DAY, NewInvitation, NoToken,
+};
 pub use member::{MAX_MEMBERS, MAX_PAGE, Member, MemberState};
 pub use name::{MAX_NAME, Name, NameError};
 pub use organisation::{MAX_ORGANISATIONS, Organisation};
-pub use role::{Grant, HolderKind, MAX_GRANTS, NewGrant, NoRole, Role, RoleName};
+pub use role::{Grant, Grants, HolderKind, MAX_GRANTS, NewGrant, NoRole, Role, RoleName};
 pub use team::{MAX_TEAMS, MAX_TEAMS_OF_MEMBER, Team};
 pub use tenant::{
     Customer, CustomerState, FOUNDED_WITHIN_MS, GRACE_MS, Listed, MAX_MEMBERSHIPS, NewCustomer,
@@ -52,6 +59,8 @@ store::id! {
     DeviceId = "dvc_";
     /// A service account.
     ServiceAccountId = "sva_";
+    /// An invitation.
+    InvitationId = "inv_";
 }
 
 pub(crate) const MIGRATIONS: [Migration; 2] = [
@@ -91,7 +100,8 @@ impl Tenancy {
         change: &Change<'_>,
     ) -> Result<Record, TenancyError> {
         let subject = subject.to_string();
-        let details = serde_json::to_vec(change).map_err(|error| TenancyError::Unreadable(error.to_string()))?;
+        let details =
+            serde_json::to_vec(change).map_err(|error| TenancyError::Unreadable(error.to_string()))?;
         let sealed = self.keys(tx).await?.seal(RECORD, &[subject.as_bytes()], &details);
         Ok(Record::about(subject).details(sealed))
     }

@@ -47,6 +47,23 @@ impl Tenancy {
         rows.into_iter().map(open).collect()
     }
 
+    /// One organisation.
+    ///
+    /// # Errors
+    /// [`TenancyError::NotFound`].
+    pub async fn organisation(
+        &self,
+        tx: &mut ReadTx,
+        id: OrganisationId,
+    ) -> Result<Organisation, TenancyError> {
+        let keys = self.keys(tx).await?;
+        let row: Option<(Option<OrganisationId>, Vec<u8>, i64)> = tx
+            .query_opt("SELECT parent, sealed_name, created_at FROM organisation WHERE id = $1", params![&id])
+            .await?;
+        let (parent, sealed, created_at) = row.ok_or(TenancyError::NotFound)?;
+        Ok(Organisation { id, parent, name: Name::open(&keys, *id.uuid(), &sealed)?, created_at })
+    }
+
     /// Makes an organisation below another.
     ///
     /// # Errors
@@ -146,7 +163,8 @@ impl Tenancy {
         if tx.execute("DELETE FROM organisation WHERE id = $1", params![&organisation]).await? == 0 {
             return Err(TenancyError::NotFound);
         }
-        tx.execute("DELETE FROM role_grant WHERE place = $1 AND is_device = 0", params![&organisation]).await?;
+        tx.execute("DELETE FROM role_grant WHERE place = $1 AND is_device = 0", params![&organisation])
+            .await?;
         Stamp::People.renew(tx).await?;
         Ok(())
     }
@@ -160,10 +178,10 @@ impl Tenancy {
 }
 
 /// Each organisation with the one above it.
-struct Parents(HashMap<Uuid, Option<Uuid>>);
+pub(super) struct Parents(HashMap<Uuid, Option<Uuid>>);
 
 impl Parents {
-    async fn read(tx: &mut ReadTx) -> Result<Self, TenancyError> {
+    pub(super) async fn read(tx: &mut ReadTx) -> Result<Self, TenancyError> {
         let rows: Vec<(Uuid, Option<Uuid>)> =
             tx.query("SELECT id, parent FROM organisation", params![]).await?;
         Ok(Parents(rows.into_iter().collect()))
@@ -179,6 +197,16 @@ impl Parents {
                 Some(Some(parent)) => (at, depth) = (*parent, depth + 1),
             }
         }
+    }
+
+    /// This one and those above it.
+    pub(super) fn path(&self, organisation: Uuid) -> Result<Vec<Uuid>, TenancyError> {
+        let (mut path, mut at) = (Vec::new(), Some(organisation));
+        while let Some(id) = at {
+            path.push(id);
+            at = *self.0.get(&id).ok_or(TenancyError::NotFound)?;
+        }
+        Ok(path)
     }
 
     /// Whether this one lies in that one, or is it.

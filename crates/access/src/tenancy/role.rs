@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use store::{ReadTx, WriteTx, params};
+use store::{ReadTx, StoreError, WriteTx, params};
 use uuid::Uuid;
 
 use crate::scopes::Scopes;
@@ -80,6 +80,31 @@ pub struct NewGrant {
     pub place: Place,
 }
 
+/// Which of the roles that are held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grants {
+    /// All.
+    All,
+    /// Those of one holder.
+    Of(Uuid),
+    /// Those at one place.
+    At(Place),
+}
+
+// `$5` is what is asked for; it stands in each, so that all take the same parameters.
+const GRANTS: &str = "\
+SELECT holder_kind, holder, role, place, is_device, granted_at, granted_by FROM role_grant \
+WHERE (holder > $1 OR (holder = $1 AND (role > $2 OR (role = $2 AND place > $3)))) AND holder <> $5 \
+ORDER BY holder, role, place LIMIT $4";
+const GRANTS_OF_HOLDER: &str = "\
+SELECT holder_kind, holder, role, place, is_device, granted_at, granted_by FROM role_grant \
+WHERE (holder > $1 OR (holder = $1 AND (role > $2 OR (role = $2 AND place > $3)))) AND holder = $5 \
+ORDER BY holder, role, place LIMIT $4";
+const GRANTS_AT_PLACE: &str = "\
+SELECT holder_kind, holder, role, place, is_device, granted_at, granted_by FROM role_grant \
+WHERE (holder > $1 OR (holder = $1 AND (role > $2 OR (role = $2 AND place > $3)))) AND place = $5 \
+ORDER BY holder, role, place LIMIT $4";
+
 impl fmt::Display for RoleName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -91,7 +116,9 @@ impl fmt::Display for RoleName {
 
 /// A text that names no role.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a role is one of owner, admin, auditor, manager, operator, viewer, or the id of one of the tenant's own")]
+#[error(
+    "a role is one of owner, admin, auditor, manager, operator, viewer, or the id of one of the tenant's own"
+)]
 pub struct NoRole;
 
 impl FromStr for RoleName {
@@ -128,10 +155,7 @@ impl Tenancy {
     pub async fn roles(&self, tx: &mut ReadTx) -> Result<Vec<Role>, TenancyError> {
         let keys = self.keys(tx).await?;
         let rows: Vec<(Uuid, Vec<u8>, String, i64)> = tx
-            .query(
-                "SELECT id, sealed_name, actions, created_at FROM role ORDER BY created_at, id",
-                params![],
-            )
+            .query("SELECT id, sealed_name, actions, created_at FROM role ORDER BY created_at, id", params![])
             .await?;
         let open = |(id, sealed, actions, created_at): (Uuid, Vec<u8>, String, i64)| {
             Ok(Role {
@@ -215,36 +239,30 @@ impl Tenancy {
         Ok(())
     }
 
-    /// Who holds which role where: of one holder, or of all, after the given one in the order of holder, role and place. At most
-    /// `limit` (1 to [`MAX_PAGE`]), and whether there are more.
+    /// Who holds which role where: of one holder, at one place, or all; after the given one in the order of holder, role and
+    /// place. At most `limit` (1 to [`MAX_PAGE`]), and whether there are more.
     pub async fn grants(
         &self,
         tx: &mut ReadTx,
-        of: Option<Uuid>,
-        after: Option<&Grant>,
+        which: Grants,
+        after: Option<(Uuid, RoleName, Uuid)>,
         limit: u32,
     ) -> Result<(Vec<Grant>, bool), TenancyError> {
         let limit = limit.clamp(1, MAX_PAGE);
-        let (holder, role, place) = after.map_or_else(
-            || (of.unwrap_or(Uuid::nil()), String::new(), Uuid::nil()),
-            |grant| (grant.holder, grant.role.to_string(), grant.place.uuid()),
-        );
-        let rows: Vec<(String, Uuid, String, Uuid, i64, i64, String)> = tx
-            .query(
-                "SELECT holder_kind, holder, role, place, is_device, granted_at, granted_by FROM role_grant \
-                 WHERE (holder > $1 OR (holder = $1 AND (role > $2 OR (role = $2 AND place > $3)))) \
-                 ORDER BY holder, role, place LIMIT $4",
-                params![&holder, &role, &place, i64::from(limit) + 1],
-            )
-            .await?;
+        let after = after.map(|(holder, role, place)| (holder, role.to_string(), place));
+        let (holder, role, place) = after.unwrap_or((Uuid::nil(), String::new(), Uuid::nil()));
+        let (sql, only) = match which {
+            Grants::All => (GRANTS, Uuid::nil()),
+            Grants::Of(holder) => (GRANTS_OF_HOLDER, holder),
+            Grants::At(place) => (GRANTS_AT_PLACE, place.uuid()),
+        };
+        let rows: Vec<(String, Uuid, String, Uuid, i64, i64, String)> =
+            tx.query(sql, params![&holder, &role, &place, i64::from(limit) + 1, &only]).await?;
         let more = rows.len() > limit as usize;
         let mut grants = Vec::with_capacity(rows.len());
         for (kind, holder, role, place, is_device, granted_at, granted_by) in
             rows.into_iter().take(limit as usize)
         {
-            if of.is_some_and(|of| of != holder) {
-                return Ok((grants, false));
-            }
             let Ok(role) = role.parse() else { continue };
             grants.push(Grant {
                 holder_kind: HolderKind::stored(&kind)?,
@@ -263,27 +281,24 @@ impl Tenancy {
     ///
     /// # Errors
     /// [`TenancyError::NotFound`] for holder, role or place; [`TenancyError::Invalid`] for a role that is held in the whole tenant
-    /// only, and for an owner who is no member; [`TenancyError::TooMany`].
+    /// only, for an owner who is no member, and for an owner who would audit, and so change nothing; [`TenancyError::TooMany`].
     pub async fn grant(&self, tx: &mut WriteTx, new: NewGrant, by: &str) -> Result<bool, TenancyError> {
         let NewGrant { holder_kind, holder, role, place } = new;
         Stamp::People.renew(tx).await?;
-        if let RoleName::BuiltIn(role) = role {
-            let root = Place::Organisation(*tx.tenant().uuid());
-            if role.is_tenant_wide() && place != root {
-                return Err(TenancyError::invalid("place", "this role is held in the whole tenant only"));
-            }
-            if role == BuiltInRole::Owner && holder_kind != HolderKind::Member {
-                return Err(TenancyError::invalid("holder", "only a member can be an owner"));
-            }
+        require_role(tx, role, place).await?;
+        if role == RoleName::BuiltIn(BuiltInRole::Owner) && holder_kind != HolderKind::Member {
+            return Err(TenancyError::invalid("holder", "only a member can be an owner"));
         }
-        require_there(tx, &new).await?;
+        require_holder(tx, holder_kind, holder).await?;
+        require_place(tx, place).await?;
         let (count,): (i64,) =
             tx.query_one("SELECT count(*) FROM role_grant WHERE holder = $1", params![&holder]).await?;
         if count >= MAX_GRANTS {
             return Err(TenancyError::TooMany("a holder has at most 256 roles"));
         }
-        let is_device = matches!(place, Place::Device(_));
-        insert_grant(tx, holder, holder_kind, &role.to_string(), place.uuid(), is_device, by).await
+        let is_new = insert_grant(tx, holder, holder_kind, &role.to_string(), place, by).await?;
+        require_no_audited_owner(tx).await?;
+        Ok(is_new)
     }
 
     /// Takes a role away. `false` when it was not held.
@@ -304,6 +319,12 @@ impl Tenancy {
         Ok(deleted == 1)
     }
 
+    /// Whether the tenant would have no owner without this account.
+    pub async fn is_last_owner(&self, tx: &mut ReadTx, account: Uuid) -> Result<bool, TenancyError> {
+        let owners = live_owners(tx).await?;
+        Ok(!owners.is_empty() && owners.iter().all(|(owner,)| *owner == account))
+    }
+
     /// Makes a member an owner and takes that from another, in one.
     ///
     /// # Errors
@@ -316,20 +337,19 @@ impl Tenancy {
         by: &str,
     ) -> Result<(), TenancyError> {
         Stamp::People.renew(tx).await?;
-        let root = *tx.tenant().uuid();
-        let live: Option<(String,)> =
-            tx.query_opt("SELECT state FROM member WHERE account = $1 AND state = 'live'", params![&to]).await?;
+        let root = Place::Organisation(*tx.tenant().uuid());
+        let live: Option<(String,)> = tx
+            .query_opt("SELECT state FROM member WHERE account = $1 AND state = 'live'", params![&to])
+            .await?;
         if live.is_none() || from == to {
             return Err(TenancyError::NotFound);
         }
         let owner = BuiltInRole::Owner.name();
-        insert_grant(tx, to, HolderKind::Member, owner, root, false, by).await?;
+        insert_grant(tx, to, HolderKind::Member, owner, root, by).await?;
         let taken = tx
-            .execute(
-                "DELETE FROM role_grant WHERE holder = $1 AND role = $2",
-                params![&from, owner],
-            )
+            .execute("DELETE FROM role_grant WHERE holder = $1 AND role = $2", params![&from, owner])
             .await?;
+        require_no_audited_owner(tx).await?;
         if taken == 1 { Ok(()) } else { Err(TenancyError::NotFound) }
     }
 }
@@ -342,6 +362,11 @@ impl Place {
         }
     }
 
+    /// As it is stored: 1 for a device.
+    pub(crate) fn is_device(&self) -> i64 {
+        i64::from(matches!(self, Place::Device(_)))
+    }
+
     pub(crate) fn stored(id: Uuid, is_device: i64) -> Place {
         if is_device == 0 { Place::Organisation(id) } else { Place::Device(id) }
     }
@@ -350,36 +375,70 @@ impl Place {
 /// Refuses to do without this member when nobody else is a live owner. The people's stamp was renewed before: so nobody else
 /// is about to do the same.
 pub(super) async fn require_another_owner(tx: &mut WriteTx, account: Uuid) -> Result<(), TenancyError> {
-    let owners: Vec<(Uuid,)> = tx
-        .query(
-            "SELECT m.account FROM member m JOIN role_grant g ON g.holder = m.account \
-             WHERE g.role = 'owner' AND m.state = 'live' ORDER BY m.account LIMIT 2",
-            params![],
-        )
-        .await?;
-    let is_last = owners.iter().all(|(owner,)| *owner == account);
+    let is_last = live_owners(tx).await?.iter().all(|(owner,)| *owner == account);
     if is_last { Err(TenancyError::LastOwner) } else { Ok(()) }
 }
 
-/// Whether holder, role and place are there.
-async fn require_there(tx: &mut WriteTx, new: &NewGrant) -> Result<(), TenancyError> {
-    let holder = match new.holder_kind {
+/// Two live owners at the most: enough to tell whether there is another.
+async fn live_owners(tx: &mut ReadTx) -> Result<Vec<(Uuid,)>, StoreError> {
+    tx.query(
+        "SELECT m.account FROM member m JOIN role_grant g ON g.holder = m.account \
+         WHERE g.role = 'owner' AND m.state = 'live' ORDER BY m.account LIMIT 2",
+        params![],
+    )
+    .await
+}
+
+/// Refuses an owner who audits, by themselves or in a team: who audits changes nothing, and the tenant would have one owner less
+/// than it seems.
+pub(super) async fn require_no_audited_owner(tx: &mut WriteTx) -> Result<(), TenancyError> {
+    let (audited,): (i64,) = tx
+        .query_one(
+            "SELECT count(*) FROM role_grant o WHERE o.role = 'owner' AND EXISTS ( \
+               SELECT 1 FROM role_grant a WHERE a.role = 'auditor' AND (a.holder = o.holder \
+                 OR a.holder IN (SELECT team FROM team_member WHERE account = o.holder)))",
+            params![],
+        )
+        .await?;
+    if audited > 0 {
+        return Err(TenancyError::invalid("role", "an owner cannot be an auditor, who changes nothing"));
+    }
+    Ok(())
+}
+
+/// Whether there is such a role, and it can be held at such a place.
+pub(super) async fn require_role(tx: &mut ReadTx, role: RoleName, place: Place) -> Result<(), TenancyError> {
+    match role {
+        RoleName::Own(role) => require(tx, "SELECT 1 FROM role WHERE id = $1", *role.uuid()).await,
+        RoleName::BuiltIn(role) => {
+            let root = Place::Organisation(*tx.tenant().uuid());
+            if role.is_tenant_wide() && place != root {
+                return Err(TenancyError::invalid("place", "this role is held in the whole tenant only"));
+            }
+            Ok(())
+        }
+    }
+}
+
+pub(super) async fn require_place(tx: &mut ReadTx, place: Place) -> Result<(), TenancyError> {
+    let sql = match place {
+        Place::Organisation(_) => "SELECT 1 FROM organisation WHERE id = $1",
+        Place::Device(_) => "SELECT 1 FROM device WHERE id = $1",
+    };
+    require(tx, sql, place.uuid()).await
+}
+
+async fn require_holder(tx: &mut ReadTx, kind: HolderKind, holder: Uuid) -> Result<(), TenancyError> {
+    let sql = match kind {
         HolderKind::Member => "SELECT 1 FROM member WHERE account = $1",
         HolderKind::Team => "SELECT 1 FROM team WHERE id = $1",
         HolderKind::ServiceAccount => "SELECT 1 FROM service_account WHERE id = $1",
     };
-    let place = match new.place {
-        Place::Organisation(_) => "SELECT 1 FROM organisation WHERE id = $1",
-        Place::Device(_) => "SELECT 1 FROM device WHERE id = $1",
-    };
-    let mut each = vec![(holder, new.holder), (place, new.place.uuid())];
-    if let RoleName::Own(role) = new.role {
-        each.push(("SELECT 1 FROM role WHERE id = $1", *role.uuid()));
-    }
-    for (sql, id) in each {
-        tx.query_opt::<(i64,)>(sql, params![&id]).await?.ok_or(TenancyError::NotFound)?;
-    }
-    Ok(())
+    require(tx, sql, holder).await
+}
+
+async fn require(tx: &mut ReadTx, sql: &'static str, id: Uuid) -> Result<(), TenancyError> {
+    tx.query_opt::<(i64,)>(sql, params![&id]).await?.map(drop).ok_or(TenancyError::NotFound)
 }
 
 pub(super) async fn insert_grant(
@@ -387,8 +446,7 @@ pub(super) async fn insert_grant(
     holder: Uuid,
     kind: HolderKind,
     role: &str,
-    place: Uuid,
-    is_device: bool,
+    place: Place,
     by: &str,
 ) -> Result<bool, TenancyError> {
     let now = tx.now();
@@ -396,7 +454,7 @@ pub(super) async fn insert_grant(
         .execute(
             "INSERT INTO role_grant (holder, role, place, is_device, holder_kind, granted_at, granted_by) \
              VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-            params![&holder, role, &place, i64::from(is_device), kind.name(), now, by],
+            params![&holder, role, &place.uuid(), place.is_device(), kind.name(), now, by],
         )
         .await?;
     Ok(inserted == 1)

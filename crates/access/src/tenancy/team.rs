@@ -5,6 +5,7 @@ use store::{ReadTx, WriteTx, params};
 use uuid::Uuid;
 
 use crate::standing::Stamp;
+use crate::tenancy::role::require_no_audited_owner;
 use crate::tenancy::{Name, TeamId, Tenancy, TenancyError};
 
 /// How many teams a tenant has at most.
@@ -27,12 +28,25 @@ impl Tenancy {
     /// The teams, the oldest first.
     pub async fn teams(&self, tx: &mut ReadTx) -> Result<Vec<Team>, TenancyError> {
         let keys = self.keys(tx).await?;
-        let rows: Vec<(Uuid, Vec<u8>, i64)> =
-            tx.query("SELECT id, sealed_name, created_at FROM team ORDER BY created_at, id", params![]).await?;
+        let rows: Vec<(Uuid, Vec<u8>, i64)> = tx
+            .query("SELECT id, sealed_name, created_at FROM team ORDER BY created_at, id", params![])
+            .await?;
         let open = |(id, sealed, created_at): (Uuid, Vec<u8>, i64)| {
             Ok(Team { id: TeamId::from_uuid(id), name: Name::open(&keys, id, &sealed)?, created_at })
         };
         rows.into_iter().map(open).collect()
+    }
+
+    /// One team.
+    ///
+    /// # Errors
+    /// [`TenancyError::NotFound`].
+    pub async fn team(&self, tx: &mut ReadTx, id: TeamId) -> Result<Team, TenancyError> {
+        let keys = self.keys(tx).await?;
+        let row: Option<(Vec<u8>, i64)> =
+            tx.query_opt("SELECT sealed_name, created_at FROM team WHERE id = $1", params![&id]).await?;
+        let (sealed, created_at) = row.ok_or(TenancyError::NotFound)?;
+        Ok(Team { id, name: Name::open(&keys, *id.uuid(), &sealed)?, created_at })
     }
 
     /// Who is in a team.
@@ -71,12 +85,7 @@ impl Tenancy {
     ///
     /// # Errors
     /// [`TenancyError::NotFound`].
-    pub async fn rename_team(
-        &self,
-        tx: &mut WriteTx,
-        team: TeamId,
-        name: &Name,
-    ) -> Result<(), TenancyError> {
+    pub async fn rename_team(&self, tx: &mut WriteTx, team: TeamId, name: &Name) -> Result<(), TenancyError> {
         let sealed = name.seal(&self.keys(tx).await?, *team.uuid());
         let changed =
             tx.execute("UPDATE team SET sealed_name = $2 WHERE id = $1", params![&team, &sealed]).await?;
@@ -101,7 +110,7 @@ impl Tenancy {
     /// they were in it.
     ///
     /// # Errors
-    /// [`TenancyError::NotFound`], [`TenancyError::TooMany`].
+    /// [`TenancyError::NotFound`], [`TenancyError::TooMany`]; [`TenancyError::Invalid`] for an owner, when the team audits.
     pub async fn add_to_team(
         &self,
         tx: &mut WriteTx,
@@ -125,6 +134,7 @@ impl Tenancy {
                 params![&team, &account, now],
             )
             .await?;
+        require_no_audited_owner(tx).await?;
         Ok(inserted == 1)
     }
 
@@ -141,10 +151,7 @@ impl Tenancy {
         Stamp::People.renew(tx).await?;
         require_team(tx, team).await?;
         let deleted = tx
-            .execute(
-                "DELETE FROM team_member WHERE team = $1 AND account = $2",
-                params![&team, &account],
-            )
+            .execute("DELETE FROM team_member WHERE team = $1 AND account = $2", params![&team, &account])
             .await?;
         Ok(deleted == 1)
     }

@@ -12,7 +12,7 @@ use store::{ReadTx, TenantId, WriteTx, params};
 use uuid::Uuid;
 
 use crate::caller::SignedIn;
-use crate::standing::{Stamp, stamp};
+use crate::standing::{Place, Stamp, stamp};
 use crate::tenancy::member::insert_member;
 use crate::tenancy::role::insert_grant;
 use crate::tenancy::{HolderKind, Name, Tenancy, TenancyError};
@@ -32,8 +32,10 @@ pub enum CustomerState {
     Live,
     /// Suspended by the platform: nothing is done in it.
     Suspended,
-    /// To be deleted when the time of grace is over; suspended until then.
+    /// To be deleted when the time of grace is over; nothing is done in it until then.
     Closing,
+    /// Deleted: its keys are destroyed.
+    Gone,
 }
 
 impl CustomerState {
@@ -43,6 +45,7 @@ impl CustomerState {
             Self::Live => "live",
             Self::Suspended => "suspended",
             Self::Closing => "closing",
+            Self::Gone => "gone",
         }
     }
 }
@@ -57,7 +60,7 @@ impl FromStr for CustomerState {
     type Err = TenancyError;
 
     fn from_str(name: &str) -> Result<Self, TenancyError> {
-        [Self::Live, Self::Suspended, Self::Closing]
+        [Self::Live, Self::Suspended, Self::Closing, Self::Gone]
             .into_iter()
             .find(|state| state.name() == name)
             .ok_or_else(|| TenancyError::Unreadable("a tenant's state".to_owned()))
@@ -99,7 +102,7 @@ pub struct Customer {
 pub struct Listed {
     /// Its id.
     pub id: TenantId,
-    /// `founding`, or a [`CustomerState`], or `gone`.
+    /// `founding`, or a [`CustomerState`].
     pub state: String,
     /// Where its data lies.
     pub region: String,
@@ -122,12 +125,7 @@ impl Tenancy {
         if !(1..=32).contains(&new.region.len()) || !new.region.bytes().all(allowed) {
             return Err(TenancyError::invalid("region", "1 to 32 characters of a-z, 0-9 and `-`"));
         }
-        let (count,): (i64,) = tx
-            .query_one("SELECT count(*) FROM membership WHERE account = $1", params![&new.owner.account])
-            .await?;
-        if count >= MAX_MEMBERSHIPS {
-            return Err(TenancyError::TooMany("an account is in at most 200 tenants"));
-        }
+        self.require_room(tx, new.owner.account).await?;
         let now = tx.now();
         tx.execute(
             "INSERT INTO customer (id, state, region, created_at, changed_at) VALUES ($1, 'founding', $2, $3, $3)",
@@ -157,7 +155,8 @@ impl Tenancy {
         insert_member(tx, &keys, new.owner.account, new.owner.home, new.label).await?;
         let owner = BuiltInRole::Owner.name();
         let by = format!("acc_{}", new.owner.account.simple());
-        insert_grant(tx, new.owner.account, HolderKind::Member, owner, root, false, &by).await?;
+        insert_grant(tx, new.owner.account, HolderKind::Member, owner, Place::Organisation(root), &by)
+            .await?;
         Ok(())
     }
 
@@ -165,6 +164,42 @@ impl Tenancy {
     pub async fn open(&self, tx: &mut WriteTx, tenant: TenantId, owner: Uuid) -> Result<(), TenancyError> {
         self.set_listed_state(tx, tenant, CustomerState::Live.name()).await?;
         self.note_membership(tx, tenant, owner).await
+    }
+
+    /// Refuses an account that is in as many tenants as it may be. In the directory.
+    ///
+    /// # Errors
+    /// [`TenancyError::TooMany`].
+    pub async fn require_room(&self, tx: &mut ReadTx, account: Uuid) -> Result<(), TenancyError> {
+        let (count,): (i64,) =
+            tx.query_one("SELECT count(*) FROM membership WHERE account = $1", params![&account]).await?;
+        if count >= MAX_MEMBERSHIPS {
+            return Err(TenancyError::TooMany("an account is in at most 200 tenants"));
+        }
+        Ok(())
+    }
+
+    /// The accounts that are in a tenant as the directory has it, after `after`, by id. In the directory.
+    pub async fn listed_members(
+        &self,
+        tx: &mut ReadTx,
+        tenant: TenantId,
+        after: Uuid,
+        limit: u32,
+    ) -> Result<Vec<Uuid>, TenancyError> {
+        let rows: Vec<(Uuid,)> = tx
+            .query(
+                "SELECT account FROM membership WHERE customer = $1 AND account > $2 ORDER BY account LIMIT $3",
+                params![&tenant, &after, i64::from(limit)],
+            )
+            .await?;
+        Ok(rows.into_iter().map(|(account,)| account).collect())
+    }
+
+    /// Notes in the directory that a tenant is gone, and that nobody is in it.
+    pub async fn note_gone(&self, tx: &mut WriteTx, tenant: TenantId) -> Result<(), TenancyError> {
+        tx.execute("DELETE FROM membership WHERE customer = $1", params![&tenant]).await?;
+        self.set_listed_state(tx, tenant, CustomerState::Gone.name()).await
     }
 
     /// Notes in the directory that an account is in a tenant.
@@ -190,11 +225,8 @@ impl Tenancy {
         tenant: TenantId,
         account: Uuid,
     ) -> Result<(), TenancyError> {
-        tx.execute(
-            "DELETE FROM membership WHERE account = $1 AND customer = $2",
-            params![&account, &tenant],
-        )
-        .await?;
+        tx.execute("DELETE FROM membership WHERE account = $1 AND customer = $2", params![&account, &tenant])
+            .await?;
         Ok(())
     }
 
@@ -283,49 +315,137 @@ impl Tenancy {
     pub async fn rename(&self, tx: &mut WriteTx, name: &Name) -> Result<(), TenancyError> {
         let (keys, root, now) = (self.keys(tx).await?, *tx.tenant().uuid(), tx.now());
         let sealed = name.seal(&keys, root);
-        tx.execute("UPDATE tenant_state SET sealed_name = $1, changed_at = $2", params![&sealed, now]).await?;
+        tx.execute("UPDATE tenant_state SET sealed_name = $1, changed_at = $2", params![&sealed, now])
+            .await?;
         tx.execute("UPDATE organisation SET sealed_name = $2 WHERE id = $1", params![&root, &sealed]).await?;
         Ok(())
     }
 
-    /// Changes how the tenant is. The transaction's record says why.
+    /// Suspends the tenant at once: nothing is done in it, and a deletion that was begun waits. `false` when it was suspended.
     ///
-    /// Closing begins the time of grace ([`GRACE_MS`]); any other state ends it.
-    pub async fn set_state(&self, tx: &mut WriteTx, state: CustomerState) -> Result<(), TenancyError> {
+    /// # Errors
+    /// [`TenancyError::NotFound`] for one that is gone.
+    pub async fn suspend(&self, tx: &mut WriteTx) -> Result<bool, TenancyError> {
+        match self.state(tx).await? {
+            (CustomerState::Gone, _) => Err(TenancyError::NotFound),
+            (CustomerState::Suspended, _) => Ok(false),
+            (CustomerState::Live | CustomerState::Closing, delete_at) => {
+                self.set_state(tx, CustomerState::Suspended, delete_at).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Ends the suspension. A deletion that was begun before it goes on. Says how the tenant is now.
+    ///
+    /// # Errors
+    /// [`TenancyError::NotFound`] for one that is gone.
+    pub async fn resume(&self, tx: &mut WriteTx) -> Result<CustomerState, TenancyError> {
+        match self.state(tx).await? {
+            (CustomerState::Gone, _) => Err(TenancyError::NotFound),
+            (CustomerState::Suspended, delete_at) => {
+                let state = if delete_at.is_some() { CustomerState::Closing } else { CustomerState::Live };
+                self.set_state(tx, state, delete_at).await?;
+                Ok(state)
+            }
+            (state, _) => Ok(state),
+        }
+    }
+
+    /// Begins the deletion: nothing is done in the tenant any more, and after [`GRACE_MS`] it is gone. Until then that can be
+    /// taken back. Says when.
+    ///
+    /// # Errors
+    /// [`TenancyError::InUse`] while the platform has it suspended.
+    pub async fn close(&self, tx: &mut WriteTx) -> Result<i64, TenancyError> {
+        match self.state(tx).await? {
+            (CustomerState::Gone, _) => Err(TenancyError::NotFound),
+            (CustomerState::Suspended, _) => Err(SUSPENDED),
+            (CustomerState::Closing, Some(delete_at)) => Ok(delete_at),
+            (CustomerState::Live | CustomerState::Closing, _) => {
+                let delete_at = tx.now() + GRACE_MS;
+                self.set_state(tx, CustomerState::Closing, Some(delete_at)).await?;
+                Ok(delete_at)
+            }
+        }
+    }
+
+    /// Takes a deletion back that was begun.
+    ///
+    /// # Errors
+    /// [`TenancyError::InUse`] while the platform has it suspended.
+    pub async fn reopen(&self, tx: &mut WriteTx) -> Result<(), TenancyError> {
+        match self.state(tx).await? {
+            (CustomerState::Gone, _) => Err(TenancyError::NotFound),
+            (CustomerState::Suspended, _) => Err(SUSPENDED),
+            (CustomerState::Live, _) => Ok(()),
+            (CustomerState::Closing, _) => self.set_state(tx, CustomerState::Live, None).await,
+        }
+    }
+
+    /// How the tenant is, and when it will be deleted. With nothing of it opened: what the server's own upkeep goes by.
+    pub async fn state(&self, tx: &mut ReadTx) -> Result<(CustomerState, Option<i64>), TenancyError> {
+        let (state, delete_at): (String, Option<i64>) = tx
+            .query_opt("SELECT state, delete_at FROM tenant_state", params![])
+            .await?
+            .ok_or(TenancyError::NotFound)?;
+        Ok((state.parse()?, delete_at))
+    }
+
+    async fn set_state(
+        &self,
+        tx: &mut WriteTx,
+        state: CustomerState,
+        delete_at: Option<i64>,
+    ) -> Result<(), TenancyError> {
         let now = tx.now();
-        let delete_at = (state == CustomerState::Closing).then(|| now + GRACE_MS);
         tx.execute(
             "UPDATE tenant_state SET state = $1, changed_at = $2, delete_at = $3",
             params![state.name(), now, delete_at],
         )
         .await?;
-        Stamp::People.renew(tx).await?;
-        Ok(())
+        Ok(Stamp::People.renew(tx).await?)
+    }
+
+    /// Tenants whose time of grace is over by what the directory says; each itself decides. In the directory.
+    pub async fn due(&self, tx: &mut ReadTx) -> Result<Vec<TenantId>, TenancyError> {
+        let before = tx.now() - GRACE_MS;
+        let rows: Vec<(TenantId,)> = tx
+            .query(
+                "SELECT id FROM customer WHERE state = 'closing' AND changed_at <= $1 LIMIT 100",
+                params![before],
+            )
+            .await?;
+        Ok(rows.into_iter().map(|(tenant,)| tenant).collect())
     }
 
     /// Destroys the tenant's keys, so that nothing that was sealed under them is ever read again. Its records stay, verify, and
     /// say nothing.
     ///
     /// # Errors
-    /// [`TenancyError::InUse`] before the time of grace is over.
+    /// [`TenancyError::InUse`] before the time of grace is over. Shredding twice is no error.
     pub async fn shred(&self, tx: &mut WriteTx) -> Result<(), TenancyError> {
-        let (state, delete_at): (String, Option<i64>) = tx
-            .query_opt("SELECT state, delete_at FROM tenant_state", params![])
-            .await?
-            .ok_or(TenancyError::NotFound)?;
-        let is_due = state == CustomerState::Closing.name() && delete_at.is_some_and(|at| at <= tx.now());
-        if !is_due {
+        let (state, delete_at) = self.state(tx).await?;
+        if state == CustomerState::Gone {
+            return Ok(());
+        }
+        if state != CustomerState::Closing || delete_at.is_none_or(|at| at > tx.now()) {
             return Err(TenancyError::InUse("the time in which the deletion can be taken back is not over"));
         }
         for statement in [
             "DELETE FROM role_grant WHERE granted_at >= 0",
             "DELETE FROM team_member WHERE added_at >= 0",
             "DELETE FROM member WHERE joined_at >= 0",
+            "DELETE FROM invitation_role WHERE is_device >= 0",
+            "DELETE FROM invitation_use WHERE joined_at >= 0",
+            "DELETE FROM invitation WHERE created_at >= 0",
         ] {
             tx.execute(statement, params![]).await?;
         }
-        Stamp::People.renew(tx).await?;
+        self.set_state(tx, CustomerState::Gone, None).await?;
         self.custody.shred_tenant(tx).await?;
         Ok(())
     }
 }
+
+const SUSPENDED: TenancyError = TenancyError::InUse("the platform has suspended this tenant");

@@ -292,7 +292,7 @@ fn scopes(words: &[String]) -> Vec<String> {
 }
 
 /// A time from now, a day in UTC, or never.
-fn expires_at(when: &str) -> Result<Option<i64>, Failure> {
+pub(super) fn expires_at(when: &str) -> Result<Option<i64>, Failure> {
     if when == "never" {
         return Ok(None);
     }

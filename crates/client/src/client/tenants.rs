@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Customers' tenants.
+//! Customers' tenants. What is in one has a module of its own for each thing.
+
+mod devices;
+mod grants;
+mod invitations;
+mod members;
+mod organisations;
+mod platform;
+mod roles;
+mod teams;
 
 use protocol::TenantId;
 use protocol::tenants::{NewTenant, Tenant, TenantChange, Tenants};
@@ -42,5 +51,21 @@ impl Client {
         change: &TenantChange,
     ) -> Result<Tenant, RequestError> {
         self.fetch(Call::new(Method::PATCH, &format!("/api/v1/tenants/{tenant}")).json(change)?).await
+    }
+
+    /// Has a tenant deleted, once the time is over in which that can be taken back.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn delete_tenant(&self, tenant: TenantId) -> Result<Tenant, RequestError> {
+        self.fetch(Call::new(Method::DELETE, &format!("/api/v1/tenants/{tenant}"))).await
+    }
+
+    /// Takes that back.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn restore_tenant(&self, tenant: TenantId) -> Result<Tenant, RequestError> {
+        self.fetch(Call::new(Method::POST, &format!("/api/v1/tenants/{tenant}/restore"))).await
     }
 }

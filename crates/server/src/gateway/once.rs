@@ -141,7 +141,8 @@ async fn keep(app: App, tenant: TenantId, asked: KeyedRequest, response: Respons
     // To its end, even when the client leaves.
     let kept = tokio::spawn(async move {
         let worker = Caller::system("idempotency", "");
-        let mut tx = app.access.enter(&worker, tenant, Action::MaintenanceRun, Resource::whole(tenant)).await?;
+        let mut tx =
+            app.access.enter(&worker, tenant, Action::MaintenanceRun, Resource::whole(tenant)).await?;
         if app.identity.keep_answer(&mut tx, &asked, &answer.to_bytes()).await? {
             tx.commit(Record::about("answer")).await?;
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Histories: checkpoints and tiles as C2SP tlog-tiles has them, and the records in readable form.
 
-use access::{Action, Resource};
+use access::{Action, Resource, TenancyError};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -11,7 +11,7 @@ use protocol::log::{LogEntry, Record, Records};
 use protocol::{Code, Problem};
 use serde::Deserialize;
 use store::history::{self, LoggedRecord};
-use store::{ReadTx, TenantId};
+use store::{ReadTx, TenantId, TenantKind};
 use utoipa::IntoParams;
 
 use crate::caller::{Authenticated, Visitor};
@@ -86,7 +86,26 @@ pub(crate) async fn records(
     let records = history::records(&mut tx, query.from, limit).await?;
     let next = records.last().map_or(query.from, |last| last.number + 1);
     let more = records.len() == limit as usize;
-    Ok(Json(Records { records: records.into_iter().map(to_entry).collect(), next, more }))
+    let mut records: Vec<LogEntry> = records.into_iter().map(to_entry).collect();
+    if tx.tenant().kind() == TenantKind::Customer {
+        for record in records.iter_mut().filter_map(|entry| entry.record.as_mut()) {
+            record.opened = opened(&app, &mut tx, record).await?;
+        }
+    }
+    Ok(Json(Records { records, next, more }))
+}
+
+/// What a record of a customer's tenant says of its change, for whoever may read the history. What does not open, since the
+/// tenant's keys are destroyed or the details are of another kind, stays sealed.
+async fn opened(app: &App, tx: &mut ReadTx, record: &Record) -> Result<Option<serde_json::Value>, ApiError> {
+    if record.details.as_slice().is_empty() {
+        return Ok(None);
+    }
+    match app.tenancy.details(tx, &record.subject, record.details.as_slice()).await {
+        Ok(details) => Ok(Some(details)),
+        Err(TenancyError::Store(error)) => Err(error.into()),
+        Err(_) => Ok(None),
+    }
 }
 
 pub(crate) fn to_entry(logged: LoggedRecord) -> LogEntry {
@@ -103,6 +122,7 @@ pub(crate) fn to_entry(logged: LoggedRecord) -> LogEntry {
             request: record.request,
             corrects: record.corrects.map(RecordId::from_uuid),
             details: record.details.into(),
+            opened: None,
         }),
     }
 }

@@ -3,6 +3,16 @@
 //!
 //! Each route enters the tenant that its path names. Who is not in it, and a tenant that is not there, are answered alike.
 
+pub(crate) mod devices;
+pub(crate) mod ending;
+pub(crate) mod grants;
+pub(crate) mod invitations;
+pub(crate) mod members;
+pub(crate) mod organisations;
+pub(crate) mod platform;
+pub(crate) mod roles;
+pub(crate) mod teams;
+
 use access::tenancy::{Change, Customer, Name, NewCustomer};
 use access::{Action, Caller, Resource};
 use axum::extract::State;
@@ -10,7 +20,7 @@ use axum::http::StatusCode;
 use protocol::tenants::{NewTenant, Tenant, TenantChange, Tenants};
 use protocol::{Code, Problem, TenantId};
 use serde_json::json;
-use store::{Record, TenantId as StoredTenant, TenantKind};
+use store::{Record, TenantId as StoredTenant, TenantKind, WriteTx};
 
 use crate::caller::Signed;
 use crate::error::ApiError;
@@ -26,7 +36,9 @@ pub(crate) async fn create(
     Json(body): Json<NewTenant>,
 ) -> Result<(StatusCode, Json<Tenant>), ApiError> {
     let (name, label) = (name("name", &body.name)?, self::name("label", &body.label)?);
-    let Some(owner) = signed.caller.signed_in().copied() else { return Err(ApiError::new(Code::NotSignedIn)) };
+    let Some(owner) = signed.caller.signed_in().copied() else {
+        return Err(ApiError::new(Code::NotSignedIn));
+    };
     let region = body.region.as_deref().unwrap_or(DEFAULT_REGION);
     let new = NewCustomer { name: &name, region, owner, label: &label };
     let tenant = StoredTenant::customer();
@@ -42,8 +54,7 @@ pub(crate) async fn create(
     let mut tx = app.access.found(&worker, tenant).await?;
     app.tenancy.found(&mut tx, &new).await?;
     let change = Change { after: Some(json!({ "owner": signed.caller.actor() })), ..Change::default() };
-    let record = app.tenancy.record(&mut tx, tenant, &change).await?;
-    tx.commit(record).await?;
+    commit(&app, tx, tenant, change).await?;
 
     let mut tx = app
         .access
@@ -107,8 +118,7 @@ pub(crate) async fn change(
         after: Some(json!({ "name": new.as_str() })),
         reason: None,
     };
-    let record = app.tenancy.record(&mut tx, tenant, &change).await?;
-    tx.commit(record).await?;
+    commit(&app, tx, tenant, change).await?;
     Ok(Json(to_tenant(Customer { name: new, ..before })))
 }
 
@@ -126,6 +136,30 @@ pub(crate) fn name(field: &'static str, text: &str) -> Result<Name, ApiError> {
     Name::new(text).map_err(|error| ApiError::field(field, error))
 }
 
+/// A reason, of the length and the form of a name.
+pub(crate) fn reason(text: Option<&str>) -> Result<Option<String>, ApiError> {
+    text.map(|text| name("reason", text).map(|reason| reason.as_str().to_owned())).transpose()
+}
+
+/// Makes a change of a tenant durable, with its record: what was so before and after it, sealed.
+pub(crate) async fn commit(
+    app: &App,
+    mut tx: WriteTx,
+    subject: impl ToString,
+    change: Change<'_>,
+) -> Result<(), ApiError> {
+    let record = app.tenancy.record(&mut tx, subject, &change).await?;
+    tx.commit(record).await?;
+    Ok(())
+}
+
+/// A transaction on the directory, to note there what was done in a tenant. The server's own: the tenant has decided.
+pub(crate) async fn in_directory(app: &App, request: &str) -> Result<WriteTx, ApiError> {
+    let worker = Caller::system("tenants", request);
+    let platform = StoredTenant::PLATFORM;
+    Ok(app.access.enter(&worker, platform, Action::MaintenanceRun, Resource::Platform).await?)
+}
+
 fn own_entry(signed: &Signed) -> Resource {
     Resource::DirectoryEntry { account: *signed.session.account().uuid() }
 }
@@ -140,6 +174,9 @@ fn to_tenant(customer: Customer) -> Tenant {
         delete_at: customer.delete_at,
     }
 }
+
+/// How long a page is when nothing is said.
+const PAGE: u32 = 100;
 
 /// Where data lies when nothing else is said.
 const DEFAULT_REGION: &str = "default";
