@@ -125,4 +125,8 @@ id! {
     TenantDeviceId = "dvc_";
     /// A service account of a customer's tenant.
     ServiceAccountId = "sva_";
+    /// A key of a service account.
+    ServiceKeyId = "svk_";
+    /// A support grant.
+    SupportGrantId = "sup_";
 }

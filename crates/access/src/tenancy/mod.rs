@@ -23,6 +23,8 @@ mod member;
 mod name;
 mod organisation;
 mod role;
+mod service_account;
+mod support;
 mod team;
 mod tenant;
 
@@ -36,6 +38,11 @@ pub use member::{MAX_MEMBERS, MAX_PAGE, Member, MemberState};
 pub use name::{MAX_NAME, Name, NameError};
 pub use organisation::{MAX_ORGANISATIONS, Organisation};
 pub use role::{Grant, HolderKind, MAX_GRANTS, NewGrant, NoRole, Role, RoleName};
+pub use service_account::{
+    AuthenticatedService, MAX_SERVICE_ACCOUNTS, MAX_SERVICE_KEYS, NewServiceKey, ServiceAccount, ServiceKey, ServiceToken,
+    ServiceTokenError,
+};
+pub use support::{MAX_SUPPORT_GRANTS, MAX_SUPPORT_MS, NewSupportGrant, SupportGrant};
 pub use team::{MAX_TEAMS, MAX_TEAMS_OF_MEMBER, Team};
 pub use tenant::{
     Customer, CustomerState, FOUNDED_WITHIN_MS, GRACE_MS, Listed, MAX_MEMBERSHIPS, NewCustomer,
@@ -52,6 +59,10 @@ store::id! {
     DeviceId = "dvc_";
     /// A service account.
     ServiceAccountId = "sva_";
+    /// A key of a service account.
+    ServiceKeyId = "svk_";
+    /// A support grant.
+    SupportGrantId = "sup_";
 }
 
 pub(crate) const MIGRATIONS: [Migration; 2] = [

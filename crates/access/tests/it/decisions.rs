@@ -62,15 +62,16 @@ platform.administer root_key.rotate
                                         platform   | ! ! ! x ! Y ^ - ! Y
 tenant.suspend
                                         platform   | ! ! ! x ! Y ^ - ! -
+support.note
+                                        platform   | ! ! ! x ! ! ! ! ! Y
 ";
 
 /// What is done in customers' tenants only, by whom no role makes.
 const CUSTOMERS: [Action; 4] =
     [Action::TenantFound, Action::TenantLeave, Action::TenantJoin, Action::ServiceAccountRefuse];
 /// Guardrails of customers' tenants: `src/customers.rs` tries them.
-const OF_CUSTOMERS: [&str; 5] = [
+const OF_CUSTOMERS: [&str; 4] = [
     "customer-wall",
-    "invitees-only-join",
     "supporters-only-support",
     "auditors-change-nothing",
     "tenant-suspended",

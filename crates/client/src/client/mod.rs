@@ -12,7 +12,7 @@ pub(crate) mod pairing;
 pub mod passkey;
 pub(crate) mod sharing;
 pub(crate) mod signin;
-pub mod tenants;
+pub(crate) mod tenants;
 mod unreachable;
 
 use std::path::PathBuf;

@@ -131,6 +131,12 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(sharing::download))
         .routes(routes!(tenants::list, tenants::create))
         .routes(routes!(tenants::read, tenants::change))
+        .routes(routes!(tenants::service_accounts::list, tenants::service_accounts::create))
+        .routes(routes!(tenants::service_accounts::change, tenants::service_accounts::delete))
+        .routes(routes!(tenants::service_accounts::list_keys, tenants::service_accounts::create_key))
+        .routes(routes!(tenants::service_accounts::revoke_key))
+        .routes(routes!(tenants::support::list, tenants::support::create))
+        .routes(routes!(tenants::support::end))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::records))
         // A tile's path has slashes of its own.

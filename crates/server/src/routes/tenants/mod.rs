@@ -3,6 +3,9 @@
 //!
 //! Each route enters the tenant that its path names. Who is not in it, and a tenant that is not there, are answered alike.
 
+pub(crate) mod service_accounts;
+pub(crate) mod support;
+
 use access::tenancy::{Change, Customer, Name, NewCustomer};
 use access::{Action, Caller, Resource};
 use axum::extract::State;
