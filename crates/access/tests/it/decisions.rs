@@ -61,7 +61,7 @@ signing_key.rotate
 platform.administer root_key.rotate
                                         platform   | ! ! ! x ! Y ^ - ! Y
 tenant.suspend
-                                        platform   | ! ! ! x ! Y ^ - ! -
+                                        platform   | ! ! ! x ! Y ^ - ! Y
 support.note
                                         platform   | ! ! ! x ! ! ! ! ! Y
 ";

@@ -11,6 +11,7 @@ pub(crate) mod opened;
 pub(crate) mod pairing;
 pub mod passkey;
 pub(crate) mod sharing;
+pub(crate) mod service_accounts;
 pub(crate) mod signin;
 pub(crate) mod tenants;
 mod unreachable;
