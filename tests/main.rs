@@ -21,6 +21,7 @@ mod passkeys;
 mod requests;
 mod rollback;
 mod scripting;
+mod service_accounts;
 mod secrets;
 mod sessions;
 mod sharing;
