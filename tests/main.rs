@@ -22,6 +22,7 @@ mod requests;
 mod rollback;
 mod scripting;
 mod secrets;
+mod service_accounts;
 mod sessions;
 mod sharing;
 mod signin;

@@ -124,6 +124,21 @@ CREATE TABLE service_account (
   changed_at INTEGER NOT NULL,
   PRIMARY KEY (id)
 );
+CREATE TABLE service_key (
+  id BLOB NOT NULL,
+  account BLOB NOT NULL,
+  hash BLOB NOT NULL,
+  sealed_label BLOB NOT NULL,
+  scopes TEXT NOT NULL,
+  networks TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  created_by TEXT NOT NULL,
+  expires_at INTEGER,
+  last_used_at INTEGER,
+  PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX service_key_by_hash ON service_key (hash);
+CREATE INDEX service_key_by_account ON service_key (account, created_at);
 CREATE TABLE support_grant (
   id BLOB NOT NULL,
   operator BLOB NOT NULL,

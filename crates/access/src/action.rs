@@ -174,6 +174,8 @@ actions! {
     SupportRead = "support.read",
     /// Let an operator in for a time, and end that.
     SupportGrant = "support.grant",
+    /// Note in the platform's history that a tenant let an operator in, or no longer does.
+    SupportNote = "support.note",
     /// Ask why somebody may or may not do something.
     DecisionExplain = "decision.explain",
 

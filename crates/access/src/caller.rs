@@ -82,8 +82,6 @@ pub enum Via {
     Session(Uuid),
     /// An API key, by the id of the login method that it is.
     ApiKey(Uuid),
-    /// A personal token, by its id.
-    PersonalToken(Uuid),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -156,14 +154,13 @@ impl Caller {
         }
     }
 
-    /// Through what, in records: the id of the session (`ses_…`), of the API key (`mth_…`), of the personal token (`ptk_…`) or
-    /// of the service account's key (`svk_…`), or nothing.
+    /// Through what, in records: the id of the session (`ses_…`), of the API key (`mth_…`) or of the service account's key
+    /// (`svk_…`), or nothing.
     pub fn via(&self) -> String {
         match self.principal {
             Principal::Account(account) => match account.via {
                 Via::Session(session) => format!("ses_{}", session.simple()),
                 Via::ApiKey(method) => format!("mth_{}", method.simple()),
-                Via::PersonalToken(token) => format!("ptk_{}", token.simple()),
             },
             Principal::Service(service) => format!("svk_{}", service.key.simple()),
             Principal::Visitor | Principal::System(_) => String::new(),

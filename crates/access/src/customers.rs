@@ -182,7 +182,6 @@ fn forbidden(world: &World) -> Vec<(&'static str, Who, Action, Refusal)> {
             Action::DeviceRead,
             Refusal::NotFound,
         ),
-        ("invitees-only-join", who(Standing::Invitee), Action::TenantRead, Refusal::NotFound),
         (
             "supporters-only-support",
             who(Standing::Supporter { grant: ADA, scopes: Scopes::ALL }),
@@ -285,7 +284,7 @@ fn an_invitation_opens_the_tenant_that_it_is_for() {
     let invited = Invited { tenant: world.tenant, invitation: Uuid::from_u128(0x14) };
     let who = Who { caller: Caller::account(account(), "req_1").invited(invited), ..who(Standing::Invitee) };
     assert_eq!(world.ask(&policies, &who, Action::TenantJoin, world.whole()), Ok(()));
-    assert_eq!(world.ask(&policies, &who, Action::MemberRead, world.whole()), Err(Refusal::NotFound));
+    assert_eq!(world.ask(&policies, &who, Action::MemberRead, world.whole()), Err(Refusal::Forbidden));
 }
 
 #[test]

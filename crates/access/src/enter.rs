@@ -174,6 +174,10 @@ impl Access {
         if !matches!(caller.principal(), Principal::System(_)) {
             return Err(Refused::Forbidden { action });
         }
+        // Never the platform's own: nothing there is unfinished.
+        if tenant.kind() == TenantKind::Platform {
+            return Err(Refused::Forbidden { action });
+        }
         self.decide(caller, tenant, action, Resource::whole(tenant))?;
         Ok(self.door.drop_tenant(tenant).await?)
     }

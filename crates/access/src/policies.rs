@@ -83,21 +83,27 @@ pub enum PolicyError {
 }
 
 impl Policies {
-    /// The policies that Bailiwick is delivered with.
+    /// The policies that Bailiwick is delivered with. They are part of the program, and a test validates them: a start does not
+    /// do that again.
     pub fn built_in() -> Result<Policies, PolicyError> {
-        Self::from_sources(BUILT_IN)
+        Self::read(BUILT_IN)
     }
 
     /// Reads and validates policies: pairs of a file's name and its text.
     pub fn from_sources(sources: &[(&str, &str)]) -> Result<Policies, PolicyError> {
-        let vocabulary = Vocabulary::read()?;
+        let policies = Self::read(sources)?;
+        let valid = policies.vocabulary.validate(&policies.set);
+        valid.map_err(|verdict| PolicyError::Invalid(verdict.to_string()))?;
+        Ok(policies)
+    }
+
+    fn read(sources: &[(&str, &str)]) -> Result<Policies, PolicyError> {
         let mut set = PolicySet::new();
         let mut refusals = HashMap::new();
         for (file, text) in sources {
             read_file(file, text, &mut set, &mut refusals)?;
         }
-        vocabulary.validate(&set).map_err(|verdict| PolicyError::Invalid(verdict.to_string()))?;
-        Ok(Self::of(Arc::new(vocabulary), set, refusals))
+        Ok(Self::of(Arc::new(Vocabulary::read()?), set, refusals))
     }
 
     fn of(vocabulary: Arc<Vocabulary>, set: PolicySet, refusals: HashMap<PolicyId, Refusal>) -> Policies {
@@ -138,6 +144,11 @@ impl Policies {
     /// What a built-in role may.
     pub fn role(&self, role: BuiltInRole) -> Scopes {
         self.vocabulary.role(role)
+    }
+
+    /// What a support grant may open at the most.
+    pub fn support(&self) -> Scopes {
+        self.vocabulary.support()
     }
 
     /// What a tenant can put into a role of its own: whatever is done in a customer's tenant.
@@ -334,6 +345,11 @@ mod tests {
 
     fn policies() -> Policies {
         Policies::built_in().unwrap()
+    }
+
+    #[test]
+    fn the_delivered_policies_fit_the_schema() {
+        assert!(Policies::from_sources(BUILT_IN).is_ok());
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub(crate) struct Vocabulary {
     pub(crate) types: Types,
     actions: HashMap<Action, Entity>,
     unrecorded: Scopes,
+    support: Scopes,
     roles: [Scopes; BuiltInRole::ALL.len()],
     /// On what each action of a customer's tenant can be tried when no single thing is meant.
     samples: HashMap<Action, Sample>,
@@ -120,6 +121,7 @@ impl Vocabulary {
             .collect::<Result<_, _>>()?;
         Ok(Vocabulary {
             unrecorded: in_group("leaves_no_record"),
+            support: in_group("support"),
             roles: BuiltInRole::ALL.map(|role| in_group(role.name())),
             samples: samples(&schema, &types),
             on_devices: Action::ALL
@@ -151,6 +153,10 @@ impl Vocabulary {
 
     pub(crate) fn leaves_no_record(&self, action: Action) -> bool {
         self.unrecorded.contains(action)
+    }
+
+    pub(crate) fn support(&self) -> Scopes {
+        self.support
     }
 
     pub(crate) fn role(&self, role: BuiltInRole) -> Scopes {

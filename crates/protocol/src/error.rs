@@ -58,6 +58,8 @@ codes! {
     ApiKeyUnknown = "api_key_unknown" 401;
     /// The API key has expired.
     ApiKeyExpired = "api_key_expired" 401;
+    /// The key of the service account is unknown, was revoked or has expired.
+    ServiceKeyUnknown = "service_key_unknown" 401;
     /// This is the whole API key, with the half that unlocks, which must never be sent: replace the key.
     UnlockingHalfSent = "unlocking_half_sent" 401;
     /// The API key may not be used from this address until its owner approves it.

@@ -127,4 +127,8 @@ id! {
     ServiceAccountId = "sva_";
     /// An invitation to a customer's tenant.
     InvitationId = "inv_";
+    /// A key of a service account.
+    ServiceKeyId = "svk_";
+    /// A support grant.
+    SupportGrantId = "sup_";
 }

@@ -129,6 +129,7 @@ impl Later {
 pub(crate) enum Used {
     Session(AuthenticatedSession),
     Key(AuthenticatedKey),
+    Service(access::tenancy::AuthenticatedService),
 }
 
 impl Used {
@@ -136,6 +137,7 @@ impl Used {
         match self {
             Used::Session(session) => *session.id().uuid(),
             Used::Key(key) => *key.method().uuid(),
+            Used::Service(shown) => shown.service.key,
         }
     }
 }
@@ -185,17 +187,22 @@ pub(crate) async fn touch(app: App, mut touched: Touched, mut stop: watch::Recei
 }
 
 async fn touch_one(app: &App, used: &Used) -> Result<(), ApiError> {
-    let (worker, home) = match used {
+    let (worker, tenant) = match used {
         Used::Session(session) => (Caller::system("sessions", ""), session.home()),
         Used::Key(key) => (Caller::system("api-keys", ""), key.home()),
+        Used::Service(shown) => (Caller::system("service-accounts", ""), shown.service.tenant),
     };
-    let mut tx = app.access.enter(&worker, home, Action::MaintenanceRun, Resource::Home).await?;
+    let mut tx = app.access.enter(&worker, tenant, Action::MaintenanceRun, Resource::whole(tenant)).await?;
     let (record, letter) = match used {
         Used::Session(session) => {
             app.identity.touch(&mut tx, session).await?;
             (Record::about(session.id()), None)
         }
         Used::Key(key) => (Record::about(key.method()), app.identity.touch_key(&mut tx, key).await?),
+        Used::Service(shown) => {
+            app.tenancy.touch_service_key(&mut tx, shown).await?;
+            (Record::about(access::tenancy::ServiceKeyId::from_uuid(shown.service.key)), None)
+        }
     };
     tx.commit(record).await?;
     app.post.send(letter);

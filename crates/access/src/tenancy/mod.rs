@@ -25,6 +25,8 @@ mod member;
 mod name;
 mod organisation;
 mod role;
+mod service_account;
+mod support;
 mod team;
 mod tenant;
 
@@ -43,6 +45,11 @@ pub use member::{MAX_MEMBERS, MAX_PAGE, Member, MemberState};
 pub use name::{MAX_NAME, Name, NameError};
 pub use organisation::{MAX_ORGANISATIONS, Organisation};
 pub use role::{Grant, Grants, HolderKind, MAX_GRANTS, NewGrant, NoRole, Role, RoleName};
+pub use service_account::{
+    AuthenticatedService, MAX_SERVICE_ACCOUNTS, MAX_SERVICE_KEYS, NewServiceKey, ServiceAccount, ServiceKey,
+    ServiceToken, ServiceTokenError,
+};
+pub use support::{MAX_SUPPORT_GRANTS, MAX_SUPPORT_MS, NewSupportGrant, SupportGrant};
 pub use team::{MAX_TEAMS, MAX_TEAMS_OF_MEMBER, Team};
 pub use tenant::{
     Customer, CustomerState, FOUNDED_WITHIN_MS, GRACE_MS, Listed, MAX_MEMBERSHIPS, NewCustomer,
@@ -61,6 +68,10 @@ store::id! {
     ServiceAccountId = "sva_";
     /// An invitation.
     InvitationId = "inv_";
+    /// A key of a service account.
+    ServiceKeyId = "svk_";
+    /// A support grant.
+    SupportGrantId = "sup_";
 }
 
 pub(crate) const MIGRATIONS: [Migration; 2] = [

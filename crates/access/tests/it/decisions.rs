@@ -61,20 +61,17 @@ signing_key.rotate
 platform.administer root_key.rotate
                                         platform   | ! ! ! x ! Y ^ - ! Y
 tenant.suspend
-                                        platform   | ! ! ! x ! Y ^ - ! -
+                                        platform   | ! ! ! x ! Y ^ - ! Y
+support.note
+                                        platform   | ! ! ! x ! ! ! ! ! Y
 ";
 
 /// What is done in customers' tenants only, by whom no role makes.
 const CUSTOMERS: [Action; 4] =
     [Action::TenantFound, Action::TenantLeave, Action::TenantJoin, Action::ServiceAccountRefuse];
 /// Guardrails of customers' tenants: `src/customers.rs` tries them.
-const OF_CUSTOMERS: [&str; 5] = [
-    "customer-wall",
-    "invitees-only-join",
-    "supporters-only-support",
-    "auditors-change-nothing",
-    "tenant-suspended",
-];
+const OF_CUSTOMERS: [&str; 4] =
+    ["customer-wall", "supporters-only-support", "auditors-change-nothing", "tenant-suspended"];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Place {

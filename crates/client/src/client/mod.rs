@@ -10,9 +10,10 @@ pub(crate) mod objects;
 pub(crate) mod opened;
 pub(crate) mod pairing;
 pub mod passkey;
+pub(crate) mod service_accounts;
 pub(crate) mod sharing;
 pub(crate) mod signin;
-pub mod tenants;
+pub(crate) mod tenants;
 mod unreachable;
 
 use std::path::PathBuf;

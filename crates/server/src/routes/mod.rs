@@ -153,6 +153,12 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(tenants::invitations::join))
         .routes(routes!(tenants::platform::list))
         .routes(routes!(tenants::platform::suspend, tenants::platform::resume))
+        .routes(routes!(tenants::service_accounts::list, tenants::service_accounts::create))
+        .routes(routes!(tenants::service_accounts::change, tenants::service_accounts::delete))
+        .routes(routes!(tenants::service_accounts::list_keys, tenants::service_accounts::create_key))
+        .routes(routes!(tenants::service_accounts::revoke_key))
+        .routes(routes!(tenants::support::list, tenants::support::create))
+        .routes(routes!(tenants::support::end))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::records))
         // A tile's path has slashes of its own.

@@ -90,8 +90,9 @@ pub(super) async fn devices(context: &Context, arguments: DevicesArgs) -> Result
             };
             let new =
                 NewTenantDevice { name: name.unwrap_or_else(|| id.clone()), external_id: id, organisation };
-            let made = changed(context, &proof, async |client| client.register_tenant_device(tenant, &new).await)
-                .await?;
+            let made =
+                changed(context, &proof, async |client| client.register_tenant_device(tenant, &new).await)
+                    .await?;
             context.output.result(&json!(made), || shown(std::slice::from_ref(&made)));
             return Ok(());
         }
@@ -116,7 +117,8 @@ pub(super) async fn devices(context: &Context, arguments: DevicesArgs) -> Result
     };
     let id = named.device(&device).await?.id;
     let after =
-        changed(context, &proof, async |client| client.change_tenant_device(tenant, id, &change).await).await?;
+        changed(context, &proof, async |client| client.change_tenant_device(tenant, id, &change).await)
+            .await?;
     context.output.result(&json!(after), || shown(std::slice::from_ref(&after)));
     Ok(())
 }

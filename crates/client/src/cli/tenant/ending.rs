@@ -94,7 +94,8 @@ pub(super) async fn transfer(context: &Context, arguments: TransferArgs) -> Resu
     let tenant = arguments.which.find(context).await?;
     let to = super::Named { client: &client, tenant }.member(&arguments.to).await?;
     let transfer = Transfer { to };
-    changed(context, &arguments.proof, async |client| client.transfer_tenant(tenant, &transfer).await).await?;
+    changed(context, &arguments.proof, async |client| client.transfer_tenant(tenant, &transfer).await)
+        .await?;
     let document = json!({ "tenant": tenant, "owner": to });
     context.output.result(&document, || format!("{to} is the owner of {tenant} in your place."));
     Ok(())
@@ -102,7 +103,8 @@ pub(super) async fn transfer(context: &Context, arguments: TransferArgs) -> Resu
 
 pub(super) async fn delete(context: &Context, arguments: DeleteArgs) -> Result<(), Failure> {
     let tenant = arguments.which.find(context).await?;
-    let question = format!("Delete {tenant}? Nothing can be done in it from now on, and in 30 days it is gone.");
+    let question =
+        format!("Delete {tenant}? Nothing can be done in it from now on, and in 30 days it is gone.");
     if !arguments.yes && !prompt::confirm(context.output, &question, "--yes")? {
         return Ok(());
     }

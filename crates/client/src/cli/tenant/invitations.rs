@@ -91,10 +91,12 @@ pub(super) async fn invitations(context: &Context, arguments: InvitationsArgs) -
             let named = super::Named { client: &client, tenant };
             let mut roles = Vec::with_capacity(role.len());
             for one in &role {
-                let (role, place) = one.split_once('@').map_or((one.as_str(), None), |(role, place)| (role, Some(place)));
+                let (role, place) =
+                    one.split_once('@').map_or((one.as_str(), None), |(role, place)| (role, Some(place)));
                 roles.push(InvitedRole { role: named.role(role).await?, place: named.place(place).await? });
             }
-            let new = NewInvitation { email, label, roles, uses: Some(uses), expires_at: expires_at(&expires)? };
+            let new =
+                NewInvitation { email, label, roles, uses: Some(uses), expires_at: expires_at(&expires)? };
             let made =
                 changed(context, &proof, async |client| client.create_invitation(tenant, &new).await).await?;
             context.output.result(&json!(made), || match &made.link {
@@ -107,7 +109,8 @@ pub(super) async fn invitations(context: &Context, arguments: InvitationsArgs) -
             });
         }
         InvitationsCommand::Revoke { invitation } => {
-            changed(context, &proof, async |client| client.revoke_invitation(tenant, invitation).await).await?;
+            changed(context, &proof, async |client| client.revoke_invitation(tenant, invitation).await)
+                .await?;
             context.output.result(&json!({ "revoked": invitation }), || format!("Revoked {invitation}."));
         }
     }
@@ -136,7 +139,9 @@ pub(super) async fn join(context: &Context, arguments: JoinArgs) -> Result<(), F
     };
     let join = Join { token: Secret::from(token.to_owned()), label: arguments.label };
     let joined = client.join_tenant(&join).await?;
-    context.output.result(&json!(joined), || format!("You are in {}: {}.", harmless(&joined.name), joined.id));
+    context
+        .output
+        .result(&json!(joined), || format!("You are in {}: {}.", harmless(&joined.name), joined.id));
     Ok(())
 }
 

@@ -81,7 +81,8 @@ pub(super) async fn members(context: &Context, arguments: MembersArgs) -> Result
         }
         MembersCommand::Remove { member } => {
             let account = named.member(&member).await?;
-            changed(context, &proof, async |client| client.remove_tenant_member(tenant, account).await).await?;
+            changed(context, &proof, async |client| client.remove_tenant_member(tenant, account).await)
+                .await?;
             context.output.result(&json!({ "removed": account }), || format!("{account} is out."));
             return Ok(());
         }

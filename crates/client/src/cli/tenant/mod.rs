@@ -12,8 +12,8 @@ mod roles;
 mod teams;
 
 use clap::{Args, Subcommand};
-use protocol::{Code, TenantId};
 use protocol::tenants::{NewTenant, Tenant, TenantChange};
+use protocol::{Code, TenantId};
 use serde_json::json;
 
 use self::named::Named;
@@ -150,8 +150,13 @@ impl Which {
         let (client, _) = context.client()?;
         match client.tenants().await?.tenants.as_slice() {
             [only] => Ok(only.id),
-            [] => Err(Failure::failed("no_tenant", "you are in no tenant: `bailiwick tenant create NAME` founds one")),
-            _ => Err(Failure::usage("you are in several tenants: name one with --tenant or BAILIWICK_TENANT")),
+            [] => Err(Failure::failed(
+                "no_tenant",
+                "you are in no tenant: `bailiwick tenant create NAME` founds one",
+            )),
+            _ => {
+                Err(Failure::usage("you are in several tenants: name one with --tenant or BAILIWICK_TENANT"))
+            }
         }
     }
 }
@@ -203,5 +208,11 @@ fn shown(tenant: &Tenant) -> String {
         ("since", moment(tenant.created_at)),
     ];
     let deleted = tenant.delete_at.map(|at| ("deleted at", moment(at)));
-    table(&rows.into_iter().chain(deleted).map(|(name, value)| vec![name.to_owned(), value]).collect::<Vec<_>>())
+    table(
+        &rows
+            .into_iter()
+            .chain(deleted)
+            .map(|(name, value)| vec![name.to_owned(), value])
+            .collect::<Vec<_>>(),
+    )
 }

@@ -82,7 +82,8 @@ pub(super) async fn organisations(context: &Context, arguments: OrganisationsArg
             };
             let new = NewOrganisation { name, parent };
             let made =
-                changed(context, &proof, async |client| client.create_organisation(tenant, &new).await).await?;
+                changed(context, &proof, async |client| client.create_organisation(tenant, &new).await)
+                    .await?;
             let text = format!("{} is {}.", harmless(&made.name), made.id);
             context.output.result(&json!(made), || text);
         }
@@ -152,7 +153,12 @@ mod tests {
             name: name.to_owned(),
             created_at: 0,
         };
-        let all = [one(1, None, "all"), one(2, Some(1), "north"), one(3, Some(1), "south"), one(4, Some(2), "town")];
+        let all = [
+            one(1, None, "all"),
+            one(2, Some(1), "north"),
+            one(3, Some(1), "south"),
+            one(4, Some(2), "town"),
+        ];
         let shown = tree(&all);
         let names: Vec<_> =
             shown.lines().skip(1).map(|line| line.split("  org_").next().unwrap().trim_end()).collect();

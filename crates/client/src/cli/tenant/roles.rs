@@ -69,13 +69,15 @@ pub(super) async fn roles(context: &Context, arguments: RolesArgs) -> Result<(),
         }
         RolesCommand::Create { name, actions } => {
             let new = NewRole { name, actions };
-            let made = changed(context, &proof, async |client| client.create_role(tenant, &new).await).await?;
+            let made =
+                changed(context, &proof, async |client| client.create_role(tenant, &new).await).await?;
             context.output.result(&json!(made), || shown(std::slice::from_ref(&made)));
         }
         RolesCommand::Change { role, name, actions } => {
             let (id, change) = (named.own_role(&role).await?, RoleChange { name, actions });
             let after =
-                changed(context, &proof, async |client| client.change_role(tenant, id, &change).await).await?;
+                changed(context, &proof, async |client| client.change_role(tenant, id, &change).await)
+                    .await?;
             context.output.result(&json!(after), || shown(std::slice::from_ref(&after)));
         }
         RolesCommand::Delete { role } => {

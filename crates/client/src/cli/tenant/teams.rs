@@ -79,22 +79,26 @@ pub(super) async fn teams(context: &Context, arguments: TeamsArgs) -> Result<(),
             let teams = client.teams(tenant).await?.teams;
             context.output.result(&json!({ "teams": teams }), || {
                 let mut rows = vec![["ID", "NAME", "SINCE"].map(str::to_owned).to_vec()];
-                rows.extend(teams.iter().map(|team| {
-                    vec![team.id.to_string(), harmless(&team.name), moment(team.created_at)]
-                }));
+                rows.extend(
+                    teams
+                        .iter()
+                        .map(|team| vec![team.id.to_string(), harmless(&team.name), moment(team.created_at)]),
+                );
                 table(&rows)
             });
         }
         TeamsCommand::Create { name } => {
             let new = NewTeam { name };
-            let made = changed(context, &proof, async |client| client.create_team(tenant, &new).await).await?;
+            let made =
+                changed(context, &proof, async |client| client.create_team(tenant, &new).await).await?;
             let text = format!("{} is {}.", harmless(&made.name), made.id);
             context.output.result(&json!(made), || text);
         }
         TeamsCommand::Rename { team, name } => {
             let (id, change) = (named.team(&team).await?, TeamChange { name });
             let after =
-                changed(context, &proof, async |client| client.change_team(tenant, id, &change).await).await?;
+                changed(context, &proof, async |client| client.change_team(tenant, id, &change).await)
+                    .await?;
             context.output.result(&json!(after), || format!("{id} is {}.", harmless(&after.name)));
         }
         TeamsCommand::Delete { team } => {
@@ -110,7 +114,8 @@ pub(super) async fn teams(context: &Context, arguments: TeamsArgs) -> Result<(),
         }
         TeamsCommand::Add { team, member } => {
             let (id, account) = (named.team(&team).await?, named.member(&member).await?);
-            changed(context, &proof, async |client| client.put_team_member(tenant, id, account).await).await?;
+            changed(context, &proof, async |client| client.put_team_member(tenant, id, account).await)
+                .await?;
             let document = json!({ "team": id, "added": account });
             context.output.result(&document, || format!("{account} is in {id}."));
         }

@@ -31,7 +31,8 @@ impl Client {
         external_id: &str,
     ) -> Result<Option<TenantDevice>, RequestError> {
         let id: String = external_id.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let found: TenantDevices = self.get(&format!("/api/v1/tenants/{tenant}/devices?external_id={id}")).await?;
+        let found: TenantDevices =
+            self.get(&format!("/api/v1/tenants/{tenant}/devices?external_id={id}")).await?;
         Ok(found.devices.into_iter().next())
     }
 
@@ -69,7 +70,10 @@ impl Client {
         device: TenantDeviceId,
         change: &TenantDeviceChange,
     ) -> Result<TenantDevice, RequestError> {
-        self.fetch(Call::new(Method::PATCH, &format!("/api/v1/tenants/{tenant}/devices/{device}")).json(change)?).await
+        self.fetch(
+            Call::new(Method::PATCH, &format!("/api/v1/tenants/{tenant}/devices/{device}")).json(change)?,
+        )
+        .await
     }
 
     /// Removes a device.

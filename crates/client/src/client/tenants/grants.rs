@@ -36,7 +36,8 @@ impl Client {
         role: &str,
         place: PlaceId,
     ) -> Result<(), RequestError> {
-        self.done(Call::new(Method::PUT, &format!("/api/v1/tenants/{tenant}/grants/{holder}/{role}/{place}"))).await
+        self.done(Call::new(Method::PUT, &format!("/api/v1/tenants/{tenant}/grants/{holder}/{role}/{place}")))
+            .await
     }
 
     /// Takes a role away.
@@ -50,6 +51,10 @@ impl Client {
         role: &str,
         place: PlaceId,
     ) -> Result<(), RequestError> {
-        self.done(Call::new(Method::DELETE, &format!("/api/v1/tenants/{tenant}/grants/{holder}/{role}/{place}"))).await
+        self.done(Call::new(
+            Method::DELETE,
+            &format!("/api/v1/tenants/{tenant}/grants/{holder}/{role}/{place}"),
+        ))
+        .await
     }
 }

@@ -43,7 +43,8 @@ impl Client {
         tenant: TenantId,
         invitation: InvitationId,
     ) -> Result<(), RequestError> {
-        self.done(Call::new(Method::DELETE, &format!("/api/v1/tenants/{tenant}/invitations/{invitation}"))).await
+        self.done(Call::new(Method::DELETE, &format!("/api/v1/tenants/{tenant}/invitations/{invitation}")))
+            .await
     }
 
     /// Becomes a member by an invitation.

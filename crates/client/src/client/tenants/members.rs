@@ -43,7 +43,10 @@ impl Client {
         account: AccountId,
         change: &MemberChange,
     ) -> Result<TenantMember, RequestError> {
-        self.fetch(Call::new(Method::PATCH, &format!("/api/v1/tenants/{tenant}/members/{account}")).json(change)?).await
+        self.fetch(
+            Call::new(Method::PATCH, &format!("/api/v1/tenants/{tenant}/members/{account}")).json(change)?,
+        )
+        .await
     }
 
     /// Takes a member out.
@@ -71,6 +74,7 @@ impl Client {
     /// # Errors
     /// [`RequestError`].
     pub async fn transfer_tenant(&self, tenant: TenantId, transfer: &Transfer) -> Result<(), RequestError> {
-        self.done(Call::new(Method::POST, &format!("/api/v1/tenants/{tenant}/transfer")).json(transfer)?).await
+        self.done(Call::new(Method::POST, &format!("/api/v1/tenants/{tenant}/transfer")).json(transfer)?)
+            .await
     }
 }

@@ -38,7 +38,11 @@ impl Client {
         organisation: OrganisationId,
         change: &OrganisationChange,
     ) -> Result<Organisation, RequestError> {
-        self.fetch(Call::new(Method::PATCH, &format!("/api/v1/tenants/{tenant}/organisations/{organisation}")).json(change)?).await
+        self.fetch(
+            Call::new(Method::PATCH, &format!("/api/v1/tenants/{tenant}/organisations/{organisation}"))
+                .json(change)?,
+        )
+        .await
     }
 
     /// Deletes an organisation that nothing lies in.
@@ -50,6 +54,10 @@ impl Client {
         tenant: TenantId,
         organisation: OrganisationId,
     ) -> Result<(), RequestError> {
-        self.done(Call::new(Method::DELETE, &format!("/api/v1/tenants/{tenant}/organisations/{organisation}"))).await
+        self.done(Call::new(
+            Method::DELETE,
+            &format!("/api/v1/tenants/{tenant}/organisations/{organisation}"),
+        ))
+        .await
     }
 }

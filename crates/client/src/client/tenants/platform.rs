@@ -26,7 +26,11 @@ impl Client {
         tenant: TenantId,
         suspension: &Suspension,
     ) -> Result<(), RequestError> {
-        self.done(Call::new(Method::PUT, &format!("/api/v1/platform/tenants/{tenant}/suspension")).json(suspension)?).await
+        self.done(
+            Call::new(Method::PUT, &format!("/api/v1/platform/tenants/{tenant}/suspension"))
+                .json(suspension)?,
+        )
+        .await
     }
 
     /// Ends the suspension of a tenant.

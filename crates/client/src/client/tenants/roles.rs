@@ -34,7 +34,8 @@ impl Client {
         role: RoleId,
         change: &RoleChange,
     ) -> Result<Role, RequestError> {
-        self.fetch(Call::new(Method::PATCH, &format!("/api/v1/tenants/{tenant}/roles/{role}")).json(change)?).await
+        self.fetch(Call::new(Method::PATCH, &format!("/api/v1/tenants/{tenant}/roles/{role}")).json(change)?)
+            .await
     }
 
     /// Deletes a role, and takes it from all who hold it.

@@ -34,7 +34,8 @@ impl Client {
         team: TeamId,
         change: &TeamChange,
     ) -> Result<Team, RequestError> {
-        self.fetch(Call::new(Method::PATCH, &format!("/api/v1/tenants/{tenant}/teams/{team}")).json(change)?).await
+        self.fetch(Call::new(Method::PATCH, &format!("/api/v1/tenants/{tenant}/teams/{team}")).json(change)?)
+            .await
     }
 
     /// Deletes a team, with the roles that it held.
@@ -63,7 +64,8 @@ impl Client {
         team: TeamId,
         account: AccountId,
     ) -> Result<(), RequestError> {
-        self.done(Call::new(Method::PUT, &format!("/api/v1/tenants/{tenant}/teams/{team}/members/{account}"))).await
+        self.done(Call::new(Method::PUT, &format!("/api/v1/tenants/{tenant}/teams/{team}/members/{account}")))
+            .await
     }
 
     /// Takes a member out of a team.
@@ -76,6 +78,10 @@ impl Client {
         team: TeamId,
         account: AccountId,
     ) -> Result<(), RequestError> {
-        self.done(Call::new(Method::DELETE, &format!("/api/v1/tenants/{tenant}/teams/{team}/members/{account}"))).await
+        self.done(Call::new(
+            Method::DELETE,
+            &format!("/api/v1/tenants/{tenant}/teams/{team}/members/{account}"),
+        ))
+        .await
     }
 }

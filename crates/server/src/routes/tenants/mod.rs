@@ -11,6 +11,8 @@ pub(crate) mod members;
 pub(crate) mod organisations;
 pub(crate) mod platform;
 pub(crate) mod roles;
+pub(crate) mod service_accounts;
+pub(crate) mod support;
 pub(crate) mod teams;
 
 use access::tenancy::{Change, Customer, Name, NewCustomer};
