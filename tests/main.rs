@@ -29,4 +29,5 @@ mod signin;
 mod story;
 mod strangers;
 mod tampering;
+mod tenants;
 mod ways_in;

@@ -14,7 +14,7 @@ use store::history::{self, LoggedRecord};
 use store::{ReadTx, TenantId, TenantKind};
 use utoipa::IntoParams;
 
-use crate::caller::{Authenticated, Visitor};
+use crate::caller::{Acting, Visitor};
 use crate::error::ApiError;
 use crate::gateway::{Json, Path, Query};
 use crate::state::App;
@@ -24,7 +24,7 @@ use crate::state::App;
 async fn open(
     app: &App,
     visitor: &Visitor,
-    signed: Result<Authenticated, ApiError>,
+    signed: Result<Acting, ApiError>,
     log: &str,
     public: bool,
 ) -> Result<ReadTx, ApiError> {
@@ -33,7 +33,7 @@ async fn open(
         let auditor = access::Caller::system("log", visitor.caller.request());
         return Ok(app.access.view(&auditor, tenant, Action::MaintenanceRun, Resource::Platform).await?);
     }
-    Ok(app.access.view(signed?.caller(), tenant, Action::LogRead, Resource::Log).await?)
+    signed?.view(app, tenant, Action::LogRead, Resource::Log).await
 }
 
 /// `platform`, or a tenant's id.
@@ -51,7 +51,7 @@ fn tenant(log: &str) -> Result<TenantId, ApiError> {
 pub(crate) async fn checkpoint(
     State(app): State<App>,
     visitor: Visitor,
-    signed: Result<Authenticated, ApiError>,
+    signed: Result<Acting, ApiError>,
     Path(log): Path<String>,
 ) -> Result<Response, ApiError> {
     let mut tx = open(&app, &visitor, signed, &log, true).await?;
@@ -77,7 +77,7 @@ pub(crate) struct RecordsQuery {
 pub(crate) async fn records(
     State(app): State<App>,
     visitor: Visitor,
-    signed: Authenticated,
+    signed: Acting,
     Path(log): Path<String>,
     Query(query): Query<RecordsQuery>,
 ) -> Result<Json<Records>, ApiError> {
@@ -135,7 +135,7 @@ pub(crate) fn to_entry(logged: LoggedRecord) -> LogEntry {
 pub(crate) async fn tile(
     State(app): State<App>,
     visitor: Visitor,
-    signed: Result<Authenticated, ApiError>,
+    signed: Result<Acting, ApiError>,
     Path((log, path)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
     let not_found = || ApiError::new(Code::NotFound);

@@ -9,6 +9,8 @@ mod members;
 mod named;
 mod organisations;
 mod roles;
+mod service_accounts;
+mod support;
 mod teams;
 
 use clap::{Args, Subcommand};
@@ -74,6 +76,10 @@ enum TenantCommand {
     Grants(grants::GrantsArgs),
     /// Register devices, see them, assign them
     Devices(devices::DevicesArgs),
+    /// Make service accounts and their keys, for programs
+    ServiceAccounts(service_accounts::ServiceAccountsArgs),
+    /// Let an operator of the platform in for a time, and end that
+    Support(support::SupportArgs),
     /// Invite people
     Invitations(invitations::InvitationsArgs),
     /// Become a member by an invitation
@@ -110,6 +116,10 @@ pub(super) async fn tenant(context: &mut Context, arguments: TenantArgs) -> Resu
         TenantCommand::Roles(arguments) => roles::roles(context, arguments).await,
         TenantCommand::Grants(arguments) => grants::grants(context, arguments).await,
         TenantCommand::Devices(arguments) => devices::devices(context, arguments).await,
+        TenantCommand::ServiceAccounts(arguments) => {
+            service_accounts::service_accounts(context, arguments).await
+        }
+        TenantCommand::Support(arguments) => support::support(context, arguments).await,
         TenantCommand::Invitations(arguments) => invitations::invitations(context, arguments).await,
         TenantCommand::Join(arguments) => invitations::join(context, arguments).await,
         TenantCommand::Leave(arguments) => ending::leave(context, arguments).await,

@@ -90,7 +90,10 @@ struct CreateKeyArgs {
     allow: Vec<String>,
 }
 
-pub(super) async fn service_accounts(context: &Context, arguments: ServiceAccountsArgs) -> Result<(), Failure> {
+pub(super) async fn service_accounts(
+    context: &Context,
+    arguments: ServiceAccountsArgs,
+) -> Result<(), Failure> {
     let ServiceAccountsArgs { which, proof, command } = arguments;
     let (client, _) = context.client()?;
     let tenant = which.find(context).await?;
@@ -99,13 +102,15 @@ pub(super) async fn service_accounts(context: &Context, arguments: ServiceAccoun
         ServiceAccountsCommand::List => list(context, &client, tenant).await?,
         ServiceAccountsCommand::Create { name } => {
             let made =
-                changed(context, &proof, async |client| client.create_service_account(tenant, &name).await).await?;
+                changed(context, &proof, async |client| client.create_service_account(tenant, &name).await)
+                    .await?;
             let text = format!("{} is {}. It may do nothing yet.", harmless(&made.name), made.id);
             context.output.result(&json!(made), || text);
         }
         ServiceAccountsCommand::Suspend { account } => {
             let id = find(&account).await?;
-            let change = async |client: &Client| client.set_service_account_state(tenant, id, "suspended").await;
+            let change =
+                async |client: &Client| client.set_service_account_state(tenant, id, "suspended").await;
             changed(context, &proof, change).await?;
             context.output.result(&json!({ "suspended": id }), || format!("Suspended {id}."));
         }
@@ -199,8 +204,8 @@ async fn create_key(
         networks: arguments.allow,
         expires_at: expires_at(&arguments.expires)?,
     };
-    let made =
-        changed(context, proof, async |client| client.create_service_key(tenant, account, &new).await).await?;
+    let made = changed(context, proof, async |client| client.create_service_key(tenant, account, &new).await)
+        .await?;
     let mut document = serde_json::to_value(&made.listed).unwrap_or_else(|_| json!({}));
     if let Value::Object(fields) = &mut document {
         fields.insert("key".to_owned(), json!(made.key.expose()));

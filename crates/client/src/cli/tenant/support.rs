@@ -92,7 +92,8 @@ pub(super) async fn support(context: &Context, arguments: SupportArgs) -> Result
                 ends_at,
             };
             let given =
-                changed(context, &proof, async |client| client.create_support_grant(tenant, &new).await).await?;
+                changed(context, &proof, async |client| client.create_support_grant(tenant, &new).await)
+                    .await?;
             let text = format!("{} lets {} in until {}.", given.id, given.operator, moment(given.ends_at));
             context.output.result(&json!(given), || text);
         }

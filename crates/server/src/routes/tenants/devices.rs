@@ -14,7 +14,7 @@ use serde_json::json;
 use utoipa::IntoParams;
 
 use super::{commit, customer, name};
-use crate::caller::Signed;
+use crate::caller::Acting;
 use crate::error::ApiError;
 use crate::gateway::{Json, Path, Query};
 use crate::state::App;
@@ -36,12 +36,12 @@ pub(crate) struct DevicesQuery {
     responses((status = 200, body = TenantDevices), (status = 404, body = Problem)))]
 pub(crate) async fn list(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path(tenant): Path<TenantId>,
     Query(query): Query<DevicesQuery>,
 ) -> Result<Json<TenantDevices>, ApiError> {
     let (mut tx, visible) =
-        app.access.view_devices(&signed.caller, customer(tenant)?, Action::DeviceRead).await?;
+        app.access.view_devices(&acting.caller, customer(tenant)?, Action::DeviceRead).await?;
     if let Some(external_id) = &query.external_id {
         // One that is not visible is not there.
         let found = match app.tenancy.find_device(&mut tx, external_id).await {
@@ -65,13 +65,13 @@ pub(crate) async fn list(
     responses((status = 201, body = TenantDevice), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn register(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path(tenant): Path<TenantId>,
     Json(body): Json<NewTenantDevice>,
 ) -> Result<(StatusCode, Json<TenantDevice>), ApiError> {
     let name = name("name", &body.name)?;
     let place = Resource::Organisation(body.organisation.uuid());
-    let mut tx = signed.enter_customer(&app, customer(tenant)?, Action::DeviceWrite, place).await?;
+    let mut tx = acting.enter(&app, customer(tenant)?, Action::DeviceWrite, place).await?;
     let new = NewDevice {
         external_id: &body.external_id,
         name: &name,
@@ -89,11 +89,11 @@ pub(crate) async fn register(
     responses((status = 200, body = TenantDevice), (status = 404, body = Problem)))]
 pub(crate) async fn read(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path((tenant, device)): Path<(TenantId, TenantDeviceId)>,
 ) -> Result<Json<TenantDevice>, ApiError> {
     let resource = Resource::Device(device.uuid());
-    let view = app.access.view(&signed.caller, customer(tenant)?, Action::DeviceRead, resource).await;
+    let view = acting.view(&app, customer(tenant)?, Action::DeviceRead, resource).await;
     let mut tx = view.map_err(unseen)?;
     Ok(Json(shown(app.tenancy.device(&mut tx, stored(device)).await?)))
 }
@@ -106,7 +106,7 @@ pub(crate) async fn read(
     responses((status = 200, body = TenantDevice), (status = 404, body = Problem)))]
 pub(crate) async fn change(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path((tenant, device)): Path<(TenantId, TenantDeviceId)>,
     Json(body): Json<TenantDeviceChange>,
 ) -> Result<Json<TenantDevice>, ApiError> {
@@ -115,7 +115,7 @@ pub(crate) async fn change(
         return Err(ApiError::field("name", "there is nothing to change"));
     }
     let (id, resource) = (stored(device), Resource::Device(device.uuid()));
-    let mut tx = signed.enter_customer(&app, customer(tenant)?, Action::DeviceWrite, resource).await?;
+    let mut tx = acting.enter(&app, customer(tenant)?, Action::DeviceWrite, resource).await?;
     let before = app.tenancy.device(&mut tx, id).await?;
     if let Some(new) = &new_name {
         app.tenancy.rename_device(&mut tx, id, new).await?;
@@ -123,12 +123,12 @@ pub(crate) async fn change(
     if let Some(organisation) = body.organisation {
         let (from, to) = (before.organisation, StoredPlace::from_uuid(organisation.uuid()));
         let place = Resource::Organisation(organisation.uuid());
-        app.access.also(&mut tx, &signed.caller, Action::DeviceWrite, place).await?;
+        app.access.also(&mut tx, &acting.caller, Action::DeviceWrite, place).await?;
         let moved = app.tenancy.moved(&mut tx, app.access.policies(), from, to).await?;
         let mut held = Held::default();
         let of_devices: Scopes = DEVICE_ACTIONS.into_iter().collect();
         held.add(Place::Device(device.uuid()), moved.and(of_devices));
-        app.access.covers_all(&mut tx, &signed.caller, &held).await?;
+        app.access.covers_all(&mut tx, &acting.caller, &held).await?;
         app.tenancy.assign_device(&mut tx, id, to).await?;
     }
     let after = app.tenancy.device(&mut tx, id).await?;
@@ -143,11 +143,11 @@ pub(crate) async fn change(
     responses((status = 204), (status = 404, body = Problem)))]
 pub(crate) async fn delete(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path((tenant, device)): Path<(TenantId, TenantDeviceId)>,
 ) -> Result<StatusCode, ApiError> {
     let (id, resource) = (stored(device), Resource::Device(device.uuid()));
-    let mut tx = signed.enter_customer(&app, customer(tenant)?, Action::DeviceDelete, resource).await?;
+    let mut tx = acting.enter(&app, customer(tenant)?, Action::DeviceDelete, resource).await?;
     let before = app.tenancy.device(&mut tx, id).await?;
     app.tenancy.delete_device(&mut tx, id).await?;
     let was = Some(said(&before));
@@ -156,11 +156,8 @@ pub(crate) async fn delete(
 }
 
 /// A device that one may not see is like one that is not there.
-fn unseen(refused: access::Refused) -> ApiError {
-    match refused {
-        access::Refused::Forbidden { .. } => ApiError::new(Code::NotFound),
-        other => other.into(),
-    }
+fn unseen(error: ApiError) -> ApiError {
+    if error.code() == Code::Forbidden { ApiError::new(Code::NotFound) } else { error }
 }
 
 fn stored(device: TenantDeviceId) -> DeviceId {

@@ -15,7 +15,7 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::{commit, customer};
-use crate::caller::Signed;
+use crate::caller::Acting;
 use crate::error::ApiError;
 use crate::gateway::{Json, Path, Query};
 use crate::state::App;
@@ -41,7 +41,7 @@ pub(crate) struct GrantsQuery {
     responses((status = 200, body = RoleGrants), (status = 404, body = Problem)))]
 pub(crate) async fn list(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path(tenant): Path<TenantId>,
     Query(query): Query<GrantsQuery>,
 ) -> Result<Json<RoleGrants>, ApiError> {
@@ -57,7 +57,7 @@ pub(crate) async fn list(
         (Some(_), Some(_)) => return Err(ApiError::field("place", "give a holder or a place, not both")),
     };
     let after = query.after.as_deref().map(after).transpose()?;
-    let mut tx = app.access.view(&signed.caller, tenant, Action::RoleRead, decided_at.into()).await?;
+    let mut tx = acting.view(&app, tenant, Action::RoleRead, decided_at.into()).await?;
     let limit = query.limit.unwrap_or(super::PAGE);
     let (grants, more) = app.tenancy.grants(&mut tx, which, after, limit).await?;
     let next = grants
@@ -73,15 +73,14 @@ pub(crate) async fn list(
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn put(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path((tenant, holder, role, place)): Path<(TenantId, HolderId, String, PlaceId)>,
 ) -> Result<StatusCode, ApiError> {
     let grant = grant(holder, &role, place)?;
-    let mut tx =
-        signed.enter_customer(&app, customer(tenant)?, Action::RoleGrant, grant.place.into()).await?;
+    let mut tx = acting.enter(&app, customer(tenant)?, Action::RoleGrant, grant.place.into()).await?;
     let given = app.tenancy.given(&mut tx, app.access.policies(), &grant).await?;
-    app.access.covers_all(&mut tx, &signed.caller, &given).await?;
-    if app.tenancy.grant(&mut tx, grant, &signed.caller.actor()).await? {
+    app.access.covers_all(&mut tx, &acting.caller, &given).await?;
+    if app.tenancy.grant(&mut tx, grant, &acting.caller.actor()).await? {
         let after = Some(json!({ "role": grant.role.to_string(), "place": place.to_string() }));
         commit(&app, tx, holder, Change { after, ..Change::default() }).await?;
     }
@@ -94,14 +93,13 @@ pub(crate) async fn put(
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn delete(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path((tenant, holder, role, place)): Path<(TenantId, HolderId, String, PlaceId)>,
 ) -> Result<StatusCode, ApiError> {
     let grant = grant(holder, &role, place)?;
-    let mut tx =
-        signed.enter_customer(&app, customer(tenant)?, Action::RoleGrant, grant.place.into()).await?;
+    let mut tx = acting.enter(&app, customer(tenant)?, Action::RoleGrant, grant.place.into()).await?;
     let taken = app.tenancy.given(&mut tx, app.access.policies(), &grant).await?;
-    app.access.covers_all(&mut tx, &signed.caller, &taken).await?;
+    app.access.covers_all(&mut tx, &acting.caller, &taken).await?;
     if !app.tenancy.revoke(&mut tx, grant).await? {
         return Err(ApiError::new(Code::NotFound));
     }

@@ -26,7 +26,7 @@ use utoipa::IntoParams;
 
 use super::grants::{place_id, place_of, role};
 use super::{commit, customer, in_directory, name, to_tenant};
-use crate::caller::Signed;
+use crate::caller::{Acting, Signed};
 use crate::error::ApiError;
 use crate::gateway::{Json, Path, Query};
 use crate::state::App;
@@ -46,12 +46,11 @@ pub(crate) struct InvitationsQuery {
     responses((status = 200, body = Invitations), (status = 404, body = Problem)))]
 pub(crate) async fn list(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path(tenant): Path<TenantId>,
     Query(query): Query<InvitationsQuery>,
 ) -> Result<Json<Invitations>, ApiError> {
-    let mut tx =
-        app.access.view(&signed.caller, customer(tenant)?, Action::MemberRead, Resource::Customer).await?;
+    let mut tx = acting.view(&app, customer(tenant)?, Action::MemberRead, Resource::Customer).await?;
     let after = query.after.map(|id| StoredId::from_uuid(id.uuid()));
     let limit = query.limit.unwrap_or(super::PAGE);
     let (invitations, more) = app.tenancy.invitations(&mut tx, after, limit).await?;

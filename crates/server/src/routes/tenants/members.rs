@@ -16,7 +16,7 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::{commit, customer, in_directory, name, reason};
-use crate::caller::Signed;
+use crate::caller::{Acting, Signed};
 use crate::error::ApiError;
 use crate::gateway::{Json, Path, Query};
 use crate::state::App;
@@ -36,12 +36,11 @@ pub(crate) struct MembersQuery {
     responses((status = 200, body = TenantMembers), (status = 404, body = Problem)))]
 pub(crate) async fn list(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path(tenant): Path<TenantId>,
     Query(query): Query<MembersQuery>,
 ) -> Result<Json<TenantMembers>, ApiError> {
-    let mut tx =
-        app.access.view(&signed.caller, customer(tenant)?, Action::MemberRead, Resource::Customer).await?;
+    let mut tx = acting.view(&app, customer(tenant)?, Action::MemberRead, Resource::Customer).await?;
     let after = query.after.map(|account| account.uuid());
     let (members, more) = app.tenancy.members(&mut tx, after, query.limit.unwrap_or(super::PAGE)).await?;
     let members: Vec<_> = members.into_iter().map(shown).collect();
@@ -55,11 +54,10 @@ pub(crate) async fn list(
     responses((status = 200, body = TenantMember), (status = 404, body = Problem)))]
 pub(crate) async fn read(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path((tenant, account)): Path<(TenantId, AccountId)>,
 ) -> Result<Json<TenantMember>, ApiError> {
-    let mut tx =
-        app.access.view(&signed.caller, customer(tenant)?, Action::MemberRead, Resource::Customer).await?;
+    let mut tx = acting.view(&app, customer(tenant)?, Action::MemberRead, Resource::Customer).await?;
     Ok(Json(shown(app.tenancy.member(&mut tx, account.uuid()).await?)))
 }
 
@@ -155,15 +153,18 @@ pub(crate) async fn leave_all(app: &App, signed: &Signed) -> Result<(), ApiError
     let mut to_leave = Vec::with_capacity(memberships.len());
     for tenant in memberships {
         match app.access.view(&signed.caller, tenant, Action::TenantRead, Resource::Customer).await {
-            Ok(mut tx) if app.tenancy.is_last_owner(&mut tx, account.uuid()).await? => {
+            Ok(mut tx) => {
                 let (state, _) = app.tenancy.state(&mut tx).await?;
-                if state != CustomerState::Closing {
-                    let detail =
-                        format!("you are the last owner of {tenant}: hand it on, or delete it first");
-                    return Err(Problem::new(Code::LastOwner).detail(detail).into());
+                match (app.tenancy.is_last_owner(&mut tx, account.uuid()).await?, state) {
+                    (false, _) => to_leave.push(tenant),
+                    (true, CustomerState::Closing) => {}
+                    (true, _) => {
+                        let detail =
+                            format!("you are the last owner of {tenant}: hand it on, or delete it first");
+                        return Err(Problem::new(Code::LastOwner).detail(detail).into());
+                    }
                 }
             }
-            Ok(_) => to_leave.push(tenant),
             // Whoever is suspended there, or in it no more, has nothing to leave.
             Err(access::Refused::NotFound | access::Refused::Suspended) => {}
             Err(error) => return Err(error.into()),

@@ -24,7 +24,7 @@ use protocol::{Code, Problem, TenantId};
 use serde_json::json;
 use store::{Record, TenantId as StoredTenant, TenantKind, WriteTx};
 
-use crate::caller::Signed;
+use crate::caller::{Acting, Signed};
 use crate::error::ApiError;
 use crate::gateway::{Json, Path};
 use crate::state::App;
@@ -92,11 +92,10 @@ pub(crate) async fn list(State(app): State<App>, signed: Signed) -> Result<Json<
     responses((status = 200, body = Tenant), (status = 404, body = Problem)))]
 pub(crate) async fn read(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path(tenant): Path<TenantId>,
 ) -> Result<Json<Tenant>, ApiError> {
-    let mut tx =
-        app.access.view(&signed.caller, customer(tenant)?, Action::TenantRead, Resource::Customer).await?;
+    let mut tx = acting.view(&app, customer(tenant)?, Action::TenantRead, Resource::Customer).await?;
     Ok(Json(to_tenant(app.tenancy.customer(&mut tx).await?)))
 }
 

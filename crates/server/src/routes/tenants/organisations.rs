@@ -10,7 +10,7 @@ use protocol::{OrganisationId, Problem, TenantId};
 use serde_json::json;
 
 use super::{commit, customer, name};
-use crate::caller::Signed;
+use crate::caller::Acting;
 use crate::error::ApiError;
 use crate::gateway::{Json, Path};
 use crate::state::App;
@@ -20,12 +20,11 @@ use crate::state::App;
     responses((status = 200, body = Organisations), (status = 404, body = Problem)))]
 pub(crate) async fn list(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path(tenant): Path<TenantId>,
 ) -> Result<Json<Organisations>, ApiError> {
     let tenant = customer(tenant)?;
-    let mut tx =
-        app.access.view(&signed.caller, tenant, Action::OrganisationRead, Resource::Customer).await?;
+    let mut tx = acting.view(&app, tenant, Action::OrganisationRead, Resource::Customer).await?;
     let organisations = app.tenancy.organisations(&mut tx).await?;
     Ok(Json(Organisations { organisations: organisations.into_iter().map(shown).collect() }))
 }
@@ -35,15 +34,14 @@ pub(crate) async fn list(
     responses((status = 201, body = Organisation), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn create(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path(tenant): Path<TenantId>,
     Json(body): Json<NewOrganisation>,
 ) -> Result<(StatusCode, Json<Organisation>), ApiError> {
     let (tenant, name) = (customer(tenant)?, name("name", &body.name)?);
     let parent = body.parent.map_or(*tenant.uuid(), |parent| parent.uuid());
-    let mut tx = signed
-        .enter_customer(&app, tenant, Action::OrganisationWrite, Resource::Organisation(parent))
-        .await?;
+    let mut tx =
+        acting.enter(&app, tenant, Action::OrganisationWrite, Resource::Organisation(parent)).await?;
     let made = app.tenancy.create_organisation(&mut tx, StoredId::from_uuid(parent), &name).await?;
     let after = json!({ "name": name.as_str(), "parent": made.parent.map(|parent| parent.to_string()) });
     let id = made.id;
@@ -60,7 +58,7 @@ pub(crate) async fn create(
     responses((status = 200, body = Organisation), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn change(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path((tenant, organisation)): Path<(TenantId, OrganisationId)>,
     Json(body): Json<OrganisationChange>,
 ) -> Result<Json<Organisation>, ApiError> {
@@ -69,8 +67,8 @@ pub(crate) async fn change(
         return Err(ApiError::field("name", "there is nothing to change"));
     }
     let id = StoredId::from_uuid(organisation.uuid());
-    let mut tx = signed
-        .enter_customer(
+    let mut tx = acting
+        .enter(
             &app,
             customer(tenant)?,
             Action::OrganisationWrite,
@@ -89,12 +87,12 @@ pub(crate) async fn change(
             before.parent.ok_or_else(|| ApiError::field("organisation", "it is the tenant as a whole"))?;
         for place in [from, to] {
             let place = Resource::Organisation(*place.uuid());
-            app.access.also(&mut tx, &signed.caller, Action::OrganisationWrite, place).await?;
+            app.access.also(&mut tx, &acting.caller, Action::OrganisationWrite, place).await?;
         }
         let mut moved = Held::default();
         let actions = app.tenancy.moved(&mut tx, app.access.policies(), from, to).await?;
         moved.add(Place::Organisation(organisation.uuid()), actions);
-        app.access.covers_all(&mut tx, &signed.caller, &moved).await?;
+        app.access.covers_all(&mut tx, &acting.caller, &moved).await?;
         app.tenancy.move_organisation(&mut tx, id, to).await?;
         (was["parent"], is["parent"]) = (json!(from.to_string()), json!(to.to_string()));
     }
@@ -109,12 +107,12 @@ pub(crate) async fn change(
     responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn delete(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path((tenant, organisation)): Path<(TenantId, OrganisationId)>,
 ) -> Result<StatusCode, ApiError> {
     let id = StoredId::from_uuid(organisation.uuid());
-    let mut tx = signed
-        .enter_customer(
+    let mut tx = acting
+        .enter(
             &app,
             customer(tenant)?,
             Action::OrganisationWrite,
@@ -125,7 +123,7 @@ pub(crate) async fn delete(
     if let Some(parent) = before.parent {
         // It is something of the one that it lies in.
         let parent = Resource::Organisation(*parent.uuid());
-        app.access.also(&mut tx, &signed.caller, Action::OrganisationWrite, parent).await?;
+        app.access.also(&mut tx, &acting.caller, Action::OrganisationWrite, parent).await?;
     }
     app.tenancy.delete_organisation(&mut tx, id).await?;
     let was =

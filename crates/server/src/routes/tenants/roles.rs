@@ -12,7 +12,7 @@ use serde_json::json;
 use store::WriteTx;
 
 use super::{commit, customer, name};
-use crate::caller::Signed;
+use crate::caller::Acting;
 use crate::error::ApiError;
 use crate::gateway::{Json, Path};
 use crate::state::App;
@@ -22,11 +22,10 @@ use crate::state::App;
     responses((status = 200, body = Roles), (status = 404, body = Problem)))]
 pub(crate) async fn list(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path(tenant): Path<TenantId>,
 ) -> Result<Json<Roles>, ApiError> {
-    let mut tx =
-        app.access.view(&signed.caller, customer(tenant)?, Action::RoleRead, Resource::Customer).await?;
+    let mut tx = acting.view(&app, customer(tenant)?, Action::RoleRead, Resource::Customer).await?;
     let own = app.tenancy.roles(&mut tx).await?;
     let built_in = BuiltInRole::ALL.into_iter().map(|role| Role {
         role: role.name().to_owned(),
@@ -44,14 +43,13 @@ pub(crate) async fn list(
     responses((status = 201, body = Role), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn create(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path(tenant): Path<TenantId>,
     Json(body): Json<NewRole>,
 ) -> Result<(StatusCode, Json<Role>), ApiError> {
     let (name, actions) = (name("name", &body.name)?, scopes(&app, &body.actions)?);
-    let mut tx =
-        signed.enter_customer(&app, customer(tenant)?, Action::RoleWrite, Resource::Customer).await?;
-    cover(&app, &signed, &mut tx, actions).await?;
+    let mut tx = acting.enter(&app, customer(tenant)?, Action::RoleWrite, Resource::Customer).await?;
+    cover(&app, &acting, &mut tx, actions).await?;
     let made = app.tenancy.create_role(&mut tx, &name, actions).await?;
     let after = Some(json!({ "name": name.as_str(), "actions": names(actions) }));
     commit(&app, tx, made.id, Change { after, ..Change::default() }).await?;
@@ -64,7 +62,7 @@ pub(crate) async fn create(
     responses((status = 200, body = Role), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn change(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path((tenant, role)): Path<(TenantId, RoleId)>,
     Json(body): Json<RoleChange>,
 ) -> Result<Json<Role>, ApiError> {
@@ -74,13 +72,12 @@ pub(crate) async fn change(
     if new_name.is_none() && new_actions.is_none() {
         return Err(ApiError::field("name", "there is nothing to change"));
     }
-    let mut tx =
-        signed.enter_customer(&app, customer(tenant)?, Action::RoleWrite, Resource::Customer).await?;
+    let mut tx = acting.enter(&app, customer(tenant)?, Action::RoleWrite, Resource::Customer).await?;
     let before = app.tenancy.role(&mut tx, id).await?;
     let name = new_name.unwrap_or_else(|| before.name.clone());
     let actions = new_actions.unwrap_or(before.actions);
     if actions != before.actions {
-        cover(&app, &signed, &mut tx, before.actions.or(actions)).await?;
+        cover(&app, &acting, &mut tx, before.actions.or(actions)).await?;
     }
     app.tenancy.change_role(&mut tx, id, &name, actions).await?;
     let change = Change {
@@ -98,24 +95,23 @@ pub(crate) async fn change(
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn delete(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path((tenant, role)): Path<(TenantId, RoleId)>,
 ) -> Result<StatusCode, ApiError> {
     let id = StoredId::from_uuid(role.uuid());
-    let mut tx =
-        signed.enter_customer(&app, customer(tenant)?, Action::RoleWrite, Resource::Customer).await?;
+    let mut tx = acting.enter(&app, customer(tenant)?, Action::RoleWrite, Resource::Customer).await?;
     let before = app.tenancy.role(&mut tx, id).await?;
-    cover(&app, &signed, &mut tx, before.actions).await?;
+    cover(&app, &acting, &mut tx, before.actions).await?;
     app.tenancy.delete_role(&mut tx, id).await?;
     let was = Some(json!({ "name": before.name.as_str(), "actions": names(before.actions) }));
     commit(&app, tx, id, Change { before: was, ..Change::default() }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn cover(app: &App, signed: &Signed, tx: &mut WriteTx, actions: Scopes) -> Result<(), ApiError> {
+async fn cover(app: &App, acting: &Acting, tx: &mut WriteTx, actions: Scopes) -> Result<(), ApiError> {
     let mut held = Held::default();
     held.add(Place::Organisation(*tx.tenant().uuid()), actions);
-    Ok(app.access.covers_all(tx, &signed.caller, &held).await?)
+    Ok(app.access.covers_all(tx, &acting.caller, &held).await?)
 }
 
 /// Actions that a role can have.

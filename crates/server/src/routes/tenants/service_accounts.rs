@@ -180,15 +180,8 @@ async fn covered(
     signed: &Signed,
     account: AccountId,
 ) -> Result<(), ApiError> {
-    let (grants, _) = app.tenancy.grants(tx, Some(*account.uuid()), None, tenancy::MAX_PAGE).await?;
-    for grant in grants {
-        let actions = match grant.role {
-            tenancy::RoleName::BuiltIn(role) => app.access.policies().role(role),
-            tenancy::RoleName::Own(role) => app.tenancy.role(tx, role).await?.actions,
-        };
-        app.access.covers(tx, &signed.caller, actions, grant.place).await?;
-    }
-    Ok(())
+    let held = app.tenancy.held(tx, app.access.policies(), *account.uuid()).await?;
+    Ok(app.access.covers_all(tx, &signed.caller, &held).await?)
 }
 
 fn id(account: ServiceAccountId) -> AccountId {

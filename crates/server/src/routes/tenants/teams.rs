@@ -11,7 +11,7 @@ use protocol::{AccountId, Code, Problem, TeamId, TenantId};
 use serde_json::json;
 
 use super::{commit, customer, name};
-use crate::caller::Signed;
+use crate::caller::Acting;
 use crate::error::ApiError;
 use crate::gateway::{Json, Path};
 use crate::state::App;
@@ -21,11 +21,10 @@ use crate::state::App;
     responses((status = 200, body = Teams), (status = 404, body = Problem)))]
 pub(crate) async fn list(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path(tenant): Path<TenantId>,
 ) -> Result<Json<Teams>, ApiError> {
-    let mut tx =
-        app.access.view(&signed.caller, customer(tenant)?, Action::TeamRead, Resource::Customer).await?;
+    let mut tx = acting.view(&app, customer(tenant)?, Action::TeamRead, Resource::Customer).await?;
     let teams = app.tenancy.teams(&mut tx).await?;
     Ok(Json(Teams { teams: teams.into_iter().map(shown).collect() }))
 }
@@ -35,13 +34,12 @@ pub(crate) async fn list(
     responses((status = 201, body = Team), (status = 404, body = Problem)))]
 pub(crate) async fn create(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path(tenant): Path<TenantId>,
     Json(body): Json<NewTeam>,
 ) -> Result<(StatusCode, Json<Team>), ApiError> {
     let name = name("name", &body.name)?;
-    let mut tx =
-        signed.enter_customer(&app, customer(tenant)?, Action::TeamWrite, Resource::Customer).await?;
+    let mut tx = acting.enter(&app, customer(tenant)?, Action::TeamWrite, Resource::Customer).await?;
     let made = app.tenancy.create_team(&mut tx, &name).await?;
     let after = Some(json!({ "name": name.as_str() }));
     commit(&app, tx, made.id, Change { after, ..Change::default() }).await?;
@@ -54,13 +52,12 @@ pub(crate) async fn create(
     responses((status = 200, body = Team), (status = 404, body = Problem)))]
 pub(crate) async fn change(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path((tenant, team)): Path<(TenantId, TeamId)>,
     Json(body): Json<TeamChange>,
 ) -> Result<Json<Team>, ApiError> {
     let (id, name) = (stored(team), name("name", &body.name)?);
-    let mut tx =
-        signed.enter_customer(&app, customer(tenant)?, Action::TeamWrite, Resource::Customer).await?;
+    let mut tx = acting.enter(&app, customer(tenant)?, Action::TeamWrite, Resource::Customer).await?;
     let before = app.tenancy.team(&mut tx, id).await?;
     app.tenancy.rename_team(&mut tx, id, &name).await?;
     let change = Change {
@@ -78,15 +75,14 @@ pub(crate) async fn change(
     responses((status = 204), (status = 404, body = Problem)))]
 pub(crate) async fn delete(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path((tenant, team)): Path<(TenantId, TeamId)>,
 ) -> Result<StatusCode, ApiError> {
     let id = stored(team);
-    let mut tx =
-        signed.enter_customer(&app, customer(tenant)?, Action::TeamWrite, Resource::Customer).await?;
+    let mut tx = acting.enter(&app, customer(tenant)?, Action::TeamWrite, Resource::Customer).await?;
     let before = app.tenancy.team(&mut tx, id).await?;
     let held = app.tenancy.held_by_team(&mut tx, app.access.policies(), id).await?;
-    app.access.covers_all(&mut tx, &signed.caller, &held).await?;
+    app.access.covers_all(&mut tx, &acting.caller, &held).await?;
     app.tenancy.delete_team(&mut tx, id).await?;
     let was = Some(json!({ "name": before.name.as_str() }));
     commit(&app, tx, id, Change { before: was, ..Change::default() }).await?;
@@ -99,11 +95,10 @@ pub(crate) async fn delete(
     responses((status = 200, body = TeamMembers), (status = 404, body = Problem)))]
 pub(crate) async fn members(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path((tenant, team)): Path<(TenantId, TeamId)>,
 ) -> Result<Json<TeamMembers>, ApiError> {
-    let mut tx =
-        app.access.view(&signed.caller, customer(tenant)?, Action::TeamRead, Resource::Customer).await?;
+    let mut tx = acting.view(&app, customer(tenant)?, Action::TeamRead, Resource::Customer).await?;
     let members = app.tenancy.team_members(&mut tx, stored(team)).await?;
     Ok(Json(TeamMembers { members: members.into_iter().map(AccountId::from_uuid).collect() }))
 }
@@ -114,14 +109,13 @@ pub(crate) async fn members(
     responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn put_member(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path((tenant, team, account)): Path<(TenantId, TeamId, AccountId)>,
 ) -> Result<StatusCode, ApiError> {
     let id = stored(team);
-    let mut tx =
-        signed.enter_customer(&app, customer(tenant)?, Action::TeamWrite, Resource::Customer).await?;
+    let mut tx = acting.enter(&app, customer(tenant)?, Action::TeamWrite, Resource::Customer).await?;
     let held = app.tenancy.held_in_team(&mut tx, app.access.policies(), id, account.uuid()).await?;
-    app.access.covers_all(&mut tx, &signed.caller, &held).await?;
+    app.access.covers_all(&mut tx, &acting.caller, &held).await?;
     if app.tenancy.add_to_team(&mut tx, id, account.uuid()).await? {
         let after = Some(json!({ "member": account.to_string() }));
         commit(&app, tx, id, Change { after, ..Change::default() }).await?;
@@ -135,14 +129,13 @@ pub(crate) async fn put_member(
     responses((status = 204), (status = 404, body = Problem)))]
 pub(crate) async fn delete_member(
     State(app): State<App>,
-    signed: Signed,
+    acting: Acting,
     Path((tenant, team, account)): Path<(TenantId, TeamId, AccountId)>,
 ) -> Result<StatusCode, ApiError> {
     let id = stored(team);
-    let mut tx =
-        signed.enter_customer(&app, customer(tenant)?, Action::TeamWrite, Resource::Customer).await?;
+    let mut tx = acting.enter(&app, customer(tenant)?, Action::TeamWrite, Resource::Customer).await?;
     let held = app.tenancy.held_in_team(&mut tx, app.access.policies(), id, account.uuid()).await?;
-    app.access.covers_all(&mut tx, &signed.caller, &held).await?;
+    app.access.covers_all(&mut tx, &acting.caller, &held).await?;
     if !app.tenancy.take_from_team(&mut tx, id, account.uuid()).await? {
         return Err(ApiError::new(Code::NotFound));
     }
