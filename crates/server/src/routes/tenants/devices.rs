@@ -11,6 +11,7 @@ use protocol::tenants::devices::{NewTenantDevice, TenantDevice, TenantDeviceChan
 use protocol::{Code, OrganisationId, Problem, TenantDeviceId, TenantId};
 use serde::Deserialize;
 use serde_json::json;
+use store::WriteTx;
 use utoipa::IntoParams;
 
 use super::{commit, customer, name};
@@ -114,8 +115,8 @@ pub(crate) async fn change(
     if new_name.is_none() && body.organisation.is_none() {
         return Err(ApiError::field("name", "there is nothing to change"));
     }
-    let (id, resource) = (stored(device), Resource::Device(device.uuid()));
-    let mut tx = acting.enter(&app, customer(tenant)?, Action::DeviceWrite, resource).await?;
+    let id = stored(device);
+    let mut tx = enter(&app, &acting, tenant, Action::DeviceWrite, device).await?;
     let before = app.tenancy.device(&mut tx, id).await?;
     if let Some(new) = &new_name {
         app.tenancy.rename_device(&mut tx, id, new).await?;
@@ -146,13 +147,31 @@ pub(crate) async fn delete(
     acting: Acting,
     Path((tenant, device)): Path<(TenantId, TenantDeviceId)>,
 ) -> Result<StatusCode, ApiError> {
-    let (id, resource) = (stored(device), Resource::Device(device.uuid()));
-    let mut tx = acting.enter(&app, customer(tenant)?, Action::DeviceDelete, resource).await?;
+    let id = stored(device);
+    let mut tx = enter(&app, &acting, tenant, Action::DeviceDelete, device).await?;
     let before = app.tenancy.device(&mut tx, id).await?;
     app.tenancy.delete_device(&mut tx, id).await?;
     let was = Some(said(&before));
     commit(&app, tx, id, Change { before: was, ..Change::default() }).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Enters to change a device. Who may not even see it is told that it is not there.
+async fn enter(
+    app: &App,
+    acting: &Acting,
+    tenant: TenantId,
+    action: Action,
+    device: TenantDeviceId,
+) -> Result<WriteTx, ApiError> {
+    let (tenant, resource) = (customer(tenant)?, Resource::Device(device.uuid()));
+    match acting.enter(app, tenant, action, resource).await {
+        Err(error) if error.code() == Code::Forbidden => {
+            acting.view(app, tenant, Action::DeviceRead, resource).await.map_err(unseen)?;
+            Err(error)
+        }
+        other => other,
+    }
 }
 
 /// A device that one may not see is like one that is not there.
