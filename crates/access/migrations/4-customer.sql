@@ -89,7 +89,7 @@ CREATE TABLE role_grant (
 );
 CREATE INDEX role_grant_by_place ON role_grant (place);
 CREATE INDEX role_grant_by_role ON role_grant (role, place);
-CREATE TABLE device (
+CREATE TABLE tenant_device (
   id BLOB NOT NULL,
   lookup BLOB NOT NULL,
   organisation BLOB NOT NULL,
@@ -99,8 +99,8 @@ CREATE TABLE device (
   changed_at INTEGER NOT NULL,
   PRIMARY KEY (id)
 );
-CREATE UNIQUE INDEX device_by_lookup ON device (lookup);
-CREATE INDEX device_by_organisation ON device (organisation, id);
+CREATE UNIQUE INDEX tenant_device_by_lookup ON tenant_device (lookup);
+CREATE INDEX tenant_device_by_organisation ON tenant_device (organisation, id);
 CREATE TABLE placement (
   thing BLOB NOT NULL,
   organisation BLOB NOT NULL,

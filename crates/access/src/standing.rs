@@ -206,7 +206,9 @@ impl Known {
         let organisation = match resource {
             Resource::Customer | Resource::Log => Some(root),
             Resource::Organisation(id) => Some(id),
-            Resource::Device(id) => one(tx, "SELECT organisation FROM device WHERE id = $1", id).await?,
+            Resource::Device(id) => {
+                one(tx, "SELECT organisation FROM tenant_device WHERE id = $1", id).await?
+            }
             Resource::Collection(id)
             | Resource::Item { collection: id, .. }
             | Resource::File { collection: id, .. } => {

@@ -75,7 +75,7 @@ impl Tenancy {
         let (id, now) = (DeviceId::random(), tx.now());
         let inserted = tx
             .execute(
-                "INSERT INTO device \
+                "INSERT INTO tenant_device \
                    (id, lookup, organisation, sealed_name, sealed_external, created_at, changed_at) \
                  VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT DO NOTHING",
                 params![
@@ -108,7 +108,7 @@ impl Tenancy {
         let keys = self.keys(tx).await?;
         let row: Option<Row> = tx
             .query_opt(
-                "SELECT id, organisation, sealed_name, sealed_external, created_at FROM device WHERE lookup = $1",
+                "SELECT id, organisation, sealed_name, sealed_external, created_at FROM tenant_device WHERE lookup = $1",
                 params![&lookup(&keys, external_id)],
             )
             .await?;
@@ -123,7 +123,7 @@ impl Tenancy {
         let keys = self.keys(tx).await?;
         let row: Option<Row> = tx
             .query_opt(
-                "SELECT id, organisation, sealed_name, sealed_external, created_at FROM device WHERE id = $1",
+                "SELECT id, organisation, sealed_name, sealed_external, created_at FROM tenant_device WHERE id = $1",
                 params![&id],
             )
             .await?;
@@ -174,7 +174,7 @@ impl Tenancy {
         let (sealed, now) = (name.seal(&self.keys(tx).await?, *id.uuid()), tx.now());
         let changed = tx
             .execute(
-                "UPDATE device SET sealed_name = $2, changed_at = $3 WHERE id = $1",
+                "UPDATE tenant_device SET sealed_name = $2, changed_at = $3 WHERE id = $1",
                 params![&id, &sealed, now],
             )
             .await?;
@@ -195,7 +195,7 @@ impl Tenancy {
         let now = tx.now();
         let changed = tx
             .execute(
-                "UPDATE device SET organisation = $2, changed_at = $3 WHERE id = $1",
+                "UPDATE tenant_device SET organisation = $2, changed_at = $3 WHERE id = $1",
                 params![&id, &organisation, now],
             )
             .await?;
@@ -207,7 +207,7 @@ impl Tenancy {
     /// # Errors
     /// [`TenancyError::NotFound`].
     pub async fn delete_device(&self, tx: &mut WriteTx, id: DeviceId) -> Result<(), TenancyError> {
-        if tx.execute("DELETE FROM device WHERE id = $1", params![&id]).await? == 0 {
+        if tx.execute("DELETE FROM tenant_device WHERE id = $1", params![&id]).await? == 0 {
             return Err(TenancyError::NotFound);
         }
         tx.execute("DELETE FROM role_grant WHERE place = $1 AND is_device = 1", params![&id]).await?;
@@ -245,7 +245,7 @@ async fn read_rows(
     if visible.is_everywhere {
         rows = tx
             .query(
-                "SELECT id, organisation, sealed_name, sealed_external, created_at FROM device \
+                "SELECT id, organisation, sealed_name, sealed_external, created_at FROM tenant_device \
                  WHERE id > $1 ORDER BY id LIMIT $2",
                 params![&from, count],
             )
@@ -283,12 +283,12 @@ async fn read_some(
 const AT_ONCE: usize = 16;
 
 const IN_ORGANISATIONS: &str = "\
-SELECT id, organisation, sealed_name, sealed_external, created_at FROM device \
+SELECT id, organisation, sealed_name, sealed_external, created_at FROM tenant_device \
 WHERE id > $1 AND organisation IN ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
 ORDER BY id LIMIT $2";
 
 const BY_ID: &str = "\
-SELECT id, organisation, sealed_name, sealed_external, created_at FROM device \
+SELECT id, organisation, sealed_name, sealed_external, created_at FROM tenant_device \
 WHERE id > $1 AND id IN ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
 ORDER BY id LIMIT $2";
 

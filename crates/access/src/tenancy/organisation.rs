@@ -152,7 +152,7 @@ impl Tenancy {
         let (inside,): (i64,) = tx
             .query_one(
                 "SELECT (SELECT count(*) FROM organisation WHERE parent = $1) \
-                      + (SELECT count(*) FROM device WHERE organisation = $1) \
+                      + (SELECT count(*) FROM tenant_device WHERE organisation = $1) \
                       + (SELECT count(*) FROM placement WHERE organisation = $1)",
                 params![&organisation],
             )

@@ -423,7 +423,7 @@ pub(super) async fn require_role(tx: &mut ReadTx, role: RoleName, place: Place) 
 pub(super) async fn require_place(tx: &mut ReadTx, place: Place) -> Result<(), TenancyError> {
     let sql = match place {
         Place::Organisation(_) => "SELECT 1 FROM organisation WHERE id = $1",
-        Place::Device(_) => "SELECT 1 FROM device WHERE id = $1",
+        Place::Device(_) => "SELECT 1 FROM tenant_device WHERE id = $1",
     };
     require(tx, sql, place.uuid()).await
 }
