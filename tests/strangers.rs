@@ -226,7 +226,7 @@ const FOR_THE_SESSION_ALONE: [&str; 9] = [
 ];
 
 /// What an API key is for, of what names something: what is kept, the history, and tenants as far as it is scoped for them.
-const FOR_API_KEYS: [&str; 44] = [
+const FOR_API_KEYS: [&str; 45] = [
     "read_checkpoint",
     "list_records",
     "read_tile",
@@ -271,6 +271,7 @@ const FOR_API_KEYS: [&str; 44] = [
     "list_invitations",
     "list_service_accounts",
     "list_service_keys",
+    "list_support_grants",
 ];
 
 /// A request to be let in that is not there.
@@ -637,7 +638,7 @@ impl Home {
             ("place", organisation.clone()),
             ("organisation", organisation),
             ("team", id(&["teams", "create", "Crew"])),
-            ("role", id(&["roles", "create", "Reader", "--actions", "device.read"])),
+            ("role", text(&made(&["roles", "create", "Reader", "--actions", "device.read"]), "/role")),
             ("holder", account),
             ("tenant_device", {
                 let whole = tenant.replace("ten_", "org_");

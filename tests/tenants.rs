@@ -524,7 +524,9 @@ fn directory(world: &World) -> Home {
 fn letter_to(world: &World, address: &str) -> String {
     let mut link = None;
     until(|| {
-        let letters = world.letters();
+        // Lines that are too long for mail are broken, and what breaks them is written otherwise (RFC 2045, section 6.7).
+        let read = |letter: &String| letter.replace("=\r\n", "").replace("=\n", "").replace("=3D", "=");
+        let letters: Vec<String> = world.letters().iter().map(read).collect();
         let letter = letters.iter().rfind(|letter| letter.contains(address) && letter.contains("#invite="));
         let word = |letter: &String| {
             letter.split_whitespace().find(|word| word.contains("/#invite=")).map(str::to_owned)
