@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use protocol::tenants::members::{MemberChange, TenantMember, TenantMembers};
 use protocol::{AccountId, Code, Problem, TenantId};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, json};
 use store::{Record, TenantId as StoredTenant};
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -89,20 +89,27 @@ pub(crate) async fn change(
         app.access.also(&mut tx, &signed.caller, action, Resource::Customer).await?;
     }
     let before = app.tenancy.member(&mut tx, account.uuid()).await?;
-    let (mut was, mut is) = (json!({}), json!({}));
+    let (mut was, mut is) = (Map::new(), Map::new());
     if let Some(label) = &label {
         app.tenancy.label_member(&mut tx, account.uuid(), label).await?;
-        (was["label"], is["label"]) = (json!(before.label.as_str()), json!(label.as_str()));
+        was.insert("label".to_owned(), json!(before.label.as_str()));
+        is.insert("label".to_owned(), json!(label.as_str()));
     }
     if let Some(state) = state {
         let held = app.tenancy.held(&mut tx, app.access.policies(), account.uuid()).await?;
         app.access.covers_all(&mut tx, &signed.caller, &held).await?;
         app.tenancy.set_member_state(&mut tx, account.uuid(), state).await?;
-        (was["state"], is["state"]) = (json!(before.state.name()), json!(state.name()));
+        was.insert("state".to_owned(), json!(before.state.name()));
+        is.insert("state".to_owned(), json!(state.name()));
     }
     let after = app.tenancy.member(&mut tx, account.uuid()).await?;
-    commit(&app, tx, account, Change { before: Some(was), after: Some(is), reason: reason.as_deref() })
-        .await?;
+    commit(
+        &app,
+        tx,
+        account,
+        Change { before: Some(was.into()), after: Some(is.into()), reason: reason.as_deref() },
+    )
+    .await?;
     Ok(Json(shown(after)))
 }
 

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use protocol::tenants::organisations::{NewOrganisation, Organisation, OrganisationChange, Organisations};
 use protocol::{OrganisationId, Problem, TenantId};
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::{commit, customer, name};
 use crate::caller::Acting;
@@ -76,10 +76,11 @@ pub(crate) async fn change(
         )
         .await?;
     let before = app.tenancy.organisation(&mut tx, id).await?;
-    let (mut was, mut is) = (json!({}), json!({}));
+    let (mut was, mut is) = (Map::new(), Map::new());
     if let Some(new) = &new_name {
         app.tenancy.rename_organisation(&mut tx, id, new).await?;
-        (was["name"], is["name"]) = (json!(before.name.as_str()), json!(new.as_str()));
+        was.insert("name".to_owned(), json!(before.name.as_str()));
+        is.insert("name".to_owned(), json!(new.as_str()));
     }
     if let Some(parent) = body.parent {
         let to = StoredId::from_uuid(parent.uuid());
@@ -94,10 +95,11 @@ pub(crate) async fn change(
         moved.add(Place::Organisation(organisation.uuid()), actions);
         app.access.covers_all(&mut tx, &acting.caller, &moved).await?;
         app.tenancy.move_organisation(&mut tx, id, to).await?;
-        (was["parent"], is["parent"]) = (json!(from.to_string()), json!(to.to_string()));
+        was.insert("parent".to_owned(), json!(from.to_string()));
+        is.insert("parent".to_owned(), json!(to.to_string()));
     }
     let after = app.tenancy.organisation(&mut tx, id).await?;
-    commit(&app, tx, id, Change { before: Some(was), after: Some(is), reason: None }).await?;
+    commit(&app, tx, id, Change { before: Some(was.into()), after: Some(is.into()), reason: None }).await?;
     Ok(Json(shown(after)))
 }
 
