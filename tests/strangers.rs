@@ -27,6 +27,8 @@ enum About {
     Named,
     /// What everybody who is signed in may look up: public keys.
     Published,
+    /// What its path names, for the platform's people: whether it is there is not said to others.
+    Platform,
 }
 
 /// One route.
@@ -46,7 +48,7 @@ enum Body {
 
 /// Every route in the order in which its owner tries it: what destroys something comes last.
 fn rows() -> Vec<Row> {
-    use About::{Everybody, Named, Published, Whoever};
+    use About::{Everybody, Named, Platform, Published, Whoever};
     let row = |operation, about, owner| Row { operation, about, owner, headers: &[], body: || None };
     let with = |row: Row, body| Row { body, ..row };
     let if_any = |row: Row| Row { headers: &[("if-match", "*")], ..row };
@@ -141,6 +143,68 @@ fn rows() -> Vec<Row> {
         row("read_shared_upload", Named, 404),
         with(row("put_shared_part", Named, 404), || Some(Body::Bytes(noise(1, UPLOAD)))),
         row("abandon_shared_upload", Named, 404),
+        row("list_tenants", Whoever, 200),
+        with(row("create_tenant", Whoever, 201), || json_body(json!({ "name": "Acme", "label": "Founder" }))),
+        with(row("join_tenant", Whoever, 410), || json_body(json!({ "token": "bwi_" }))),
+        row("list_customers", Whoever, 403),
+        with(row("suspend_tenant", Platform, 403), || json_body(json!({ "reason": "unpaid" }))),
+        row("resume_tenant", Platform, 403),
+        row("read_tenant", Named, 200),
+        with(row("change_tenant", Named, 200), || json_body(json!({ "name": "Acme and Sons" }))),
+        row("list_organisations", Named, 200),
+        with(row("create_organisation", Named, 201), || json_body(json!({ "name": "South" }))),
+        with(row("change_organisation", Named, 200), || json_body(json!({ "name": "Far North" }))),
+        row("list_tenant_members", Named, 200),
+        row("read_tenant_member", Named, 200),
+        with(row("change_tenant_member", Named, 200), || json_body(json!({ "label": "Ada" }))),
+        row("list_teams", Named, 200),
+        with(row("create_team", Named, 201), || json_body(json!({ "name": "Board" }))),
+        with(row("change_team", Named, 200), || json_body(json!({ "name": "Crew" }))),
+        row("put_team_member", Named, 204),
+        row("list_team_members", Named, 200),
+        row("delete_team_member", Named, 204),
+        row("list_roles", Named, 200),
+        with(row("create_role", Named, 201), || {
+            json_body(json!({ "name": "Reader", "actions": ["device.read"] }))
+        }),
+        with(row("change_role", Named, 200), || json_body(json!({ "name": "Looker" }))),
+        row("list_grants", Named, 200),
+        row("put_grant", Named, 204),
+        row("delete_grant", Named, 204),
+        row("list_tenant_devices", Named, 200),
+        // In an organisation that is none.
+        with(row("register_tenant_device", Named, 404), || {
+            json_body(json!({ "external_id": "another", "name": "another", "organisation": any_id("org_") }))
+        }),
+        row("read_tenant_device", Named, 200),
+        with(row("change_tenant_device", Named, 200), || json_body(json!({ "name": "the meter" }))),
+        row("delete_tenant_device", Named, 204),
+        row("list_invitations", Named, 200),
+        with(row("create_invitation", Named, 201), || json_body(json!({}))),
+        row("revoke_invitation", Named, 204),
+        row("list_service_accounts", Named, 200),
+        with(row("create_service_account", Named, 201), || json_body(json!({ "name": "nightly" }))),
+        with(row("change_service_account", Named, 204), || json_body(json!({ "state": "live" }))),
+        row("list_service_keys", Named, 200),
+        with(row("create_service_key", Named, 201), || {
+            json_body(json!({ "label": "laptop", "scopes": ["*"] }))
+        }),
+        row("revoke_service_key", Named, 204),
+        row("delete_service_account", Named, 204),
+        row("list_support_grants", Named, 200),
+        // To an operator who is none.
+        with(row("create_support_grant", Named, 422), || {
+            json_body(json!({ "operator_number": "0000000", "reason": "help", "ends_at": 1 }))
+        }),
+        row("end_support_grant", Named, 404),
+        with(row("transfer_tenant", Named, 404), || json_body(json!({ "to": any_id("acc_") }))),
+        row("leave_tenant", Named, 409),
+        row("remove_tenant_member", Named, 409),
+        row("delete_role", Named, 204),
+        row("delete_team", Named, 204),
+        row("delete_organisation", Named, 204),
+        row("delete_tenant", Named, 200),
+        row("restore_tenant", Named, 200),
         row("read_collection", Named, 200),
         with(row("describe_collection", Named, 204), || {
             json_body(json!({ "generation": 1, "sealed_meta": sealed(100) }))
@@ -182,8 +246,8 @@ const FOR_THE_SESSION_ALONE: [&str; 9] = [
     "next_collection_key",
 ];
 
-/// What an API key is for, of what names something: what is kept, and the history.
-const FOR_API_KEYS: [&str; 16] = [
+/// What an API key is for, of what names something: what is kept, the history, and tenants as far as it is scoped for them.
+const FOR_API_KEYS: [&str; 46] = [
     "read_checkpoint",
     "list_records",
     "read_tile",
@@ -200,6 +264,36 @@ const FOR_API_KEYS: [&str; 16] = [
     "abandon_upload",
     "delete_item",
     "delete_collection",
+    "read_tenant",
+    "list_organisations",
+    "create_organisation",
+    "change_organisation",
+    "delete_organisation",
+    "list_tenant_members",
+    "read_tenant_member",
+    "list_teams",
+    "create_team",
+    "change_team",
+    "delete_team",
+    "list_team_members",
+    "put_team_member",
+    "delete_team_member",
+    "list_roles",
+    "create_role",
+    "change_role",
+    "delete_role",
+    "list_grants",
+    "put_grant",
+    "delete_grant",
+    "list_tenant_devices",
+    "register_tenant_device",
+    "read_tenant_device",
+    "change_tenant_device",
+    "delete_tenant_device",
+    "list_invitations",
+    "list_service_accounts",
+    "list_service_keys",
+    "list_support_grants",
 ];
 
 /// A request to be let in that is not there.
@@ -221,6 +315,9 @@ fn a_stranger_is_refused_on_every_protected_route(mut world: World) {
     assert_rows_are_the_routes(&rows, &routes);
     let ada = Home::made(&world);
     let eve = Home::made(&world);
+    let machine = world.machine();
+    machine.sign_up();
+    let alone = session_token(&machine);
     let unwelcome = ada.credentials_that_are_worth_nothing(&world);
     let history = ada.laptop.log().len();
 
@@ -236,11 +333,11 @@ fn a_stranger_is_refused_on_every_protected_route(mut world: World) {
             assert_eq!(answer.status, 401, "{} with {what}: {}", row.operation, said(&answer));
             assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{} with {what}", row.operation);
         }
-        if row.about == About::Named {
+        if matches!(row.about, About::Named | About::Platform) {
             for (whose, path, nothing) in [
                 ("hers", theirs, route.path(&Ids::of_nothing())),
                 (
-                    "hers in one's own collection",
+                    "hers in one's own collection or tenant",
                     route.path(&ada.ids.within(&eve.ids)),
                     route.path(&Ids::of_nothing().within(&eve.ids)),
                 ),
@@ -252,6 +349,10 @@ fn a_stranger_is_refused_on_every_protected_route(mut world: World) {
                 for (what, token) in
                     [("session", &eve.token), ("access token", &eve.access_token), ("API key", &eve.api_key)]
                 {
+                    // In one's own tenant, what else one shows is judged by what it is for, before anything is looked up.
+                    if whose != "hers" && route.template.contains("{tenant}") && what != "session" {
+                        continue;
+                    }
                     let ask = |path: &str| row.request(&route.method, path).bearer(token).send(&world.url());
                     let (answer, unknown) = (ask(&path), ask(&nothing));
                     let context = format!("{} of {whose} with somebody else's {what}", row.operation);
@@ -260,7 +361,7 @@ fn a_stranger_is_refused_on_every_protected_route(mut world: World) {
                         "API key" => !FOR_API_KEYS.contains(&row.operation),
                         _ => false,
                     };
-                    let expected = if own { 403 } else { 404 };
+                    let expected = if own || row.about == About::Platform { 403 } else { 404 };
                     assert_eq!(answer.status, expected, "{context}: {}", said(&answer));
                     assert_eq!(without_its_own(&answer), without_its_own(&unknown), "{context}");
                 }
@@ -278,9 +379,11 @@ fn a_stranger_is_refused_on_every_protected_route(mut world: World) {
     for row in &rows {
         let route = &routes[row.operation];
         let owner = match (row.about, row.operation) {
-            (About::Named | About::Published, _) => &ada.token,
+            (About::Named | About::Published | About::Platform, _) => &ada.token,
             // This ends the session that asks.
             (_, "sign_out") => &eve.spare_token,
+            // Who owns a tenant stays until it is somebody else's.
+            (_, "delete_account") => &alone,
             _ => &eve.token,
         };
         let mut request = row.request(&route.method, &route.path(&ada.ids));
@@ -423,7 +526,7 @@ fn assert_rows_are_the_routes(rows: &[Row], routes: &BTreeMap<String, Route>) {
         assert_eq!(route.protected, row.about != About::Everybody, "who may call {}", row.operation);
         assert_eq!(
             route.template.contains('{'),
-            matches!(row.about, About::Named | About::Published),
+            matches!(row.about, About::Named | About::Published | About::Platform),
             "whether {} names something",
             row.operation
         );
@@ -463,20 +566,33 @@ impl Ids {
             ("home", any_id("ten_")),
             ("account", any_id("acc_")),
             ("number", "0000000".to_owned()),
+            ("tenant", any_id("ten_")),
+            ("organisation", any_id("org_")),
+            ("team", any_id("tea_")),
+            ("role", any_id("rol_")),
+            ("holder", any_id("acc_")),
+            ("place", any_id("org_")),
+            ("tenant_device", any_id("dvc_")),
+            ("invitation", any_id("inv_")),
+            ("service_account", any_id("sva_")),
+            ("key", any_id("svk_")),
+            ("support_grant", any_id("sup_")),
         ])
     }
 
-    fn from(ids: [(&'static str, String); 11]) -> Self {
+    fn from<const N: usize>(ids: [(&'static str, String); N]) -> Self {
         let mut ids = BTreeMap::from(ids);
         ids.insert("part", "0".to_owned());
         ids.insert("tile", "0/000.p/1".to_owned());
         Self(ids)
     }
 
-    /// The same in the collection of others.
+    /// The same in the collection and the tenant of others.
     fn within(&self, others: &Self) -> Self {
         let mut ids = self.clone();
-        ids.0.insert("collection", others.0["collection"].clone());
+        for place in ["collection", "tenant"] {
+            ids.0.insert(place, others.0[place].clone());
+        }
         ids
     }
 }
@@ -532,7 +648,28 @@ impl Home {
             let own = text(&current_of.run(["whoami", "--json"]).json(), "/session");
             sessions.iter().find(|session| session["id"] == own.as_str()).expect("its session").clone()
         };
+        let made =
+            |arguments: &[&str]| laptop.run(["tenant"].iter().chain(arguments).chain(&["--json"])).json();
+        let id = |arguments: &[&str]| text(&made(arguments), "/id");
+        let account = text(&ask("/api/v1/account"), "/id");
+        let tenant = id(&["create", "Acme"]);
+        let organisation = id(&["organisations", "create", "North"]);
+        let service = id(&["service-accounts", "create", "nightly"]);
         let ids = Ids::from([
+            ("tenant", tenant.clone()),
+            ("place", organisation.clone()),
+            ("organisation", organisation),
+            ("team", id(&["teams", "create", "Crew"])),
+            ("role", text(&made(&["roles", "create", "Reader", "--actions", "device.read"]), "/role")),
+            ("holder", account),
+            ("tenant_device", {
+                let whole = tenant.replace("ten_", "org_");
+                id(&["devices", "register", "meter", "--in", &whole])
+            }),
+            ("invitation", text(&made(&["invitations", "create"]), "/invitation/id")),
+            ("key", id(&["service-accounts", "create-key", &service])),
+            ("service_account", service),
+            ("support_grant", any_id("sup_")),
             ("item", text(item, "/id")),
             ("upload", text(&upload, "/id")),
             ("session", text(&other(&spare), "/id")),

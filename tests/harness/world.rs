@@ -49,13 +49,17 @@ impl World {
 
     /// A place for a server, with this database.
     pub fn with_database(engine: Engine, database: Option<Database>) -> Self {
+        Self::with(engine, database.map(Arc::new))
+    }
+
+    fn with(engine: Engine, database: Option<Arc<Database>>) -> Self {
         let folder =
             tempfile::Builder::new().prefix("bailiwick-world.").tempdir().expect("a temporary folder");
         let data = folder.path().join("data");
         Self {
             engine,
             data,
-            database: database.map(Arc::new),
+            database,
             login_url: None,
             folder,
             port: free_port(),
@@ -71,6 +75,17 @@ impl World {
         let mut world = Self::on(engine);
         world.start();
         world
+    }
+
+    /// A place for another server on the same PostgreSQL database, with the same keys.
+    pub fn beside(&self) -> Self {
+        assert_eq!(self.engine, Engine::Postgresql, "one process to a folder of SQLite files");
+        let mut beside = Self::with(self.engine, self.database.clone());
+        beside.data.clone_from(&self.data);
+        beside.login_url.clone_from(&self.login_url);
+        beside.arguments.clone_from(&self.arguments);
+        beside.environment.clone_from(&self.environment);
+        beside
     }
 
     /// What this server keeps its records in.

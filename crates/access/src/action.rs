@@ -114,7 +114,74 @@ actions! {
     /// Take everything out.
     ExportCreate = "export.create",
 
-    /// Read the history: a home's, or the platform's.
+    /// Make a tenant for a customer, as its first owner.
+    TenantCreate = "tenant.create",
+    /// See the tenants that one is in.
+    TenantList = "tenant.list",
+    /// Make a tenant's own rows. The server does, for who may [`TenantCreate`](Action::TenantCreate).
+    TenantFound = "tenant.found",
+    /// See a tenant: its name, state and settings.
+    TenantRead = "tenant.read",
+    /// Change a tenant's name and settings.
+    TenantUpdate = "tenant.update",
+    /// Suspend a tenant, and end that.
+    TenantSuspend = "tenant.suspend",
+    /// Hand a tenant on to another owner.
+    TenantTransfer = "tenant.transfer",
+    /// Have a tenant deleted, and take that back while there is time.
+    TenantDelete = "tenant.delete",
+    /// Leave a tenant.
+    TenantLeave = "tenant.leave",
+    /// Become a member by an invitation.
+    TenantJoin = "tenant.join",
+    /// See the organisations of a tenant.
+    OrganisationRead = "organisation.read",
+    /// Make, name, move and delete organisations.
+    OrganisationWrite = "organisation.write",
+    /// See who is a member.
+    MemberRead = "member.read",
+    /// Invite people, and take that back.
+    MemberInvite = "member.invite",
+    /// Suspend a member, and end that.
+    MemberSuspend = "member.suspend",
+    /// Take a member out.
+    MemberRemove = "member.remove",
+    /// See teams and who is in them.
+    TeamRead = "team.read",
+    /// Make, name and delete teams, and say who is in them.
+    TeamWrite = "team.write",
+    /// See the roles that there are, and who holds which.
+    RoleRead = "role.read",
+    /// Make, change and delete roles of the tenant's own.
+    RoleWrite = "role.write",
+    /// Give a role, and take it away. Never more than one may oneself.
+    RoleGrant = "role.grant",
+    /// See devices.
+    DeviceRead = "device.read",
+    /// Register devices, name them, assign them to an organisation.
+    DeviceWrite = "device.write",
+    /// Remove devices.
+    DeviceDelete = "device.delete",
+    /// See a tenant's own policies.
+    PolicyRead = "policy.read",
+    /// Change a tenant's own policies.
+    PolicyWrite = "policy.write",
+    /// See service accounts and their keys.
+    ServiceAccountRead = "service_account.read",
+    /// Make, change and remove service accounts and their keys.
+    ServiceAccountWrite = "service_account.write",
+    /// Refuse a service account's key that was shown where it may not be used.
+    ServiceAccountRefuse = "service_account.refuse",
+    /// See support grants.
+    SupportRead = "support.read",
+    /// Let an operator in for a time, and end that.
+    SupportGrant = "support.grant",
+    /// Note in the platform's history that a tenant let an operator in, or no longer does.
+    SupportNote = "support.note",
+    /// Ask why somebody may or may not do something.
+    DecisionExplain = "decision.explain",
+
+    /// Read the history: a tenant's, or the platform's.
     LogRead = "log.read",
 
     /// See the platform's state.
@@ -132,7 +199,7 @@ actions! {
 }
 
 // `Scopes` keeps one bit for each.
-const _: () = assert!(Action::ALL.len() <= 64);
+const _: () = assert!(Action::ALL.len() <= 128);
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

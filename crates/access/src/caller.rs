@@ -23,6 +23,7 @@ use crate::scopes::Scopes;
 pub struct Caller {
     principal: Principal,
     share: Option<Share>,
+    invitation: Option<Invited>,
     scopes: Scopes,
     request: String,
     address_label: Option<String>,
@@ -56,6 +57,26 @@ pub struct Share {
     pub writes: bool,
 }
 
+/// A live invitation into a customer's tenant that the caller has shown, as the server found it to be at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Invited {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The invitation.
+    pub invitation: Uuid,
+}
+
+/// A service account that has shown a live key, as the server found it in its tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The tenant that it belongs to.
+    pub tenant: TenantId,
+    /// The service account.
+    pub account: Uuid,
+    /// The key that it showed.
+    pub key: Uuid,
+}
+
 /// What an account acts through, as its records name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
@@ -70,6 +91,7 @@ pub(crate) enum Principal {
     /// Not signed in.
     Visitor,
     Account(SignedIn),
+    Service(Service),
     /// A part of the server itself, by name.
     System(&'static str),
 }
@@ -84,6 +106,11 @@ impl Caller {
     /// allow ([`within`](Self::within) lowers that).
     pub fn account(account: SignedIn, request: impl Into<String>) -> Self {
         Self::new(Principal::Account(account), request.into())
+    }
+
+    /// A service account of a customer's tenant, after its key was checked.
+    pub fn service(service: Service, request: impl Into<String>) -> Self {
+        Self::new(Principal::Service(service), request.into())
     }
 
     /// A part of the server that works by itself, such as `sweep`; never on anyone's request.
@@ -105,6 +132,13 @@ impl Caller {
         self
     }
 
+    /// The same caller with an invitation that is live now: for the one question that is asked next.
+    #[must_use]
+    pub fn invited(mut self, invitation: Invited) -> Self {
+        self.invitation = Some(invitation);
+        self
+    }
+
     /// Notes where the call came from, coarsely: a network or a region, not an address.
     #[must_use]
     pub fn from_address(mut self, label: impl Into<String>) -> Self {
@@ -112,22 +146,25 @@ impl Caller {
         self
     }
 
-    /// The name in records: `acc_…`, `visitor`, or `system:` and the worker's name.
+    /// The name in records: `acc_…`, `sva_…`, `visitor`, or `system:` and the worker's name.
     pub fn actor(&self) -> String {
         match self.principal {
             Principal::Visitor => "visitor".to_owned(),
             Principal::Account(account) => format!("acc_{}", account.account.simple()),
+            Principal::Service(service) => format!("sva_{}", service.account.simple()),
             Principal::System(worker) => format!("system:{worker}"),
         }
     }
 
-    /// Through what, in records: the id of the session (`ses_…`) or of the API key (`mth_…`), or nothing.
+    /// Through what, in records: the id of the session (`ses_…`), of the API key (`mth_…`) or of the service account's key
+    /// (`svk_…`), or nothing.
     pub fn via(&self) -> String {
         match self.principal {
             Principal::Account(account) => match account.via {
                 Via::Session(session) => format!("ses_{}", session.simple()),
                 Via::ApiKey(method) => format!("mth_{}", method.simple()),
             },
+            Principal::Service(service) => format!("svk_{}", service.key.simple()),
             Principal::Visitor | Principal::System(_) => String::new(),
         }
     }
@@ -136,7 +173,7 @@ impl Caller {
     pub fn signed_in(&self) -> Option<&SignedIn> {
         match &self.principal {
             Principal::Account(account) => Some(account),
-            Principal::Visitor | Principal::System(_) => None,
+            Principal::Visitor | Principal::Service(_) | Principal::System(_) => None,
         }
     }
 
@@ -168,6 +205,10 @@ impl Caller {
         self.share
     }
 
+    pub(crate) fn invitation(&self) -> Option<Invited> {
+        self.invitation
+    }
+
     /// How the caller stands in the record of what they are about to do.
     pub(crate) fn entry(&self, action: Action) -> Entry {
         Entry {
@@ -179,7 +220,7 @@ impl Caller {
     }
 
     fn new(principal: Principal, request: String) -> Self {
-        Caller { principal, share: None, scopes: Scopes::ALL, request, address_label: None }
+        Caller { principal, share: None, invitation: None, scopes: Scopes::ALL, request, address_label: None }
     }
 }
 

@@ -21,8 +21,10 @@ pub enum Refusal {
     Forbidden,
     /// The caller may do this after proving again who they are.
     StepUpRequired,
-    /// The account is suspended.
+    /// The account, or what it is in this tenant, is suspended.
     Suspended,
+    /// The tenant is suspended.
+    TenantSuspended,
 }
 
 impl Refusal {
@@ -31,6 +33,7 @@ impl Refusal {
             "not_found" => Some(Self::NotFound),
             "step_up_required" => Some(Self::StepUpRequired),
             "suspended" => Some(Self::Suspended),
+            "tenant_suspended" => Some(Self::TenantSuspended),
             _ => None,
         }
     }
@@ -64,7 +67,8 @@ impl fmt::Display for Explanation {
             Decision::Refused(Refusal::NotFound) => "refused as if it were not there",
             Decision::Refused(Refusal::Forbidden) => "refused",
             Decision::Refused(Refusal::StepUpRequired) => "refused until a fresh proof of identity",
-            Decision::Refused(Refusal::Suspended) => "refused: the account is suspended",
+            Decision::Refused(Refusal::Suspended) => "refused: the account or membership is suspended",
+            Decision::Refused(Refusal::TenantSuspended) => "refused: the tenant is suspended",
         })?;
         for Reason { policy, says } in &self.reasons {
             write!(f, "\n  {policy}: {says}")?;

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The one way in.
 
-use store::{Door, Migration, ReadTx, Scope, StoreError, TenantId, WriteTx, params};
+use std::sync::Arc;
+
+use store::{Door, Migration, ReadTx, Scope, StoreError, TenantId, TenantKind, WriteTx, params};
 
 use crate::action::Action;
 use crate::caller::{Caller, Principal};
 use crate::decision::{Explanation, Refusal};
 use crate::policies::{Policies, PolicyError};
 use crate::resource::Resource;
+use crate::slice::{Slice, Unanswerable};
+use crate::standing::{Found, Known, Remembered, Standing};
 
 /// Says that a home was founded. Only once, so that signing up never leads into a home that is
 /// there already.
@@ -26,7 +30,8 @@ CREATE TABLE founding (
 /// Decides who may do what, and owns the door: without a yes from here there is no transaction.
 pub struct Access {
     door: Door,
-    policies: Policies,
+    policies: Arc<Policies>,
+    remembered: Remembered,
 }
 
 /// Why there is no transaction.
@@ -47,9 +52,12 @@ pub enum Refused {
         /// What they were about to do.
         action: Action,
     },
-    /// The account is suspended.
-    #[error("this account is suspended")]
+    /// The account, or what it is in this tenant, is suspended.
+    #[error("this account or membership is suspended")]
     Suspended,
+    /// The tenant is suspended.
+    #[error("this tenant is suspended")]
+    TenantSuspended,
     /// The action always leaves a record, which a view cannot: a mistake of the calling code.
     #[error("`{action}` leaves a record and cannot be done in a view")]
     LeavesRecord {
@@ -74,7 +82,7 @@ impl Access {
     /// Takes the door and reads the policies. A policy that does not fit the schema stops the
     /// server here, before it has served anyone.
     pub fn new(door: Door) -> Result<Access, PolicyError> {
-        Ok(Access { door, policies: Policies::built_in()? })
+        Ok(Access { door, policies: Arc::new(Policies::built_in()?), remembered: Remembered::default() })
     }
 
     /// Enters the tenant to do `action` to `resource`, which is that tenant's: a transaction that
@@ -86,12 +94,21 @@ impl Access {
         action: Action,
         resource: Resource,
     ) -> Result<WriteTx, Refused> {
-        // A home that is to be made is entered by founding it.
-        if action == Action::AccountCreate && resource == Resource::Home {
+        // What is to be made is entered by founding it.
+        if founds(action) && resource != Resource::Platform {
             return Err(Refused::Forbidden { action });
         }
-        self.decide(caller, tenant, action, resource)?;
-        Ok(self.door.write(tenant, caller.entry(action)).await?)
+        if tenant.kind() != TenantKind::Customer {
+            self.decide(caller, tenant, action, resource)?;
+            return Ok(self.door.write(tenant, caller.entry(action)).await?);
+        }
+        let mut tx = self.door.begin(tenant).await?;
+        let mut entry = caller.entry(action);
+        let standing = self.decide_inside(&mut tx, caller, action, resource).await?;
+        if let Standing::Supporter { grant, .. } = standing {
+            entry.via = format!("sup_{}", grant.simple());
+        }
+        Ok(tx.admit(entry))
     }
 
     /// Looks into the tenant without leaving a record: only for actions that the schema declares
@@ -106,17 +123,37 @@ impl Access {
         if !self.policies.leaves_no_record(action) {
             return Err(Refused::LeavesRecord { action });
         }
-        self.decide(caller, tenant, action, resource)?;
-        Ok(self.door.read(tenant).await?)
+        if tenant.kind() != TenantKind::Customer {
+            self.decide(caller, tenant, action, resource)?;
+            return Ok(self.door.read(tenant).await?);
+        }
+        let mut tx = self.door.read(tenant).await?;
+        self.decide_inside(&mut tx, caller, action, resource).await?;
+        Ok(tx)
     }
 
-    /// Makes a home for a new account and enters it, as `account.create`. Can be repeated until
-    /// the transaction is committed; after that the home is its owner's, and this is refused.
-    pub async fn found(&self, caller: &Caller, home: TenantId) -> Result<WriteTx, Refused> {
-        let action = Action::AccountCreate;
-        self.decide(caller, home, action, Resource::Home)?;
-        self.door.create_tenant(home).await?;
-        let mut tx = self.door.write(home, caller.entry(action)).await?;
+    /// Asks another question in a customer's tenant that was entered already: whether the caller may do `action` to
+    /// `resource` too, as things stand in this transaction.
+    pub async fn also(
+        &self,
+        tx: &mut ReadTx,
+        caller: &Caller,
+        action: Action,
+        resource: Resource,
+    ) -> Result<(), Refused> {
+        self.decide_inside(tx, caller, action, resource).await.map(drop)
+    }
+
+    /// Makes a home for a new account, as `account.create`, or a customer's tenant, as `tenant.found`, and enters it. Can be
+    /// repeated until the transaction is committed; after that the tenant is its owner's, and this is refused.
+    pub async fn found(&self, caller: &Caller, tenant: TenantId) -> Result<WriteTx, Refused> {
+        let (action, resource) = match tenant.kind() {
+            TenantKind::Customer => (Action::TenantFound, Resource::Customer),
+            TenantKind::Home | TenantKind::Platform => (Action::AccountCreate, Resource::Home),
+        };
+        self.decide(caller, tenant, action, resource)?;
+        self.door.create_tenant(tenant).await?;
+        let mut tx = self.door.write(tenant, caller.entry(action)).await?;
         let founded_at = tx.now();
         let founded: Option<(i64,)> = tx.query_opt("SELECT founded_at FROM founding", params![]).await?;
         if founded.is_some() {
@@ -131,14 +168,23 @@ impl Access {
         }
     }
 
-    /// Removes what is left of a home that was never finished. For the server's own sweep only.
-    pub async fn drop_tenant(&self, caller: &Caller, home: TenantId) -> Result<(), Refused> {
+    /// Removes what is left of a tenant that was never finished. For the server's own sweep only.
+    pub async fn drop_tenant(&self, caller: &Caller, tenant: TenantId) -> Result<(), Refused> {
         let action = Action::MaintenanceRun;
         if !matches!(caller.principal(), Principal::System(_)) {
             return Err(Refused::Forbidden { action });
         }
-        self.decide(caller, home, action, Resource::Home)?;
-        Ok(self.door.drop_tenant(home).await?)
+        // Never the platform's own: nothing there is unfinished.
+        if tenant.kind() == TenantKind::Platform {
+            return Err(Refused::Forbidden { action });
+        }
+        self.decide(caller, tenant, action, Resource::whole(tenant))?;
+        Ok(self.door.drop_tenant(tenant).await?)
+    }
+
+    /// The built-in policies.
+    pub fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     /// Why the caller may or may not do this, now. Opens nothing.
@@ -159,25 +205,77 @@ impl Access {
         action: Action,
         resource: Resource,
     ) -> Result<(), Refused> {
-        self.policies.decide(caller, tenant, action, resource, self.now()).map_err(|refusal| {
-            tracing::info!(
-                actor = caller.actor(),
-                request = caller.request(),
-                %action,
-                %tenant,
-                ?refusal,
-                "refused"
-            );
-            match refusal {
-                Refusal::NotFound => Refused::NotFound,
-                Refusal::Forbidden => Refused::Forbidden { action },
-                Refusal::StepUpRequired => Refused::StepUpRequired { action },
-                Refusal::Suspended => Refused::Suspended,
-            }
-        })
+        self.policies
+            .decide(caller, tenant, action, resource, self.now())
+            .map_err(|refusal| refused(caller, tenant, action, refusal))
+    }
+
+    /// The decision in a customer's tenant: by what the tenant knows of the caller and where the resource lies, as both are in
+    /// this transaction.
+    async fn decide_inside(
+        &self,
+        tx: &mut ReadTx,
+        caller: &Caller,
+        action: Action,
+        resource: Resource,
+    ) -> Result<Standing, Refused> {
+        let tenant = tx.tenant();
+        // Whom no tenant knows is decided by the built-in policies alone: what there is need not be read for that.
+        if matches!(caller.principal(), Principal::Visitor | Principal::System(_)) {
+            self.decide(caller, tenant, action, resource)?;
+            return Ok(Standing::Stranger);
+        }
+        let known = self.known(tx).await?;
+        let standing = known.standing(tx, caller).await?;
+        // Nothing is looked up for whom the tenant does not know: there is nothing to tell them apart by.
+        let found = match standing {
+            Standing::Stranger => Some(known.found(resource, Vec::new())),
+            _ => known.find(tx, resource).await?,
+        };
+        let Some(found) = found else { return Err(Refused::NotFound) };
+        known
+            .policies
+            .answer(self.slice(caller, tenant, &standing, action, &found))
+            .map_err(|refusal| refused(caller, tenant, action, refusal))?;
+        Ok(standing)
+    }
+
+    pub(crate) async fn known(&self, tx: &mut ReadTx) -> Result<Known, StoreError> {
+        self.remembered.read(tx, &self.policies).await
+    }
+
+    pub(crate) fn slice(
+        &self,
+        caller: &Caller,
+        tenant: TenantId,
+        standing: &Standing,
+        action: Action,
+        found: &Found,
+    ) -> Result<Slice, Unanswerable> {
+        Slice::in_customer(caller, tenant, standing, action, found, caller.is_fresh(self.now()))
+    }
+
+    pub(crate) fn door(&self) -> &Door {
+        &self.door
     }
 
     fn now(&self) -> i64 {
         self.door.store().clock().now_ms()
     }
+}
+
+fn refused(caller: &Caller, tenant: TenantId, action: Action, refusal: Refusal) -> Refused {
+    tracing::info!(actor = caller.actor(), request = caller.request(), %action, %tenant, ?refusal, "refused");
+    match refusal {
+        Refusal::NotFound => Refused::NotFound,
+        Refusal::Forbidden => Refused::Forbidden { action },
+        Refusal::StepUpRequired => Refused::StepUpRequired { action },
+        Refusal::Suspended => Refused::Suspended,
+        Refusal::TenantSuspended => Refused::TenantSuspended,
+    }
+}
+
+/// Whether the action makes a tenant, which [`Access::found`] alone does.
+fn founds(action: Action) -> bool {
+    matches!(action, Action::AccountCreate | Action::TenantFound)
 }

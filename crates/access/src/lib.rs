@@ -71,6 +71,8 @@
 
 mod action;
 mod caller;
+#[cfg(test)]
+mod customers;
 mod decision;
 mod enter;
 mod memo;
@@ -79,15 +81,28 @@ mod policies;
 mod resource;
 mod scopes;
 mod slice;
+mod standing;
+pub mod tenancy;
+mod tenant_policies;
+mod visible;
+mod vocabulary;
 
 pub use action::{Action, UnknownAction};
-pub use caller::{Caller, Share, SignedIn, Via};
+pub use caller::{Caller, Invited, Service, Share, SignedIn, Via};
 pub use decision::{Decision, Explanation, Reason, Refusal};
 pub use enter::{Access, Refused};
 pub use platform_role::{PlatformGrant, PlatformRole, PlatformRoles, UnknownPlatformRole};
-pub use policies::{Policies, PolicyError};
+pub use policies::{CustomRole, Policies, PolicyError};
 pub use resource::Resource;
 pub use scopes::Scopes;
+pub use standing::{MAX_DEPTH, Place};
+pub use tenancy::{Tenancy, TenancyError};
+pub use tenant_policies::{MAX_POLICIES, MAX_TENANT_POLICIES, PolicyProblem};
+pub use visible::Visible;
+pub use vocabulary::{BuiltInRole, UnknownRole};
 
 /// This room's tables.
-pub const MIGRATIONS: &[store::Migration] = &[platform_role::PLATFORM_ROLES, enter::FOUNDING];
+pub const MIGRATIONS: &[store::Migration] = &{
+    let [directory, customer] = tenancy::MIGRATIONS;
+    [platform_role::PLATFORM_ROLES, enter::FOUNDING, directory, customer]
+};

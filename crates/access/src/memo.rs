@@ -2,8 +2,8 @@
 //! Answers of the policies, remembered by what the question was but for whose it was ([`Slice::key`]).
 //!
 //! A question is new only once: whether somebody may write an item in their own home does not depend on who it is. So what
-//! Cedar said of the first is what it would say of all, as long as no policy names a single account, home or thing; a set of
-//! policies in which one does is always asked.
+//! Cedar said of the first is what it would say of all, as long as no policy names a single account, home or thing. For a set of
+//! policies in which one does, the question is remembered with every id in it.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
@@ -12,34 +12,53 @@ use crate::decision::Refusal;
 use crate::slice::Slice;
 
 /// How many answers are kept. The delivered policies can be asked a few hundred different questions by the server's own
-/// routes; what comes after the bound is decided anew each time.
+/// routes; at the bound all are forgotten.
 const CAPACITY: usize = 4_096;
 
 /// What was answered so far.
-#[derive(Default)]
-pub(crate) struct Memo(RwLock<HashMap<Vec<u8>, Result<(), Refusal>>>);
+pub(crate) struct Memo {
+    answers: RwLock<HashMap<Vec<u8>, Result<(), Refusal>>>,
+    /// Whether ids matter.
+    exact: bool,
+}
 
 impl Memo {
+    /// Nothing answered yet. `exact` when a policy names a single thing.
+    pub(crate) fn new(exact: bool) -> Memo {
+        Memo { answers: RwLock::default(), exact }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_exact(&self) -> bool {
+        self.exact
+    }
+
+    /// The same, empty.
+    pub(crate) fn emptied(&self) -> Memo {
+        Memo::new(self.exact)
+    }
+
     /// The answer to this question, from `decide` when it was not asked before.
     pub(crate) fn answer(
         &self,
         slice: Slice,
         decide: impl FnOnce(Slice) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        let key = slice.key();
-        if let Some(answer) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        let key = if self.exact { slice.exact_key() } else { slice.key() };
+        if let Some(answer) = self.answers.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return *answer;
         }
         let answer = decide(slice);
-        let mut answers = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if answers.len() < CAPACITY {
-            answers.insert(key, answer);
+        let mut answers = self.answers.write().unwrap_or_else(PoisonError::into_inner);
+        if answers.len() >= CAPACITY {
+            answers.clear();
         }
+        answers.insert(key, answer);
         answer
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.0.read().unwrap().len()
+        self.answers.read().unwrap().len()
     }
 }

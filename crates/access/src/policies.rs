@@ -2,11 +2,9 @@
 //! The policies: read once, validated strictly, then asked.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use cedar_policy::{
-    Authorizer, Context, ContextCreationError, Entities, Entity, PolicyId, PolicySet, Request, Response,
-    RestrictedExpression, Schema, ValidationMode, Validator,
-};
+use cedar_policy::{Authorizer, Entities, PolicyId, PolicySet, Request, Response};
 use store::TenantId;
 
 use crate::action::Action;
@@ -15,10 +13,9 @@ use crate::decision::{Decision, Explanation, Reason, Refusal};
 use crate::memo::Memo;
 use crate::resource::Resource;
 use crate::scopes::Scopes;
-use crate::slice::{Slice, Types, Unanswerable};
-
-/// What exists and what can be done to it.
-pub(crate) const SCHEMA: &str = include_str!("../policies/schema.cedarschema");
+use crate::slice::{Slice, Unanswerable};
+use crate::tenant_policies::{self, PolicyProblem};
+use crate::vocabulary::{BuiltInRole, Vocabulary};
 
 /// The built-in policies, by the name of their file.
 pub(crate) const BUILT_IN: &[(&str, &str)] = &[
@@ -26,23 +23,28 @@ pub(crate) const BUILT_IN: &[(&str, &str)] = &[
     ("homes.cedar", include_str!("../policies/homes.cedar")),
     ("platform.cedar", include_str!("../policies/platform.cedar")),
     ("sharing.cedar", include_str!("../policies/sharing.cedar")),
+    ("tenants.cedar", include_str!("../policies/tenants.cedar")),
 ];
 
 /// A set of policies that has passed strict validation, ready to be asked.
 ///
-/// [`Access`](crate::Access) always stands on the built-in set; other sets can be asked what they
-/// would say, and open nothing.
+/// [`Access`](crate::Access) always stands on the built-in set, and in a customer's tenant on that with the tenant's own
+/// roles and policies added; other sets can be asked what they would say, and open nothing.
 pub struct Policies {
-    schema: Schema,
+    vocabulary: Arc<Vocabulary>,
     set: PolicySet,
     refusals: HashMap<PolicyId, Refusal>,
-    actions: HashMap<Action, Entity>,
-    unrecorded: Scopes,
-    types: Types,
-    circumstances: [Context; 4],
     authorizer: Authorizer,
-    /// There when no policy names a single thing.
-    memo: Option<Memo>,
+    memo: Memo,
+}
+
+/// A role that a tenant made for itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomRole {
+    /// Its id.
+    pub id: uuid::Uuid,
+    /// What it may.
+    pub actions: Scopes,
 }
 
 /// Why policies were not accepted.
@@ -68,7 +70,9 @@ pub enum PolicyError {
         policy: String,
     },
     /// A policy's `@refusal` is none of those that callers can be given.
-    #[error("policy {policy}: @refusal is not one of not_found, suspended, step_up_required")]
+    #[error(
+        "policy {policy}: @refusal is not one of not_found, suspended, tenant_suspended, step_up_required"
+    )]
     UnknownRefusal {
         /// The policy.
         policy: String,
@@ -79,43 +83,43 @@ pub enum PolicyError {
 }
 
 impl Policies {
-    /// The policies that Bailiwick is delivered with.
+    /// The policies that Bailiwick is delivered with. They are part of the program, and a test validates them: a start does not
+    /// do that again.
     pub fn built_in() -> Result<Policies, PolicyError> {
-        Self::from_sources(BUILT_IN)
+        Self::read(BUILT_IN)
     }
 
     /// Reads and validates policies: pairs of a file's name and its text.
     pub fn from_sources(sources: &[(&str, &str)]) -> Result<Policies, PolicyError> {
-        let (schema, _) =
-            Schema::from_cedarschema_str(SCHEMA).map_err(|error| PolicyError::Schema(error.to_string()))?;
+        let policies = Self::read(sources)?;
+        let valid = policies.vocabulary.validate(&policies.set);
+        valid.map_err(|verdict| PolicyError::Invalid(verdict.to_string()))?;
+        Ok(policies)
+    }
+
+    fn read(sources: &[(&str, &str)]) -> Result<Policies, PolicyError> {
         let mut set = PolicySet::new();
         let mut refusals = HashMap::new();
         for (file, text) in sources {
             read_file(file, text, &mut set, &mut refusals)?;
         }
-        let verdict = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
-        if !verdict.validation_passed_without_warnings() {
-            return Err(PolicyError::Invalid(verdict.to_string()));
-        }
-        let types = Types::new()?;
-        let (actions, unrecorded) = read_actions(&schema, &types)?;
-        let memo = names_no_single_thing(&set, &types).then(Memo::default);
-        Ok(Policies {
-            memo,
-            actions,
-            unrecorded,
-            types,
-            circumstances: [
-                circumstances(false, false)?,
-                circumstances(true, false)?,
-                circumstances(false, true)?,
-                circumstances(true, true)?,
-            ],
-            authorizer: Authorizer::new(),
-            schema,
-            set,
-            refusals,
-        })
+        Ok(Self::of(Arc::new(Vocabulary::read()?), set, refusals))
+    }
+
+    fn of(vocabulary: Arc<Vocabulary>, set: PolicySet, refusals: HashMap<PolicyId, Refusal>) -> Policies {
+        let memo = Memo::new(!names_no_single_thing(&set, &vocabulary));
+        Policies { vocabulary, set, refusals, authorizer: Authorizer::new(), memo }
+    }
+
+    /// This set with a tenant's own roles and policies added. What this set forbids stays forbidden, whatever is added: in
+    /// Cedar a forbid wins over every permit, and nothing of this set is taken away or renamed.
+    ///
+    /// # Errors
+    /// What is wrong with the text, with the line and the column where it stands: all of it, so that it can be mended in one
+    /// go.
+    pub fn with_tenant(&self, roles: &[CustomRole], text: &str) -> Result<Policies, Vec<PolicyProblem>> {
+        let set = tenant_policies::add(&self.vocabulary, &self.set, roles, text)?;
+        Ok(Self::of(Arc::clone(&self.vocabulary), set, self.refusals.clone()))
     }
 
     /// The set without one of its policies: for asking what that policy is worth. `None` when
@@ -123,7 +127,7 @@ impl Policies {
     pub fn without(mut self, id: &str) -> Option<Policies> {
         self.set.remove_static(PolicyId::new(id)).ok()?;
         // What was remembered is what the whole set said.
-        self.memo = self.memo.map(|_| Memo::default());
+        self.memo = self.memo.emptied();
         Some(self)
     }
 
@@ -134,7 +138,35 @@ impl Policies {
 
     /// Whether the action is a read that may be done without leaving a record.
     pub fn leaves_no_record(&self, action: Action) -> bool {
-        self.unrecorded.contains(action)
+        self.vocabulary.leaves_no_record(action)
+    }
+
+    /// What a built-in role may.
+    pub fn role(&self, role: BuiltInRole) -> Scopes {
+        self.vocabulary.role(role)
+    }
+
+    /// What a support grant may open at the most.
+    pub fn support(&self) -> Scopes {
+        self.vocabulary.support()
+    }
+
+    /// What a tenant can put into a role of its own: whatever is done in a customer's tenant.
+    pub fn grantable(&self) -> Scopes {
+        self.vocabulary.role(BuiltInRole::Owner)
+    }
+
+    pub(crate) fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// The devices that a policy names.
+    pub(crate) fn named_devices(&self) -> std::collections::BTreeSet<uuid::Uuid> {
+        let id = |named: cedar_policy::EntityUid| {
+            let digits = named.id().unescaped().strip_prefix("dvc_")?;
+            uuid::Uuid::try_parse(digits).ok()
+        };
+        self.set.policies().flat_map(cedar_policy::Policy::entity_literals).filter_map(id).collect()
     }
 
     /// Whether the caller may do this in that tenant at this time (milliseconds since the epoch).
@@ -147,13 +179,14 @@ impl Policies {
         now_ms: i64,
     ) -> Result<(), Refusal> {
         let fresh = caller.is_fresh(now_ms);
-        let Ok(slice) = Slice::new(caller, tenant, action, &resource, fresh) else {
+        self.answer(Slice::new(caller, tenant, action, &resource, fresh))
+    }
+
+    pub(crate) fn answer(&self, slice: Result<Slice, Unanswerable>) -> Result<(), Refusal> {
+        let Ok(slice) = slice else {
             return Err(Refusal::Forbidden);
         };
-        match &self.memo {
-            Some(memo) => memo.answer(slice, |slice| self.decide_anew(slice)),
-            None => self.decide_anew(slice),
-        }
+        self.memo.answer(slice, |slice| self.decide_anew(slice))
     }
 
     /// What the policies say, and how the caller is told.
@@ -177,12 +210,21 @@ impl Policies {
         resource: Resource,
         now_ms: i64,
     ) -> Explanation {
-        let decision = match self.decide(caller, tenant, action, resource, now_ms) {
+        let slice = || Slice::new(caller, tenant, action, &resource, caller.is_fresh(now_ms));
+        self.explained(slice(), slice())
+    }
+
+    /// The decision on a slice, with the policies that made it. The slice is given twice since deciding uses it up.
+    pub(crate) fn explained(
+        &self,
+        slice: Result<Slice, Unanswerable>,
+        again: Result<Slice, Unanswerable>,
+    ) -> Explanation {
+        let decision = match self.answer(slice) {
             Ok(()) => Decision::Allowed,
             Err(refusal) => Decision::Refused(refusal),
         };
-        let slice = Slice::new(caller, tenant, action, &resource, caller.is_fresh(now_ms));
-        let (reasons, fault) = match slice.and_then(|slice| self.ask(&slice)) {
+        let (reasons, fault) = match again.and_then(|slice| self.ask(&slice)) {
             Ok(response) => (
                 self.reasons(&response),
                 response.diagnostics().errors().next().map(|error| error.to_string()),
@@ -194,24 +236,14 @@ impl Policies {
 
     /// What Cedar says.
     fn ask(&self, slice: &Slice) -> Result<Response, Unanswerable> {
-        let action_entity = self.actions.get(&slice.action).ok_or(Unanswerable::Misplaced)?;
-        let principal = self.types.entity(&slice.principal)?;
-        let object = self.types.entity(&slice.resource)?;
-        let [strict, proven, scoped, proven_scoped] = &self.circumstances;
-        let context = match (slice.fresh, slice.in_scope) {
-            (false, false) => strict,
-            (true, false) => proven,
-            (false, true) => scoped,
-            (true, true) => proven_scoped,
-        };
-        let request = Request::new(
-            principal.uid(),
-            action_entity.uid(),
-            object.uid(),
-            context.clone(),
-            Some(&self.schema),
-        )?;
-        let entities = Entities::from_entities([principal, action_entity.clone(), object], None)?;
+        let Vocabulary { schema, types, .. } = &*self.vocabulary;
+        let action = self.vocabulary.action(slice.action).ok_or(Unanswerable::Misplaced)?;
+        let principal = types.entity(&slice.principal)?;
+        let object = types.entity(&slice.resource)?;
+        let context = self.vocabulary.circumstances(slice.fresh, slice.in_scope);
+        let request =
+            Request::new(principal.uid(), action.uid(), object.uid(), context.clone(), Some(schema))?;
+        let entities = Entities::from_entities([principal, action.clone(), object], None)?;
         Ok(self.authorizer.is_authorized(&request, &self.set, &entities))
     }
 
@@ -235,6 +267,8 @@ impl Policies {
         // What is true of the caller alone comes first; then the answer that says nothing.
         if answers().any(|answer| answer == Refusal::Suspended) {
             Some(Refusal::Suspended)
+        } else if answers().any(|answer| answer == Refusal::TenantSuspended) {
+            Some(Refusal::TenantSuspended)
         } else if answers().any(|answer| answer == Refusal::NotFound) {
             Some(Refusal::NotFound)
         } else if answers().count() > 0 && answers().all(|answer| answer == Refusal::StepUpRequired) {
@@ -290,39 +324,12 @@ fn read_file(
     Ok(())
 }
 
-/// Each action with the groups it is in, and which of them leave no record. Fails when the schema
-/// lacks one.
-fn read_actions(schema: &Schema, types: &Types) -> Result<(HashMap<Action, Entity>, Scopes), PolicyError> {
-    let entities = schema.action_entities().map_err(|error| PolicyError::Schema(error.to_string()))?;
-    let group = types.action("leaves_no_record");
-    let unrecorded = Action::ALL
-        .iter()
-        .copied()
-        .filter(|action| entities.is_ancestor_of(&group, &types.action(action.name())))
-        .collect();
-    let actions = Action::ALL
-        .iter()
-        .map(|action| match entities.get(&types.action(action.name())) {
-            Some(entity) => Ok((*action, entity.clone())),
-            None => Err(PolicyError::Schema(format!("it lacks the action {action}"))),
-        })
-        .collect::<Result<_, _>>()?;
-    Ok((actions, unrecorded))
-}
-
 /// Whether the policies answer alike whoever in particular asks for whatever in particular: all that they name are actions,
 /// roles and the platform.
-fn names_no_single_thing(set: &PolicySet, types: &Types) -> bool {
+fn names_no_single_thing(set: &PolicySet, vocabulary: &Vocabulary) -> bool {
+    let is_word = |named| vocabulary.types.is_word(&named);
     set.templates().next().is_none()
-        && set.policies().flat_map(cedar_policy::Policy::entity_literals).all(|named| types.is_word(&named))
-}
-
-fn circumstances(fresh: bool, in_scope: bool) -> Result<Context, PolicyError> {
-    Context::from_pairs([
-        ("fresh".to_owned(), RestrictedExpression::new_bool(fresh)),
-        ("in_scope".to_owned(), RestrictedExpression::new_bool(in_scope)),
-    ])
-    .map_err(|error: ContextCreationError| PolicyError::Schema(error.to_string()))
+        && set.policies().flat_map(cedar_policy::Policy::entity_literals).all(is_word)
 }
 
 #[cfg(test)]
@@ -333,6 +340,7 @@ mod tests {
     use crate::caller::Principal;
     use crate::platform_role::PlatformRole;
     use crate::slice::{Fact, Name};
+    use crate::vocabulary::SCHEMA;
     use crate::{PlatformRoles, SignedIn, Via};
 
     fn policies() -> Policies {
@@ -340,8 +348,14 @@ mod tests {
     }
 
     #[test]
+    fn the_delivered_policies_fit_the_schema() {
+        assert!(Policies::from_sources(BUILT_IN).is_ok());
+    }
+
+    #[test]
     fn the_schema_and_the_code_list_exactly_the_same_actions() {
-        let schema = policies().schema;
+        let policies = policies();
+        let schema = &policies.vocabulary.schema;
         let groups: BTreeSet<_> = schema.action_groups().map(|uid| uid.id().unescaped().to_owned()).collect();
         let in_schema: BTreeSet<_> = schema
             .actions()
@@ -409,19 +423,21 @@ mod tests {
             Resource::DirectoryEntry { account: id },
         ];
         for principal in &principals {
-            let entity = policies.types.entity(&Fact::of_principal(principal)).unwrap();
-            Entities::from_entities([entity], Some(&policies.schema)).unwrap();
+            let entity = policies.vocabulary.types.entity(&Fact::of_principal(principal)).unwrap();
+            Entities::from_entities([entity], Some(&policies.vocabulary.schema)).unwrap();
         }
         for resource in &resources {
-            let entity = policies.types.entity(&Fact::of_resource(resource, TenantId::random())).unwrap();
-            Entities::from_entities([entity], Some(&policies.schema)).unwrap();
+            let entity =
+                policies.vocabulary.types.entity(&Fact::of_resource(resource, TenantId::random())).unwrap();
+            Entities::from_entities([entity], Some(&policies.vocabulary.schema)).unwrap();
         }
     }
 
     #[test]
     fn the_delivered_policies_are_remembered_and_what_is_remembered_is_bounded() {
         let policies = policies();
-        let memo = policies.memo.as_ref().unwrap();
+        let memo = &policies.memo;
+        assert!(!memo.is_exact());
         for n in 0..100 {
             let id = uuid::Uuid::from_u128(n);
             let account = SignedIn {
@@ -441,7 +457,8 @@ mod tests {
 
     #[test]
     fn the_platform_cannot_be_mistaken_for_a_tenant() {
-        let types = policies().types;
+        let policies = policies();
+        let types = &policies.vocabulary.types;
         let text = |tenant| types.uid(&Name::tenant(tenant)).unwrap().id().unescaped().to_owned();
         assert_eq!(text(TenantId::PLATFORM), "platform");
         assert!(text(TenantId::random()).starts_with("ten_"));

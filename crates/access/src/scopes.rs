@@ -20,17 +20,23 @@ use crate::action::{Action, UnknownAction};
 /// # Ok::<(), access::UnknownAction>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Scopes(u64);
+pub struct Scopes(u128);
 
 impl Scopes {
     /// Everything: a person's own session.
-    pub const ALL: Scopes = Scopes(u64::MAX);
+    pub const ALL: Scopes = Scopes(u128::MAX);
     /// Nothing at all.
     pub const NONE: Scopes = Scopes(0);
 
     /// Whether the action is below the ceiling.
     pub const fn contains(self, action: Action) -> bool {
         self.0 & (1 << action as u32) != 0
+    }
+
+    /// What is below either ceiling.
+    #[must_use]
+    pub const fn or(self, other: Scopes) -> Scopes {
+        Scopes(self.0 | other.0)
     }
 
     /// What is below both ceilings: a token made from a token never has more than either.
@@ -43,6 +49,12 @@ impl Scopes {
 impl FromIterator<Action> for Scopes {
     fn from_iter<I: IntoIterator<Item = Action>>(actions: I) -> Self {
         Scopes(actions.into_iter().fold(0, |bits, action| bits | 1 << action as u32))
+    }
+}
+
+impl From<Action> for Scopes {
+    fn from(action: Action) -> Self {
+        Scopes(1 << action as u32)
     }
 }
 

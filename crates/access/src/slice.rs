@@ -12,6 +12,7 @@ use crate::action::Action;
 use crate::caller::{Caller, Principal};
 use crate::policies::PolicyError;
 use crate::resource::Resource;
+use crate::standing::{Found, Holder, Place, Standing};
 
 /// Why a question could not be put to the policies. It is refused then.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,8 @@ pub(crate) struct Fact {
     tenant: Name,
     attributes: Vec<(&'static str, Value)>,
     parents: Vec<Name>,
+    /// Roles, and where they are held.
+    tags: Vec<(String, Vec<Name>)>,
 }
 
 /// One of the schema's types, and which of its things.
@@ -73,6 +76,8 @@ enum Which {
     Word(&'static str),
     /// One of many: no policy that is delivered names it.
     Id(Uuid),
+    /// The place that a single device is.
+    Device(Uuid),
 }
 
 #[derive(Clone, Copy)]
@@ -100,6 +105,7 @@ macro_rules! types {
 
 types! {
     Tenant, PlatformRole, Visitor, Account, Worker, Home, Session, Collection, Item, File, Log, Platform, DirectoryEntry,
+    Member, ServiceAccount, Supporter, Invitee, Team, Place, Device,
 }
 
 impl Slice {
@@ -131,6 +137,32 @@ impl Slice {
         })
     }
 
+    /// The question whether the caller may do this in a customer's tenant: by what the tenant knows of the caller, and by
+    /// where the resource lies in it.
+    pub(crate) fn in_customer(
+        caller: &Caller,
+        tenant: TenantId,
+        standing: &Standing,
+        action: Action,
+        found: &Found,
+        fresh: bool,
+    ) -> Result<Slice, Unanswerable> {
+        if !found.resource.belongs_in(tenant) {
+            return Err(Unanswerable::Misplaced);
+        }
+        let grant = match standing {
+            Standing::Supporter { scopes, .. } => scopes.contains(action),
+            _ => true,
+        };
+        Ok(Slice {
+            principal: Fact::of_standing(caller, tenant, standing, found),
+            action,
+            resource: Fact::of_found(found, tenant),
+            fresh,
+            in_scope: grant && caller.scopes().contains(action),
+        })
+    }
+
     /// The same question of somebody who has just proved who they are.
     pub(crate) fn with_fresh_proof(self) -> Slice {
         Slice { fresh: true, ..self }
@@ -142,7 +174,16 @@ impl Slice {
     /// Two slices with the same key are the same up to a renaming of ids. Cedar can do with an entity's id nothing
     /// but compare it, so policies that name no single thing answer both alike. Everything else is in the key as it is.
     pub(crate) fn key(&self) -> Vec<u8> {
-        let mut key = Key { bytes: Vec::with_capacity(96), seen: Vec::with_capacity(8) };
+        self.write_key(false)
+    }
+
+    /// This question with every id in it: for policies that name single things.
+    pub(crate) fn exact_key(&self) -> Vec<u8> {
+        self.write_key(true)
+    }
+
+    fn write_key(&self, exact: bool) -> Vec<u8> {
+        let mut key = Key { bytes: Vec::with_capacity(128), seen: Vec::with_capacity(8), exact };
         key.bytes.extend([self.action as u8, u8::from(self.fresh), u8::from(self.in_scope)]);
         key.fact(&self.principal);
         key.fact(&self.resource);
@@ -155,11 +196,13 @@ struct Key {
     bytes: Vec<u8>,
     /// The ids so far; where one stands is its number.
     seen: Vec<Name>,
+    /// Whether ids stand as they are.
+    exact: bool,
 }
 
 impl Key {
     fn fact(&mut self, fact: &Fact) {
-        let Fact { name, tenant, attributes, parents } = fact;
+        let Fact { name, tenant, attributes, parents, tags } = fact;
         self.name(name);
         self.name(tenant);
         self.count(attributes.len());
@@ -175,6 +218,12 @@ impl Key {
         }
         self.count(parents.len());
         parents.iter().for_each(|parent| self.name(parent));
+        self.count(tags.len());
+        for (role, places) in tags {
+            self.word(role);
+            self.count(places.len());
+            places.iter().for_each(|place| self.name(place));
+        }
     }
 
     fn name(&mut self, name: &Name) {
@@ -184,12 +233,16 @@ impl Key {
                 self.bytes.push(0);
                 self.word(word);
             }
-            Which::Id(_) => {
+            Which::Id(id) | Which::Device(id) if self.exact => {
+                self.bytes.push(if matches!(name.which, Which::Device(_)) { 2 } else { 1 });
+                self.bytes.extend_from_slice(id.as_bytes());
+            }
+            Which::Id(_) | Which::Device(_) => {
                 let number = self.seen.iter().position(|seen| seen == name).unwrap_or_else(|| {
                     self.seen.push(*name);
                     self.seen.len() - 1
                 });
-                self.bytes.push(1);
+                self.bytes.push(if matches!(name.which, Which::Device(_)) { 2 } else { 1 });
                 self.count(number);
             }
         }
@@ -212,7 +265,60 @@ impl Key {
 
 impl Fact {
     fn new(name: Name, tenant: Name) -> Fact {
-        Fact { name, tenant, attributes: Vec::new(), parents: Vec::new() }
+        Fact { name, tenant, attributes: Vec::new(), parents: Vec::new(), tags: Vec::new() }
+    }
+
+    /// Who the caller is in a customer's tenant. Whoever it does not know comes as they are, and meets the walls.
+    fn of_standing(caller: &Caller, tenant: TenantId, standing: &Standing, found: &Found) -> Fact {
+        let id = match caller.principal() {
+            Principal::Account(account) => account.account,
+            Principal::Service(service) => service.account,
+            Principal::Visitor | Principal::System(_) => return Fact::of_principal(caller.principal()),
+        };
+        let suspended = caller.signed_in().is_some_and(|account| account.suspended);
+        let fact = |of| Fact::new(Name::id(of, id), Name::tenant(tenant));
+        let flags = |suspended, shut| {
+            vec![("suspended", Value::Flag(suspended)), ("tenant_suspended", Value::Flag(shut))]
+        };
+        match standing {
+            Standing::Stranger => Fact::of_principal(caller.principal()),
+            Standing::Member(holder) => Fact {
+                attributes: flags(suspended || holder.suspended, found.tenant_suspended),
+                parents: holder.teams.iter().map(|team| Name::id(Type::Team, *team)).collect(),
+                tags: tags(holder, found),
+                ..fact(Type::Member)
+            },
+            Standing::ServiceAccount(holder) => Fact {
+                attributes: flags(holder.suspended, found.tenant_suspended),
+                tags: tags(holder, found),
+                ..fact(Type::ServiceAccount)
+            },
+            Standing::Supporter { .. } => {
+                Fact { attributes: vec![("suspended", Value::Flag(suspended))], ..fact(Type::Supporter) }
+            }
+            Standing::Invitee => {
+                Fact { attributes: flags(suspended, found.tenant_suspended), ..fact(Type::Invitee) }
+            }
+        }
+    }
+
+    /// The resource with every place that it lies in.
+    fn of_found(found: &Found, tenant: TenantId) -> Fact {
+        let mut above = found.path.iter().map(|place| Name::place(*place));
+        let fact = |of, id: Uuid| Fact::new(Name::id(of, id), Name::tenant(tenant));
+        match found.resource {
+            // A place is not its own parent.
+            Resource::Customer | Resource::Organisation(_) => match above.next() {
+                Some(own) => Fact { parents: above.collect(), ..Fact::new(own, Name::tenant(tenant)) },
+                None => fact(Type::Place, Uuid::nil()),
+            },
+            Resource::Device(id) => Fact { parents: above.collect(), ..fact(Type::Device, id) },
+            resource => {
+                let mut fact = Fact::of_resource(&resource, tenant);
+                fact.parents.extend(above);
+                fact
+            }
+        }
     }
 
     pub(crate) fn of_principal(principal: &Principal) -> Fact {
@@ -220,6 +326,11 @@ impl Fact {
         match principal {
             Principal::Visitor => Fact::new(Name::word(Type::Visitor, "visitor"), platform),
             Principal::System(worker) => Fact::new(Name::word(Type::Worker, worker), platform),
+            // Of another tenant than the one that is entered: its own wall stops it.
+            Principal::Service(service) => Fact {
+                attributes: vec![("suspended", Value::Flag(false)), ("tenant_suspended", Value::Flag(false))],
+                ..Fact::new(Name::id(Type::ServiceAccount, service.account), Name::tenant(service.tenant))
+            },
             Principal::Account(account) => Fact {
                 attributes: vec![("suspended", Value::Flag(account.suspended))],
                 parents: account
@@ -242,6 +353,9 @@ impl Fact {
             Resource::Home => fact(Type::Home, *tenant.uuid()),
             Resource::Log => fact(Type::Log, *tenant.uuid()),
             Resource::Platform => Fact::new(Name::word(Type::Platform, PLATFORM), Name::tenant(tenant)),
+            Resource::Customer => fact(Type::Place, *tenant.uuid()),
+            Resource::Organisation(id) => fact(Type::Place, id),
+            Resource::Device(id) => fact(Type::Device, id),
             Resource::Session(id) => fact(Type::Session, id),
             Resource::Collection(id) => fact(Type::Collection, id),
             Resource::Item { collection, id } => within(Type::Item, id, collection),
@@ -263,6 +377,14 @@ impl Name {
         }
     }
 
+    fn place(place: Place) -> Name {
+        let which = match place {
+            Place::Organisation(id) => Which::Id(id),
+            Place::Device(id) => Which::Device(id),
+        };
+        Name { of: Type::Place, which }
+    }
+
     fn word(of: Type, word: &'static str) -> Name {
         Name { of, which: Which::Word(word) }
     }
@@ -270,6 +392,18 @@ impl Name {
     fn id(of: Type, id: Uuid) -> Name {
         Name { of, which: Which::Id(id) }
     }
+}
+
+/// A holder's roles and their places: those that the resource lies in first, from the nearest on, so that two slices that
+/// differ only in ids are written alike.
+fn tags(holder: &Holder, found: &Found) -> Vec<(String, Vec<Name>)> {
+    let name = |place: &Place| Name::place(*place);
+    let tag = |(role, places): (&String, &Vec<Place>)| {
+        let here = found.path.iter().filter(|place| places.contains(place));
+        let elsewhere = places.iter().filter(|place| !found.path.contains(place));
+        (role.clone(), here.chain(elsewhere).map(name).collect())
+    };
+    holder.roles.iter().map(tag).collect()
 }
 
 /// The platform, as a tenant and as a thing.
@@ -304,7 +438,7 @@ impl Types {
 
     /// The thing as Cedar has it.
     pub(crate) fn entity(&self, fact: &Fact) -> Result<Entity, Unanswerable> {
-        let Fact { name, tenant, attributes, parents } = fact;
+        let Fact { name, tenant, attributes, parents, tags } = fact;
         let value = |value: &Value| {
             Ok::<_, Unanswerable>(match value {
                 Value::Flag(flag) => RestrictedExpression::new_bool(*flag),
@@ -316,17 +450,32 @@ impl Types {
             .map(|(name, given)| Ok(((*name).to_owned(), value(given)?)))
             .collect::<Result<_, Unanswerable>>()?;
         let parents = parents.iter().map(|parent| self.uid(parent)).collect::<Result<_, _>>()?;
-        Ok(Entity::new(self.uid(name)?, attributes, parents)?)
+        if tags.is_empty() {
+            return Ok(Entity::new(self.uid(name)?, attributes, parents)?);
+        }
+        let place = |name: &Name| Ok(RestrictedExpression::new_entity_uid(self.uid(name)?));
+        let tag = |(role, places): &(String, Vec<Name>)| {
+            let places: Vec<_> = places.iter().map(place).collect::<Result<_, Unanswerable>>()?;
+            Ok((role.clone(), RestrictedExpression::new_set(places)))
+        };
+        let tags: Vec<_> = tags.iter().map(tag).collect::<Result<_, Unanswerable>>()?;
+        Ok(Entity::new_with_tags(self.uid(name)?, attributes, parents, tags)?)
     }
 
     pub(crate) fn uid(&self, name: &Name) -> Result<EntityUid, Unanswerable> {
         let of = self.of(name.of).ok_or(Unanswerable::Misplaced)?;
         Ok(match (name.which, name.of) {
             (Which::Word(word), _) => uid(of, word),
+            (Which::Device(id), _) | (Which::Id(id), Type::Device) => uid(of, format!("dvc_{}", id.simple())),
+            (Which::Id(id), Type::Place) => uid(of, format!("org_{}", id.simple())),
+            (Which::Id(id), Type::Team) => uid(of, format!("tea_{}", id.simple())),
+            (Which::Id(id), Type::ServiceAccount) => uid(of, format!("sva_{}", id.simple())),
             (Which::Id(id), Type::Tenant | Type::Home | Type::Log) => {
                 uid(of, TenantId::from_uuid(id).to_string())
             }
-            (Which::Id(id), Type::Account) => uid(of, format!("acc_{}", id.simple())),
+            (Which::Id(id), Type::Account | Type::Member | Type::Supporter | Type::Invitee) => {
+                uid(of, format!("acc_{}", id.simple()))
+            }
             (Which::Id(id), Type::Session) => uid(of, format!("ses_{}", id.simple())),
             (Which::Id(id), Type::Collection) => uid(of, format!("col_{}", id.simple())),
             (Which::Id(id), Type::Item) => uid(of, format!("itm_{}", id.simple())),

@@ -109,6 +109,24 @@ impl Identity {
         self.account_in(tx, session.account()).await
     }
 
+    /// Under what the directory finds the account's address; `None` when it has none. In its home.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn email_index(
+        &self,
+        tx: &mut ReadTx,
+        account: AccountId,
+    ) -> Result<Option<[u8; 32]>, Failure> {
+        let row: Option<(Option<[u8; 32]>,)> = tx
+            .query_opt(
+                "SELECT email_index FROM account WHERE id = $1 AND deleted_at IS NULL",
+                params![account.uuid()],
+            )
+            .await?;
+        Ok(row.and_then(|(index,)| index))
+    }
+
     /// An account, for whoever proved to be it. In its home.
     pub(crate) async fn account_in(
         &self,

@@ -44,6 +44,10 @@ pub enum Try {
     SignUp,
     /// To ask for a device to be let in: each is a row for some minutes.
     Pair,
+    /// To invite an address into a tenant, aimed at that address: each sends a mail to somebody, so none is given back.
+    Invite,
+    /// To join a tenant by an invitation, aimed at by the account that shows it.
+    Join,
 }
 
 /// The tries of this process.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! What is written to people: short, plain, and without a link to press.
+//! What is written to people: short, plain, and without a link to press, but for an invitation, which is one.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use keyring::MethodKind;
 use keyring::email::Email;
 use zeroize::Zeroizing;
 
-use crate::MethodId;
 use crate::network::Network;
+use crate::{Identity, MethodId};
 
 /// A mail to one person. It holds the address, so it does not print; send it and drop it.
 pub struct Letter {
@@ -46,6 +46,7 @@ impl Letter {
             Message::MethodRenamed { .. } => "method_renamed",
             Message::MethodRevoked { .. } => "method_revoked",
             Message::ImportedSignedIn { .. } => "imported_signed_in",
+            Message::Invited { .. } => "invited",
         }
     }
 
@@ -100,6 +101,8 @@ impl Letter {
                 format!("{} of your {service} account was revoked", capital(a(*kind)))
             }
             Message::ImportedSignedIn { .. } => format!("Your {service} account is ready"),
+            // The tenant's name is whatever its people call it: it stands in the text alone.
+            Message::Invited { .. } => format!("An invitation to {service}"),
         }
     }
 
@@ -185,10 +188,24 @@ impl Letter {
             Message::AccountDeleted => format!(
                 "Your {service} account was deleted, with everything in it. It cannot be brought\nback.\n\n  Time:  {when}\n"
             ),
+            Message::Invited { tenant, link, expires_at } => format!(
+                "Somebody invites you to join them on {service}. They call themselves:\n\n  {tenant}\n\nIf you know them, sign in with the account of this address, or sign up with it, and\nopen this link:\n\n  {}\n\nOr, on the command line:  bailiwick tenant join LINK\n\nIt is good for this address alone, once, until {}.\nIf you do not know them, ignore this letter.\n",
+                link.as_str(),
+                utc(*expires_at)
+            ),
             Message::ImportedSignedIn { device, place, session } => format!(
                 "Somebody, probably you, signed in to {service} for the first time, with the password\nof the account that was carried over for this address.\n\n  Device:   {device}\n  Network:  {place}\n  Time:     {when}\n  Session:  {session}\n\nIf it was you, you need not do anything.\nIf not, somebody knows that password: write to whoever runs {service}, and change it\nwherever else you use it.\n"
             ),
         })
+    }
+}
+
+impl Identity {
+    /// The letter that invites an address to a tenant. The link is for its owner alone.
+    pub fn invitation(&self, to: Email, tenant: &str, link: &str, expires_at: i64, now_ms: i64) -> Letter {
+        let link = Zeroizing::new(link.to_owned());
+        let message = Message::Invited { tenant: tenant.to_owned(), link, expires_at };
+        Letter::new(to, &self.settings.service_name, now_ms, message)
     }
 }
 
@@ -218,6 +235,7 @@ pub(crate) enum Message {
     MethodRenamed { kind: MethodKind, from: String, to: String },
     MethodRevoked { kind: MethodKind, label: String },
     ImportedSignedIn { device: String, place: String, session: crate::SessionId },
+    Invited { tenant: String, link: Zeroizing<String>, expires_at: i64 },
 }
 
 /// A method of this kind, as people call it.

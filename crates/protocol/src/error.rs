@@ -58,6 +58,8 @@ codes! {
     ApiKeyUnknown = "api_key_unknown" 401;
     /// The API key has expired.
     ApiKeyExpired = "api_key_expired" 401;
+    /// The key of the service account is unknown, was revoked or has expired.
+    ServiceKeyUnknown = "service_key_unknown" 401;
     /// This is the whole API key, with the half that unlocks, which must never be sent: replace the key.
     UnlockingHalfSent = "unlocking_half_sent" 401;
     /// The API key may not be used from this address until its owner approves it.
@@ -68,8 +70,10 @@ codes! {
     StepUpRequired = "step_up_required" 403;
     /// You may not do this.
     Forbidden = "forbidden" 403;
-    /// The account is suspended.
+    /// The account, or what it is in this tenant, is suspended.
     Suspended = "suspended" 403;
+    /// The tenant is suspended.
+    TenantSuspended = "tenant_suspended" 403;
     /// There is no such thing, or it is not yours.
     NotFound = "not_found" 404;
     /// This route does not take that method.
@@ -84,6 +88,10 @@ codes! {
     NoSecondFactor = "no_second_factor" 409;
     /// This server takes no passkeys: it is not reached by a domain that they could be bound to.
     PasskeysOff = "passkeys_off" 409;
+    /// A tenant always has an owner: give somebody else the role first.
+    LastOwner = "last_owner" 409;
+    /// This invitation is over, or it is for somebody else. Ask whoever invited you for another one.
+    InvitationOver = "invitation_over" 410;
     /// There is an account with this email.
     AccountExists = "account_exists" 409;
     /// The code is wrong or has expired.

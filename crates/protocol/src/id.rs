@@ -10,7 +10,7 @@ use uuid::Uuid;
 /// A text that is not an id of the expected kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected {0:?} and 32 hexadecimal digits")]
-pub struct IdError(&'static str);
+pub struct IdError(pub(crate) &'static str);
 
 macro_rules! id {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => { $(
@@ -115,4 +115,20 @@ id! {
     UploadId = "upl_";
     /// A record of a log.
     RecordId = "rec_";
+    /// An organisation of a customer's tenant. The topmost has the tenant's own digits.
+    OrganisationId = "org_";
+    /// A team of a customer's tenant.
+    TeamId = "tea_";
+    /// A role that a tenant made for itself.
+    RoleId = "rol_";
+    /// A device of a customer's tenant.
+    TenantDeviceId = "dvc_";
+    /// A service account of a customer's tenant.
+    ServiceAccountId = "sva_";
+    /// An invitation to a customer's tenant.
+    InvitationId = "inv_";
+    /// A key of a service account.
+    ServiceKeyId = "svk_";
+    /// A support grant.
+    SupportGrantId = "sup_";
 }

@@ -23,10 +23,16 @@ pub mod pairing;
 pub mod passkeys;
 mod secret;
 pub mod service;
+pub mod service_accounts;
 pub mod sharing;
 pub mod signin;
+pub mod support;
+pub mod tenants;
 
 pub use bytes::Bytes;
 pub use error::{Code, Problem};
-pub use id::{AccountId, CollectionId, DeviceId, ItemId, MethodId, SessionId, TenantId, UploadId};
+pub use id::{
+    AccountId, CollectionId, DeviceId, InvitationId, ItemId, MethodId, OrganisationId, RoleId,
+    ServiceAccountId, ServiceKeyId, SessionId, SupportGrantId, TeamId, TenantDeviceId, TenantId, UploadId,
+};
 pub use secret::Secret;

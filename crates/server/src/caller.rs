@@ -2,6 +2,7 @@
 //! Who is calling: every protected route takes a [`Signed`], which is only made of a live session, or an
 //! [`Authenticated`], which is also made of a live API key.
 
+mod acting;
 mod api_key;
 
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ use store::{StoreError, TenantId};
 use tokens::VerifyError;
 use uuid::Uuid;
 
+pub(crate) use self::acting::Acting;
 pub(crate) use self::api_key::{FOR_API_KEYS, Keyed};
 use crate::error::ApiError;
 use crate::gateway::{Address, Once, RequestId};
@@ -73,6 +75,20 @@ impl Signed {
     ) -> Result<store::WriteTx, ApiError> {
         let mut tx = app.access.enter(&self.caller, self.home(), action, resource).await?;
         app.identity.session_by_id(&mut tx, self.session.id()).await?;
+        claim(app, self.once.as_ref(), &mut tx, self.session.account()).await?;
+        Ok(tx)
+    }
+
+    /// Enters a customer's tenant to change something: as [`enter`](Self::enter) does the home.
+    pub(crate) async fn enter_customer(
+        &self,
+        app: &App,
+        tenant: TenantId,
+        action: Action,
+        resource: Resource,
+    ) -> Result<store::WriteTx, ApiError> {
+        self.look_again(app).await?;
+        let mut tx = app.access.enter(&self.caller, tenant, action, resource).await?;
         claim(app, self.once.as_ref(), &mut tx, self.session.account()).await?;
         Ok(tx)
     }
@@ -168,14 +184,7 @@ impl FromRequestParts<App> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let visitor = Visitor::from_request_parts(parts, app).await?;
-        let token = parts
-            .headers
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim())
-            .ok_or_else(|| ApiError::new(Code::NotSignedIn))?;
+        let token = bearer(parts)?;
         if token.starts_with(api_key::PREFIX) {
             let once = parts.extensions.get().cloned();
             return api_key::by_key(app, visitor, token, once).await.map(Authenticated::Key);
@@ -207,6 +216,18 @@ impl FromRequestParts<App> for Authenticated {
         let once = parts.extensions.get().cloned();
         Ok(Authenticated::Session(Signed { caller, session, roles, address: visitor.address, ends_at, once }))
     }
+}
+
+/// The token that the request shows (RFC 6750, section 2.1).
+fn bearer(parts: &Parts) -> Result<&str, ApiError> {
+    parts
+        .headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim())
+        .ok_or_else(|| ApiError::new(Code::NotSignedIn))
 }
 
 /// Takes the request's `Idempotency-Key`, if it has one, in the transaction of its change.
@@ -301,14 +322,15 @@ const PUBLIC_COMPUTER: [Action; 9] = [
     Action::LogRead,
 ];
 
-/// A view of the home that a token names. Anyone can write any home into a token: one that is not there is a session
+/// A view of the tenant that a token names. Anyone can write any tenant into a token: one that is not there is a session
 /// that is not there.
 pub(crate) async fn look(
     access: &Access,
     visitor: &Visitor,
-    home: TenantId,
+    tenant: TenantId,
 ) -> Result<store::ReadTx, ApiError> {
-    match access.view(&visitor.caller, home, Action::SessionAuthenticate, Resource::Home).await {
+    let resource = Resource::whole(tenant);
+    match access.view(&visitor.caller, tenant, Action::SessionAuthenticate, resource).await {
         Err(access::Refused::NotFound) => Err(ApiError::new(Code::SessionEnded)),
         other => Ok(other?),
     }

@@ -108,8 +108,30 @@ impl From<access::Refused> for ApiError {
             Refused::Forbidden { action } => named(Code::Forbidden, action).into(),
             Refused::StepUpRequired { action } => named(Code::StepUpRequired, action).into(),
             Refused::Suspended => ApiError::new(Code::Suspended),
+            Refused::TenantSuspended => ApiError::new(Code::TenantSuspended),
             Refused::LeavesRecord { .. } => ApiError::internal(refused),
             Refused::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<access::TenancyError> for ApiError {
+    fn from(error: access::TenancyError) -> Self {
+        use access::TenancyError as E;
+        match error {
+            E::NotFound => ApiError::new(Code::NotFound),
+            E::Invalid { field, why } => ApiError::field(field, why),
+            E::Exists(_) | E::InUse(_) | E::TooMany(_) => Problem::new(Code::Conflict).detail(error).into(),
+            E::InvitationOver => ApiError::new(Code::InvitationOver),
+            E::LastOwner => Problem::new(Code::LastOwner).detail(error).into(),
+            E::BeyondOwn { action } => {
+                let detail = error.to_string();
+                Problem { action: Some(action.to_string()), ..Problem::new(Code::Forbidden).detail(detail) }
+                    .into()
+            }
+            E::Refused(refused) => refused.into(),
+            E::Store(store) => store.into(),
+            other => ApiError::internal(other),
         }
     }
 }

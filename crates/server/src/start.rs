@@ -237,6 +237,7 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
         url,
         config,
         store,
+        tenancy: access::Tenancy::new(custody.clone()),
         custody,
         access,
         identity,
@@ -395,7 +396,7 @@ async fn homes(app: &App) -> Vec<TenantId> {
     if let Ok(Some(tenants)) = app.store.not_closed().await {
         return tenants;
     }
-    let mut homes = Vec::new();
+    let mut homes = customers(app).await;
     let mut after = None;
     let worker = access::Caller::system("sequencer", "");
     loop {
@@ -407,6 +408,17 @@ async fn homes(app: &App) -> Vec<TenantId> {
         let Some(last) = page.last() else { return homes };
         after = Some(last.account);
         homes.extend(page.iter().map(|entry| entry.home));
+    }
+}
+
+/// The customers' tenants, whose logs are kept up like the homes'.
+async fn customers(app: &App) -> Vec<TenantId> {
+    let (mut customers, mut after) = (Vec::new(), None);
+    loop {
+        let Ok(page) = workers::customers(app, after).await else { return customers };
+        let Some(last) = page.last() else { return customers };
+        after = Some(last.id);
+        customers.extend(page.iter().map(|listed| listed.id));
     }
 }
 

@@ -4,7 +4,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use access::Access;
+use access::{Access, Tenancy};
 use custody::Custody;
 use identity::{Attempts, Identity};
 use objects::{Blobs, Feed, Objects};
@@ -30,6 +30,7 @@ pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) custody: Custody,
     pub(crate) access: Access,
+    pub(crate) tenancy: Tenancy,
     pub(crate) identity: Identity,
     pub(crate) attempts: Attempts,
     /// Turns for hashes that are slow on the server.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the server does by itself: mail, notes of use, sweeps, key rotation. The sequencer is the store's.
 
+mod tenants;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -128,6 +130,7 @@ impl Later {
 pub(crate) enum Used {
     Session(AuthenticatedSession),
     Key(AuthenticatedKey),
+    Service(access::tenancy::AuthenticatedService),
 }
 
 impl Used {
@@ -135,6 +138,7 @@ impl Used {
         match self {
             Used::Session(session) => *session.id().uuid(),
             Used::Key(key) => *key.method().uuid(),
+            Used::Service(shown) => shown.service.key,
         }
     }
 }
@@ -184,17 +188,22 @@ pub(crate) async fn touch(app: App, mut touched: Touched, mut stop: watch::Recei
 }
 
 async fn touch_one(app: &App, used: &Used) -> Result<(), ApiError> {
-    let (worker, home) = match used {
+    let (worker, tenant) = match used {
         Used::Session(session) => (Caller::system("sessions", ""), session.home()),
         Used::Key(key) => (Caller::system("api-keys", ""), key.home()),
+        Used::Service(shown) => (Caller::system("service-accounts", ""), shown.service.tenant),
     };
-    let mut tx = app.access.enter(&worker, home, Action::MaintenanceRun, Resource::Home).await?;
+    let mut tx = app.access.enter(&worker, tenant, Action::MaintenanceRun, Resource::whole(tenant)).await?;
     let (record, letter) = match used {
         Used::Session(session) => {
             app.identity.touch(&mut tx, session).await?;
             (Record::about(session.id()), None)
         }
         Used::Key(key) => (Record::about(key.method()), app.identity.touch_key(&mut tx, key).await?),
+        Used::Service(shown) => {
+            app.tenancy.touch_service_key(&mut tx, shown).await?;
+            (Record::about(access::tenancy::ServiceKeyId::from_uuid(shown.service.key)), None)
+        }
     };
     tx.commit(record).await?;
     app.post.send(letter);
@@ -209,6 +218,8 @@ pub(crate) async fn upkeep(app: App, mut stop: watch::Receiver<bool>) {
     loop {
         for (what, done) in [
             ("sign-ups", undo_signups(&app).await),
+            ("tenants", undo_foundings(&app).await),
+            ("tenants that end", tenants::finish_deletions(&app).await),
             ("deletions", finish_deletions(&app).await),
             ("passwords", settle_passwords(&app).await),
             ("keys", key_directory::publish_due(&app, PAGE).await),
@@ -224,6 +235,7 @@ pub(crate) async fn upkeep(app: App, mut stop: watch::Receiver<bool>) {
             sweeps += 1;
             let objects = sweeps % OBJECTS_EACH == 1;
             told("homes", sweep_homes(&app, &stop, &mut Swept::default(), objects).await);
+            told("members", tenants::mend(&app, &stop).await);
         }
         tokio::select! {
             () = tokio::time::sleep(UPKEEP_EVERY) => {}
@@ -252,6 +264,32 @@ async fn directory(app: &App) -> Result<WriteTx, ApiError> {
 
 async fn home(app: &App, home: TenantId) -> Result<WriteTx, ApiError> {
     Ok(app.access.enter(&worker(), home, Action::MaintenanceRun, Resource::Home).await?)
+}
+
+/// A page of the customers' tenants, as the directory lists them.
+pub(crate) async fn customers(
+    app: &App,
+    after: Option<TenantId>,
+) -> Result<Vec<access::tenancy::Listed>, ApiError> {
+    Ok(app.tenancy.customers(&mut directory_view(app).await?, after, PAGE).await?)
+}
+
+/// Takes away tenants whose founding was begun and not finished: nobody was told of them.
+async fn undo_foundings(app: &App) -> Result<(), ApiError> {
+    let unfinished = app.tenancy.unfinished(&mut directory_view(app).await?).await?;
+    let mut all = Ok(());
+    for tenant in unfinished {
+        keep_first(&mut all, undo_founding(app, tenant).await);
+    }
+    all
+}
+
+async fn undo_founding(app: &App, tenant: TenantId) -> Result<(), ApiError> {
+    let mut tx = directory(app).await?;
+    app.tenancy.forget(&mut tx, tenant).await?;
+    app.access.drop_tenant(&worker(), tenant).await?;
+    tx.commit(Record::about(tenant)).await?;
+    Ok(())
 }
 
 async fn undo_signups(app: &App) -> Result<(), ApiError> {
@@ -387,7 +425,8 @@ impl From<Swept> for Answer {
 /// Sweeps every home, its stored objects included.
 pub(crate) async fn sweep_now(app: &App, stop: &watch::Receiver<bool>) -> (Swept, Result<(), ApiError>) {
     let mut swept = Swept::default();
-    let outcome = sweep_homes(app, stop, &mut swept, true).await;
+    let mut outcome = sweep_homes(app, stop, &mut swept, true).await;
+    keep_first(&mut outcome, tenants::mend(app, stop).await);
     (swept, outcome)
 }
 

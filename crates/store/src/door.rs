@@ -8,7 +8,7 @@ use crate::postgres::{Address, Postgres};
 use crate::record::Entry;
 use crate::sequencer::Backlog;
 use crate::sqlite::{Sqlite, SqliteReader, SqliteWriter};
-use crate::{Clock, Migration, OpenError, ReadTx, StoreError, TenantId, WriteTx};
+use crate::{Clock, Migration, OpenError, ReadTx, StoreError, TenantId, Undecided, WriteTx};
 
 /// Which engine, and where.
 #[derive(Clone, Debug)]
@@ -181,6 +181,11 @@ impl Door {
     /// A transaction on the tenant's rows, by whom and for what `entry` says.
     pub async fn write(&self, tenant: TenantId, entry: Entry) -> Result<WriteTx, StoreError> {
         self.0.begin_write(tenant, entry).await
+    }
+
+    /// A transaction on the tenant's rows for a decision that depends on them.
+    pub async fn begin(&self, tenant: TenantId) -> Result<Undecided, StoreError> {
+        self.0.begin_write(tenant, Entry::default()).await.map(Undecided::new)
     }
 
     /// Makes the place for a new tenant's rows. Does nothing when it is there.

@@ -53,8 +53,8 @@ pub use record::{Entry, Record, RecordId, StoredRecord};
 pub use schema::{Migration, Scope};
 pub use sequencer::{LogKey, Progress, Sequencer};
 pub use sqlite::{copy_database, read_copy, tenant_path};
-pub use tenant::TenantId;
-pub use transaction::{Answer, ReadTx, Sql, WriteTx};
+pub use tenant::{TenantId, TenantKind};
+pub use transaction::{Answer, ReadTx, Sql, Undecided, WriteTx};
 #[doc(hidden)]
 pub use uuid::Uuid;
 pub use value::{FromRow, FromValue, Param, Row, Value};

@@ -16,7 +16,7 @@ pub(crate) const MIGRATIONS: &[crate::Migration] = &[crate::Migration {
 
 /// Who opens a transaction, through what, and to do what. Fixed at the door, so that an operation
 /// cannot put its change under another name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Entry {
     /// The principal: `acc_…`, `visitor`, `system:<worker>`.
     pub actor: String,

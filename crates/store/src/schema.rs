@@ -15,6 +15,8 @@
 
 use std::fmt::Write as _;
 
+use crate::{TenantId, TenantKind};
+
 /// Which databases a migration is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -22,6 +24,8 @@ pub enum Scope {
     Platform,
     /// Every tenant's database, not the platform's.
     Tenant,
+    /// The databases of customers' tenants only: no home's.
+    Customer,
     /// Both.
     Everywhere,
 }
@@ -41,11 +45,12 @@ pub struct Migration {
 const POSTGRES_TENANT: &str = "nullif(current_setting('bailiwick.tenant', true), '')::uuid";
 
 impl Migration {
-    pub(crate) fn applies_to(&self, platform: bool) -> bool {
+    pub(crate) fn applies_to(&self, tenant: TenantId) -> bool {
         match self.scope {
             Scope::Everywhere => true,
-            Scope::Platform => platform,
-            Scope::Tenant => !platform,
+            Scope::Platform => tenant.kind() == TenantKind::Platform,
+            Scope::Tenant => tenant.kind() != TenantKind::Platform,
+            Scope::Customer => tenant.kind() == TenantKind::Customer,
         }
     }
 

@@ -172,6 +172,34 @@ const INSERT_BOTH: &str = "WITH written AS (
        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9))
      INSERT INTO unnumbered (record, leaf) VALUES ($1, $10)";
 
+/// A transaction that nobody may write with yet: what the decision itself reads is read in it. From [`Door::begin`](crate::Door::begin).
+pub struct Undecided(WriteTx);
+
+impl Undecided {
+    pub(crate) fn new(tx: WriteTx) -> Self {
+        Undecided(tx)
+    }
+
+    /// The transaction, by whom and for what `entry` says.
+    pub fn admit(self, entry: Entry) -> WriteTx {
+        WriteTx { entry, ..self.0 }
+    }
+}
+
+impl Deref for Undecided {
+    type Target = ReadTx;
+
+    fn deref(&self) -> &ReadTx {
+        &self.0.view
+    }
+}
+
+impl DerefMut for Undecided {
+    fn deref_mut(&mut self) -> &mut ReadTx {
+        &mut self.0.view
+    }
+}
+
 impl WriteTx {
     pub(crate) fn sqlite(
         tenant: TenantId,

@@ -14,4 +14,5 @@ mod memo;
 mod platform_roles;
 mod policies;
 mod sharing;
+mod tenancy;
 mod world;

@@ -272,7 +272,7 @@ async fn find(client: &Client, key: &str) -> Result<ListedKey, Failure> {
 }
 
 /// Names of actions; `read`, `write` and `log` stand for several.
-fn scopes(words: &[String]) -> Vec<String> {
+pub(super) fn scopes(words: &[String]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for word in words.iter().flat_map(|word| word.split_whitespace()) {
         let meant: &[&str] = match word {
@@ -292,7 +292,7 @@ fn scopes(words: &[String]) -> Vec<String> {
 }
 
 /// A time from now, a day in UTC, or never.
-fn expires_at(when: &str) -> Result<Option<i64>, Failure> {
+pub(super) fn expires_at(when: &str) -> Result<Option<i64>, Failure> {
     if when == "never" {
         return Ok(None);
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use protocol::TenantId;
 use serde_json::json;
 
 use super::context::Context;
@@ -34,6 +35,10 @@ pub struct VerifyArgs {
     /// Read the export key from standard input: one line. Goes with --open
     #[arg(long, requires = "open")]
     key_stdin: bool,
+
+    /// Verify the history of this tenant (ten_…) instead of the account's own
+    #[arg(long, value_name = "TENANT", conflicts_with = "export")]
+    tenant: Option<TenantId>,
 
     /// Accept that the server signs with another key than before, because the operator says so
     #[arg(long)]
@@ -94,7 +99,7 @@ pub(super) async fn verify(context: &mut Context, arguments: VerifyArgs) -> Resu
             document.contents = Some(contents);
             say(context.output, &verified, document, None)
         }
-        None => verify_server(context, arguments.trust_new_key).await,
+        None => verify_server(context, arguments.tenant, arguments.trust_new_key).await,
     }
 }
 
@@ -110,29 +115,34 @@ fn service_of(export: &Export) -> protocol::service::Service {
     }
 }
 
-async fn verify_server(context: &Context, trust_new_key: bool) -> Result<(), Failure> {
+async fn verify_server(
+    context: &Context,
+    tenant: Option<TenantId>,
+    trust_new_key: bool,
+) -> Result<(), Failure> {
     let (client, home) = context.reader()?;
+    let of = tenant.unwrap_or(home);
     if trust_new_key {
         context.profile.keep_pins(client.server(), &Pins::default())?;
     }
     let service = context.service(&client).await?;
     let mut pins = context.profile.pins(client.server())?;
-    let (own, platform) = identities(&service, home)?;
+    let (own, platform) = identities(&service, of)?;
 
     let bar = context.output.bar(0, Unit::Records);
     let progress = |records: u64| {
         bar.inc_length(records);
         bar.inc(records);
     };
-    // What this device changed itself is awaited; of an API key's changes it knows nothing.
+    // What this device changed in its account is awaited; of an API key's changes and of a tenant's it knows nothing.
     let awaited = match context.api_key()? {
-        Some(_) => None,
-        None => context.profile.last_change()?,
+        None if of == home => context.profile.last_change()?,
+        _ => None,
     };
     if let Some(request) = &awaited {
-        client.wait_for_record(home, request, LONGEST_WAIT).await?;
+        client.wait_for_record(of, request, LONGEST_WAIT).await?;
     }
-    let verified = client.verify(&own, home, &pins, awaited.as_deref(), &progress).await?;
+    let verified = client.verify(&own, of, &pins, awaited.as_deref(), &progress).await?;
     bar.finish_and_clear();
     if verified.is_intact() && !verified.is_awaiting && awaited.is_some() {
         context.profile.keep_last_change(None)?;

@@ -27,15 +27,20 @@ pub struct LogArgs {
     /// Go on as records are written
     #[arg(long)]
     follow: bool,
+
+    /// The history of this tenant (ten_…) instead of the account's own
+    #[arg(long, value_name = "TENANT")]
+    tenant: Option<TenantId>,
 }
 
 pub(super) async fn log(context: &mut Context, arguments: LogArgs) -> Result<(), Failure> {
     let by_key = context.api_key()?.is_some();
     let (client, home) = context.reader()?;
+    let of = arguments.tenant.unwrap_or(home);
     let own = context.profile.stored()?.filter(|_| !by_key).map(|stored| stored.account.to_string());
     let mut from = arguments.from;
-    settle(&client, home).await;
-    if let Some(request) = context.profile.last_change()?.filter(|_| !by_key) {
+    settle(&client, of).await;
+    if let Some(request) = context.profile.last_change()?.filter(|_| !by_key && of == home) {
         // What was just done is worth a moment.
         client.wait_for_record(home, &request, SHORT_WAIT).await?;
     }
@@ -44,7 +49,7 @@ pub(super) async fn log(context: &mut Context, arguments: LogArgs) -> Result<(),
         false => Some(Legend::new(context, &client, &own.unwrap_or_default()).await),
     };
     loop {
-        let page = client.records(home, from, PAGE).await?;
+        let page = client.records(of, from, PAGE).await?;
         if let Some(legend) = &mut legend {
             // Once a page: some names nobody can tell any more.
             legend.is_current = false;
@@ -103,7 +108,7 @@ fn line_of_json(entry: &LogEntry) -> String {
         Some(record) => json!({
             "number": number, "id": record.id, "at": record.at, "actor": record.actor, "via": record.via,
             "action": record.action, "subject": record.subject, "request": record.request,
-            "corrects": record.corrects,
+            "corrects": record.corrects, "opened": record.opened,
         }),
         None => json!({ "number": number, "missing": true }),
     }
@@ -157,12 +162,14 @@ impl Legend {
         }
         let subject =
             self.name_of(&record.subject).map_or_else(|| self.called(&record.subject), str::to_owned);
+        let said = record.opened.as_ref().map(|opened| format!("  {opened}")).unwrap_or_default();
         format!(
-            "{number:>6}  {}  {:<20}  {:<24}  {}",
+            "{number:>6}  {}  {:<20}  {:<24}  {}{}",
             moment(record.at),
             harmless(&record.action),
             harmless(&self.actor(record)),
-            harmless(&subject)
+            harmless(&subject),
+            harmless(&said)
         )
     }
 

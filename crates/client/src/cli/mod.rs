@@ -29,6 +29,7 @@ mod sessions;
 mod sharing;
 mod signup;
 mod sync;
+mod tenant;
 mod whoami;
 
 use std::path::PathBuf;
@@ -151,6 +152,8 @@ pub enum Command {
     Shares,
     /// Show what two people compare to be sure of each other's keys
     Fingerprint(sharing::FingerprintArgs),
+    /// Run a customer's tenant: its people, organisations, devices, roles and policies
+    Tenant(tenant::TenantArgs),
     /// Show the history of the account
     Log(ByKey<log::LogArgs>),
     /// Check that nobody rewrote the history
@@ -234,6 +237,7 @@ async fn dispatch(command: Command, globals: Globals) -> Result<(), Failure> {
         Command::Unshare(arguments) => sharing::unshare(&mut context, arguments).await,
         Command::Shares => sharing::shares(&mut context).await,
         Command::Fingerprint(arguments) => sharing::fingerprint(&mut context, arguments).await,
+        Command::Tenant(arguments) => tenant::tenant(&mut context, arguments).await,
         Command::Log(given) => log::log(&mut context.by_key(given.key), given.arguments).await,
         Command::Verify(given) => history::verify(&mut context.by_key(given.key), given.arguments).await,
         Command::Export(arguments) => history::export(&mut context, arguments).await,

@@ -16,19 +16,19 @@ use crate::output::Output;
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct ProofArgs {
     /// Read the password from standard input: one line
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(crate) password_stdin: bool,
 
     /// Prove with a recovery key instead: read it from standard input, one line
-    #[arg(long, conflicts_with_all = ["otp", "backup_code"])]
+    #[arg(long, global = true, conflicts_with_all = ["otp", "backup_code"])]
     pub(crate) recovery_key_stdin: bool,
 
     /// The six digits that the authenticator app shows
-    #[arg(long, value_name = "DIGITS", conflicts_with = "backup_code")]
+    #[arg(long, global = true, value_name = "DIGITS", conflicts_with = "backup_code")]
     pub(crate) otp: Option<String>,
 
     /// A backup code in place of the authenticator app
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, global = true, value_name = "CODE")]
     pub(crate) backup_code: Option<String>,
 }
 

@@ -11,8 +11,10 @@ pub(crate) mod opened;
 pub(crate) mod pairing;
 pub mod passkey;
 mod passkey_signup;
+pub(crate) mod service_accounts;
 pub(crate) mod sharing;
 pub(crate) mod signin;
+pub(crate) mod tenants;
 mod unreachable;
 
 use std::path::PathBuf;
@@ -154,6 +156,11 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<T, RequestError> {
         read_json(self.send(Call::new(Method::POST, path).json(body)?).await?).await
+    }
+
+    /// A request of any kind, and its answer.
+    pub(crate) async fn fetch<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, RequestError> {
+        read_json(self.send(call).await?).await
     }
 
     /// A request whose answer says nothing but that it is done.

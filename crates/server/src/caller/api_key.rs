@@ -88,8 +88,9 @@ async fn note(app: &App, visitor: &Visitor, refused: &RefusedKey) -> Result<(), 
     Ok(())
 }
 
-/// What an API key may be used for at the most.
-pub(crate) const FOR_API_KEYS: [Action; 15] = [
+/// What an API key may be used for at the most: in the home, what is kept there; in a customer's tenant, what its account may
+/// there, but for what needs a fresh proof.
+pub(crate) const FOR_API_KEYS: [Action; 30] = [
     Action::CollectionCreate,
     Action::CollectionList,
     Action::CollectionRead,
@@ -105,6 +106,21 @@ pub(crate) const FOR_API_KEYS: [Action; 15] = [
     Action::UsageRead,
     Action::LogRead,
     Action::ApiKeyRead,
+    Action::TenantList,
+    Action::TenantRead,
+    Action::TenantUpdate,
+    Action::OrganisationRead,
+    Action::OrganisationWrite,
+    Action::MemberRead,
+    Action::TeamRead,
+    Action::TeamWrite,
+    Action::RoleRead,
+    Action::DeviceRead,
+    Action::DeviceWrite,
+    Action::DeviceDelete,
+    Action::PolicyRead,
+    Action::ServiceAccountRead,
+    Action::DecisionExplain,
 ];
 
 /// What a key says, and never more than keys may; and whatever it says, what it is itself.

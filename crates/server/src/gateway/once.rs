@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Changes that happen once, however often they are asked for: `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header).
 //!
-//! The gateway gives the request its hash. A route that changes a home through [`Authenticated::enter`](crate::caller::Authenticated::enter)
+//! The gateway gives the request its hash. A route that changes a tenant through [`Authenticated::enter`](crate::caller::Authenticated::enter)
 //! takes the key in the transaction of its change; what it answered is kept, sealed, a moment later. The same request again gets
 //! the same answer, with `Idempotency-Replayed: true`; another one under that key is refused.
 //!
@@ -118,14 +118,14 @@ pub(super) async fn once(State(app): State<App>, request: Request, next: Next) -
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
     let claimed = once.0.claimed.lock().unwrap_or_else(PoisonError::into_inner).take();
     match claimed {
-        Some((home, asked)) if response.status().is_success() => keep(app, home, asked, response).await,
+        Some((tenant, asked)) if response.status().is_success() => keep(app, tenant, asked, response).await,
         // A change that failed was rolled back, and its key with it.
         _ => response,
     }
 }
 
 /// Keeps an answer. That it cannot be kept changes nothing for who asked now.
-async fn keep(app: App, home: TenantId, asked: KeyedRequest, response: Response) -> Response {
+async fn keep(app: App, tenant: TenantId, asked: KeyedRequest, response: Response) -> Response {
     let (head, body) = response.into_parts();
     let Ok(body) = axum::body::to_bytes(body, LONGEST_ANSWER).await else {
         return ApiError::internal("the answer of a change is too long to be kept").into_response();
@@ -141,7 +141,8 @@ async fn keep(app: App, home: TenantId, asked: KeyedRequest, response: Response)
     // To its end, even when the client leaves.
     let kept = tokio::spawn(async move {
         let worker = Caller::system("idempotency", "");
-        let mut tx = app.access.enter(&worker, home, Action::MaintenanceRun, Resource::Home).await?;
+        let mut tx =
+            app.access.enter(&worker, tenant, Action::MaintenanceRun, Resource::whole(tenant)).await?;
         if app.identity.keep_answer(&mut tx, &asked, &answer.to_bytes()).await? {
             tx.commit(Record::about("answer")).await?;
         }

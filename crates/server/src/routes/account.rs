@@ -19,6 +19,7 @@ use crate::gateway::Json;
 use crate::key_directory;
 use crate::routes::collections;
 use crate::routes::signin::{self, array, key, parsed};
+use crate::routes::tenants;
 use crate::state::App;
 
 /// Says who is signed in.
@@ -227,6 +228,7 @@ pub(crate) async fn delete(State(app): State<App>, signed: Signed) -> Result<Sta
     let mut tx = enter(&app, &signed, Action::AccountDelete).await?;
     let deletion = app.identity.delete_start(&mut tx, &signed.session).await?;
     drop(tx);
+    tenants::members::leave_all(&app, &signed).await?;
     let entry = Resource::DirectoryEntry { account: *account.uuid() };
     let mut tx = app.access.enter(caller, Tenant::PLATFORM, Action::AccountDelete, entry).await?;
     app.identity.delete_begin(&mut tx, &deletion).await?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Histories: checkpoints and tiles as C2SP tlog-tiles has them, and the records in readable form.
 
-use access::{Action, Resource};
+use access::{Action, Resource, TenancyError};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -11,10 +11,10 @@ use protocol::log::{LogEntry, Record, Records};
 use protocol::{Code, Problem};
 use serde::Deserialize;
 use store::history::{self, LoggedRecord};
-use store::{ReadTx, TenantId};
+use store::{ReadTx, TenantId, TenantKind};
 use utoipa::IntoParams;
 
-use crate::caller::{Authenticated, Visitor};
+use crate::caller::{Acting, Visitor};
 use crate::error::ApiError;
 use crate::gateway::{Json, Path, Query};
 use crate::state::App;
@@ -24,7 +24,7 @@ use crate::state::App;
 async fn open(
     app: &App,
     visitor: &Visitor,
-    signed: Result<Authenticated, ApiError>,
+    signed: Result<Acting, ApiError>,
     log: &str,
     public: bool,
 ) -> Result<ReadTx, ApiError> {
@@ -33,7 +33,7 @@ async fn open(
         let auditor = access::Caller::system("log", visitor.caller.request());
         return Ok(app.access.view(&auditor, tenant, Action::MaintenanceRun, Resource::Platform).await?);
     }
-    Ok(app.access.view(signed?.caller(), tenant, Action::LogRead, Resource::Log).await?)
+    signed?.view(app, tenant, Action::LogRead, Resource::Log).await
 }
 
 /// `platform`, or a tenant's id.
@@ -51,7 +51,7 @@ fn tenant(log: &str) -> Result<TenantId, ApiError> {
 pub(crate) async fn checkpoint(
     State(app): State<App>,
     visitor: Visitor,
-    signed: Result<Authenticated, ApiError>,
+    signed: Result<Acting, ApiError>,
     Path(log): Path<String>,
 ) -> Result<Response, ApiError> {
     let mut tx = open(&app, &visitor, signed, &log, true).await?;
@@ -77,7 +77,7 @@ pub(crate) struct RecordsQuery {
 pub(crate) async fn records(
     State(app): State<App>,
     visitor: Visitor,
-    signed: Authenticated,
+    signed: Acting,
     Path(log): Path<String>,
     Query(query): Query<RecordsQuery>,
 ) -> Result<Json<Records>, ApiError> {
@@ -86,7 +86,26 @@ pub(crate) async fn records(
     let records = history::records(&mut tx, query.from, limit).await?;
     let next = records.last().map_or(query.from, |last| last.number + 1);
     let more = records.len() == limit as usize;
-    Ok(Json(Records { records: records.into_iter().map(to_entry).collect(), next, more }))
+    let mut records: Vec<LogEntry> = records.into_iter().map(to_entry).collect();
+    if tx.tenant().kind() == TenantKind::Customer {
+        for record in records.iter_mut().filter_map(|entry| entry.record.as_mut()) {
+            record.opened = opened(&app, &mut tx, record).await?;
+        }
+    }
+    Ok(Json(Records { records, next, more }))
+}
+
+/// What a record of a customer's tenant says of its change, for whoever may read the history. What does not open, since the
+/// tenant's keys are destroyed or the details are of another kind, stays sealed.
+async fn opened(app: &App, tx: &mut ReadTx, record: &Record) -> Result<Option<serde_json::Value>, ApiError> {
+    if record.details.as_slice().is_empty() {
+        return Ok(None);
+    }
+    match app.tenancy.details(tx, &record.subject, record.details.as_slice()).await {
+        Ok(details) => Ok(Some(details)),
+        Err(TenancyError::Store(error)) => Err(error.into()),
+        Err(_) => Ok(None),
+    }
 }
 
 pub(crate) fn to_entry(logged: LoggedRecord) -> LogEntry {
@@ -103,6 +122,7 @@ pub(crate) fn to_entry(logged: LoggedRecord) -> LogEntry {
             request: record.request,
             corrects: record.corrects.map(RecordId::from_uuid),
             details: record.details.into(),
+            opened: None,
         }),
     }
 }
@@ -115,7 +135,7 @@ pub(crate) fn to_entry(logged: LoggedRecord) -> LogEntry {
 pub(crate) async fn tile(
     State(app): State<App>,
     visitor: Visitor,
-    signed: Result<Authenticated, ApiError>,
+    signed: Result<Acting, ApiError>,
     Path((log, path)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
     let not_found = || ApiError::new(Code::NotFound);

@@ -22,6 +22,7 @@ pub(crate) mod shared;
 pub(crate) mod sharing;
 pub(crate) mod signin;
 pub(crate) mod signup;
+pub(crate) mod tenants;
 
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -141,6 +142,36 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(shared::read_upload, shared::abandon_upload))
         .routes(routes!(shared::put_part))
         .routes(routes!(shared::download))
+        .routes(routes!(tenants::list, tenants::create))
+        .routes(routes!(tenants::read, tenants::change, tenants::ending::delete))
+        .routes(routes!(tenants::ending::restore))
+        .routes(routes!(tenants::ending::transfer))
+        .routes(routes!(tenants::organisations::list, tenants::organisations::create))
+        .routes(routes!(tenants::organisations::change, tenants::organisations::delete))
+        .routes(routes!(tenants::members::list))
+        .routes(routes!(tenants::members::read, tenants::members::change, tenants::members::remove))
+        .routes(routes!(tenants::members::leave))
+        .routes(routes!(tenants::teams::list, tenants::teams::create))
+        .routes(routes!(tenants::teams::change, tenants::teams::delete))
+        .routes(routes!(tenants::teams::members))
+        .routes(routes!(tenants::teams::put_member, tenants::teams::delete_member))
+        .routes(routes!(tenants::roles::list, tenants::roles::create))
+        .routes(routes!(tenants::roles::change, tenants::roles::delete))
+        .routes(routes!(tenants::grants::list))
+        .routes(routes!(tenants::grants::put, tenants::grants::delete))
+        .routes(routes!(tenants::devices::list, tenants::devices::register))
+        .routes(routes!(tenants::devices::read, tenants::devices::change, tenants::devices::delete))
+        .routes(routes!(tenants::invitations::list, tenants::invitations::create))
+        .routes(routes!(tenants::invitations::revoke))
+        .routes(routes!(tenants::invitations::join))
+        .routes(routes!(tenants::platform::list))
+        .routes(routes!(tenants::platform::suspend, tenants::platform::resume))
+        .routes(routes!(tenants::service_accounts::list, tenants::service_accounts::create))
+        .routes(routes!(tenants::service_accounts::change, tenants::service_accounts::delete))
+        .routes(routes!(tenants::service_accounts::list_keys, tenants::service_accounts::create_key))
+        .routes(routes!(tenants::service_accounts::revoke_key))
+        .routes(routes!(tenants::support::list, tenants::support::create))
+        .routes(routes!(tenants::support::end))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::records))
         // A tile's path has slashes of its own.

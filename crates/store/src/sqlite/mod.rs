@@ -105,7 +105,7 @@ impl Sqlite {
                 let migrations: Vec<_> = self
                     .migrations
                     .iter()
-                    .filter(|migration| migration.applies_to(tenant == TenantId::PLATFORM))
+                    .filter(|migration| migration.applies_to(tenant))
                     .copied()
                     .collect();
                 blocking(move || File::open(&path, &migrations, make)).await.map(Arc::new)

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What people call things: by their ids, or by names where these are not ambiguous. Names are the tenant's own, so they are
+//! looked up there.
+
+use protocol::tenants::devices::TenantDevice;
+use protocol::tenants::grants::{HolderId, PlaceId};
+use protocol::tenants::members::TenantMember;
+use protocol::{AccountId, OrganisationId, RoleId, TeamId, TenantDeviceId, TenantId};
+
+use crate::cli::failure::Failure;
+use crate::client::{Client, RequestError};
+
+/// A tenant in which things are looked up.
+#[derive(Clone, Copy)]
+pub(super) struct Named<'a> {
+    pub(super) client: &'a Client,
+    pub(super) tenant: TenantId,
+}
+
+impl Named<'_> {
+    /// An organisation, by its id or its name.
+    pub(super) async fn organisation(self, text: &str) -> Result<OrganisationId, Failure> {
+        if let Ok(id) = text.parse() {
+            return Ok(id);
+        }
+        let all = self.client.organisations(self.tenant).await?.organisations;
+        let named = all.into_iter().filter(|one| one.name == text).map(|one| one.id);
+        only("organisation", text, named.collect())
+    }
+
+    /// A team, by its id or its name.
+    pub(super) async fn team(self, text: &str) -> Result<TeamId, Failure> {
+        if let Ok(id) = text.parse() {
+            return Ok(id);
+        }
+        only("team", text, self.teams(text).await?)
+    }
+
+    async fn teams(self, name: &str) -> Result<Vec<TeamId>, RequestError> {
+        let all = self.client.teams(self.tenant).await?.teams;
+        Ok(all.into_iter().filter(|team| team.name == name).map(|team| team.id).collect())
+    }
+
+    /// A member, by the account's id or by how the tenant's people see them.
+    pub(super) async fn member(self, text: &str) -> Result<AccountId, Failure> {
+        if let Ok(id) = text.parse() {
+            return Ok(id);
+        }
+        let all = members(self.client, self.tenant).await?;
+        let named = all.into_iter().filter(|member| member.label == text).map(|member| member.account);
+        only("member", text, named.collect())
+    }
+
+    /// Who holds roles: by an id, or a member or a team by name.
+    pub(super) async fn holder(self, text: &str) -> Result<HolderId, Failure> {
+        if let Ok(id) = text.parse() {
+            return Ok(id);
+        }
+        let all = members(self.client, self.tenant).await?;
+        let members = all.into_iter().filter(|member| member.label == text);
+        let mut named: Vec<HolderId> = members.map(|member| HolderId::Member(member.account)).collect();
+        named.extend(self.teams(text).await?.into_iter().map(HolderId::Team));
+        only("member or team", text, named)
+    }
+
+    /// A role as it is given: a built-in one's name, or the id of one of the tenant's own, which may be named too.
+    pub(super) async fn role(self, text: &str) -> Result<String, Failure> {
+        if text.parse::<RoleId>().is_ok() || BUILT_IN.contains(&text) {
+            return Ok(text.to_owned());
+        }
+        let all = self.client.roles(self.tenant).await?.roles;
+        only("role", text, all.into_iter().filter(|role| role.name == text).map(|role| role.role).collect())
+    }
+
+    /// A role of the tenant's own, by its id or its name.
+    pub(super) async fn own_role(self, text: &str) -> Result<RoleId, Failure> {
+        let role = self.role(text).await?;
+        role.parse().map_err(|_| Failure::usage(format!("{role} is a built-in role: it stays as it is")))
+    }
+
+    /// A place: an organisation by its id or its name, or a device by its id here. Without one, the whole tenant.
+    pub(super) async fn place(self, text: Option<&str>) -> Result<PlaceId, Failure> {
+        match text {
+            None => Ok(PlaceId::Organisation(OrganisationId::from_uuid(self.tenant.uuid()))),
+            Some(text) => match text.parse() {
+                Ok(place) => Ok(place),
+                Err(_) => self.organisation(text).await.map(PlaceId::Organisation),
+            },
+        }
+    }
+
+    /// A device, by its id here or its own.
+    pub(super) async fn device(self, text: &str) -> Result<TenantDevice, Failure> {
+        if let Ok(id) = text.parse::<TenantDeviceId>() {
+            return Ok(self.client.tenant_device(self.tenant, id).await?);
+        }
+        let found = self.client.find_tenant_device(self.tenant, text).await?;
+        found.ok_or_else(|| Failure::failed("not_found", format!("there is no device {text:?} here")))
+    }
+}
+
+/// Every member of a tenant.
+pub(super) async fn members(client: &Client, tenant: TenantId) -> Result<Vec<TenantMember>, RequestError> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = client.tenant_members(tenant, after).await?;
+        all.extend(page.members);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(all),
+        }
+    }
+}
+
+fn only<T>(what: &str, name: &str, mut named: Vec<T>) -> Result<T, Failure> {
+    match (named.pop(), named.is_empty()) {
+        (Some(one), true) => Ok(one),
+        (Some(_), false) => {
+            Err(Failure::usage(format!("several are called {name:?}: name the {what} by its id")))
+        }
+        (None, _) => Err(Failure::failed("not_found", format!("there is no {what} {name:?} here"))),
+    }
+}
+
+const BUILT_IN: [&str; 6] = ["owner", "admin", "auditor", "manager", "operator", "viewer"];

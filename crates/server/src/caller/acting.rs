@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Callers in a customer's tenant: an account, with a session or an API key, or a service account of the tenant with a key of its
+//! own. What they may there, the tenant's policies say.
+
+use access::tenancy::{AuthenticatedService, ServiceToken};
+use access::{Action, Caller, Resource};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use identity::{AccountId, Network};
+use protocol::{Code, Problem};
+use store::{ReadTx, TenantId, WriteTx};
+
+use super::{Authenticated, Visitor, bearer, claim, look};
+use crate::error::ApiError;
+use crate::gateway::Once;
+use crate::state::App;
+use crate::workers::Used;
+
+/// Whoever acts in a customer's tenant.
+pub(crate) struct Acting {
+    pub(crate) caller: Caller,
+    shown: Shown,
+    /// When the request is to happen once.
+    once: Option<Once>,
+}
+
+enum Shown {
+    Account(Box<Authenticated>),
+    Service(AuthenticatedService),
+}
+
+impl Acting {
+    /// The account, or the service account, by whose id things are kept apart.
+    pub(crate) fn id(&self) -> AccountId {
+        match &self.shown {
+            Shown::Account(authenticated) => authenticated.account(),
+            Shown::Service(shown) => AccountId::from_uuid(shown.service.account),
+        }
+    }
+
+    /// Looks into a tenant without leaving a record.
+    pub(crate) async fn view(
+        &self,
+        app: &App,
+        tenant: TenantId,
+        action: Action,
+        resource: Resource,
+    ) -> Result<ReadTx, ApiError> {
+        Ok(app.access.view(&self.caller, tenant, action, resource).await?)
+    }
+
+    /// Enters a tenant to change something, as long as what was shown still lives: a body may arrive long after the head of its
+    /// request. Once in a request: it takes the request's `Idempotency-Key`.
+    pub(crate) async fn enter(
+        &self,
+        app: &App,
+        tenant: TenantId,
+        action: Action,
+        resource: Resource,
+    ) -> Result<WriteTx, ApiError> {
+        if let Shown::Account(authenticated) = &self.shown {
+            authenticated.look_again(app).await?;
+        }
+        let mut tx = app.access.enter(&self.caller, tenant, action, resource).await?;
+        if let Shown::Service(shown) = &self.shown {
+            app.tenancy.service_key_again(&mut tx, &shown.service).await.map_err(unknown)?;
+        }
+        claim(app, self.once.as_ref(), &mut tx, self.id()).await?;
+        Ok(tx)
+    }
+}
+
+impl FromRequestParts<App> for Acting {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let once = parts.extensions.get().cloned();
+        if !bearer(parts)?.starts_with(ServiceToken::PREFIX) {
+            let authenticated = Authenticated::from_request_parts(parts, app).await?;
+            let caller = authenticated.caller().clone();
+            return Ok(Acting { caller, shown: Shown::Account(Box::new(authenticated)), once });
+        }
+        let visitor = Visitor::from_request_parts(parts, app).await?;
+        let shown = by_service_key(app, &visitor, bearer(parts)?).await?;
+        if shown.needs_touch(app.now()) {
+            app.touches.note(Used::Service(shown.clone()));
+        }
+        let caller = Caller::service(shown.service, visitor.caller.request())
+            .within(shown.scopes)
+            .from_address(visitor.address.to_string());
+        Ok(Acting { caller, shown: Shown::Service(shown), once })
+    }
+}
+
+/// A key is looked up with each request: one that was revoked is refused at once.
+async fn by_service_key(app: &App, visitor: &Visitor, token: &str) -> Result<AuthenticatedService, ApiError> {
+    let token: ServiceToken =
+        token.parse().map_err(|error| Problem::new(Code::TokenMalformed).detail(error))?;
+    let mut tx = match look(&app.access, visitor, token.tenant()).await {
+        Err(error) if error.code() == Code::SessionEnded => {
+            return Err(ApiError::new(Code::ServiceKeyUnknown));
+        }
+        other => other?.once(),
+    };
+    let shown = app.tenancy.authenticate_service(&mut tx, &token).await.map_err(unknown)?;
+    let mut networks = shown.networks.split_ascii_whitespace().peekable();
+    let is_allowed = networks.peek().is_none()
+        || networks.any(|network| {
+            network.parse().is_ok_and(|network: Network| network.contains(visitor.address.ip()))
+        });
+    if !is_allowed {
+        return Err(Problem::new(Code::AddressNotApproved)
+            .detail("this key of a service account may not be used from here: make one that may")
+            .into());
+    }
+    Ok(shown)
+}
+
+fn unknown(error: access::TenancyError) -> ApiError {
+    match error {
+        access::TenancyError::NotFound => ApiError::new(Code::ServiceKeyUnknown),
+        access::TenancyError::Store(store::StoreError::NoTenant) => ApiError::new(Code::ServiceKeyUnknown),
+        error => error.into(),
+    }
+}
