@@ -9,6 +9,7 @@ mod json;
 mod once;
 mod problem;
 mod rate;
+mod stack;
 mod turns;
 
 use std::sync::Arc;
@@ -54,6 +55,7 @@ pub(crate) fn around(routes: Router<App>, app: &App) -> Router {
         .layer(from_fn(problem::write))
         .layer(from_fn(headers::add))
         .layer(from_fn_with_state(app.clone(), identify))
+        .layer(from_fn(stack::clean))
         .with_state(app.clone())
 }
 
