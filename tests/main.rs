@@ -32,6 +32,7 @@ mod sharing;
 mod signin;
 mod story;
 mod strangers;
+mod suspended_accounts;
 mod tampering;
 mod tenants;
 mod ways_in;

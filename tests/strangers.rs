@@ -149,6 +149,9 @@ fn rows() -> Vec<Row> {
         row("list_customers", Whoever, 403),
         with(row("suspend_tenant", Platform, 403), || json_body(json!({ "reason": "unpaid" }))),
         row("resume_tenant", Platform, 403),
+        row("read_account_standing", Platform, 403),
+        with(row("suspend_account", Platform, 403), || json_body(json!({ "reason": "abuse" }))),
+        row("resume_account", Platform, 403),
         row("read_tenant", Named, 200),
         with(row("change_tenant", Named, 200), || json_body(json!({ "name": "Acme and Sons" }))),
         row("list_organisations", Named, 200),
@@ -744,7 +747,7 @@ impl Home {
     }
 }
 
-fn session_token(machine: &Machine) -> String {
+pub(crate) fn session_token(machine: &Machine) -> String {
     fs::read_to_string(machine.config().join("session")).expect("a signed-in machine").trim().to_owned()
 }
 

@@ -188,6 +188,8 @@ actions! {
     PlatformRead = "platform.read",
     /// Change the platform: its roles, its settings.
     PlatformAdminister = "platform.administer",
+    /// Suspend an account, and end that.
+    AccountSuspend = "account.suspend",
     /// Replace the key that signs access tokens.
     SigningKeyRotate = "signing_key.rotate",
     /// Replace the root key and re-seal what stands under it.

@@ -74,7 +74,7 @@ impl Signed {
         resource: Resource,
     ) -> Result<store::WriteTx, ApiError> {
         let mut tx = app.access.enter(&self.caller, self.home(), action, resource).await?;
-        app.identity.session_by_id(&mut tx, self.session.id()).await?;
+        self.lives(app, &mut tx).await?;
         claim(app, self.once.as_ref(), &mut tx, self.session.account()).await?;
         Ok(tx)
     }
@@ -99,7 +99,14 @@ impl Signed {
             return Err(ApiError::new(Code::SessionEnded));
         }
         let mut tx = look_in(app, self.caller.request(), self.home()).await?;
-        app.identity.session_by_id(&mut tx, self.session.id()).await?;
+        self.lives(app, &mut tx).await
+    }
+
+    async fn lives(&self, app: &App, tx: &mut store::ReadTx) -> Result<(), ApiError> {
+        let session = app.identity.session_by_id(tx, self.session.id()).await?;
+        if session.is_suspended() {
+            return Err(ApiError::new(Code::Suspended));
+        }
         Ok(())
     }
 
@@ -163,7 +170,7 @@ impl Authenticated {
             Authenticated::Key(keyed) => keyed,
         };
         let mut tx = app.access.enter(&keyed.caller, keyed.key.home(), action, resource).await?;
-        app.identity.key_again(&mut tx, &keyed.key).await?;
+        keyed.lives(app, &mut tx).await?;
         claim(app, keyed.once.as_ref(), &mut tx, keyed.key.account()).await?;
         Ok(tx)
     }
@@ -175,7 +182,7 @@ impl Authenticated {
             Authenticated::Key(keyed) => keyed,
         };
         let mut tx = look_in(app, keyed.caller.request(), keyed.key.home()).await?;
-        Ok(app.identity.key_again(&mut tx, &keyed.key).await?)
+        keyed.lives(app, &mut tx).await
     }
 }
 
@@ -203,7 +210,7 @@ impl FromRequestParts<App> for Authenticated {
             via: Via::Session(*session.id().uuid()),
             // Both factors were proved for the session. Whoever shows a token of it may be somebody else.
             fresh_until: ends_at.is_none().then(|| session.fresh_until()),
-            suspended: false,
+            suspended: session.is_suspended(),
             platform_roles: roles,
         };
         let scopes = match session.kind() {

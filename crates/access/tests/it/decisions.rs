@@ -47,7 +47,7 @@ pairing.approve
                                         other      | ! ? ? x ? ? ? ? ? !
                                         own-entry  | ! ^ Y x ! Y ^ Y Y !
                                         its-entry  | ! ? ? x ? ? ? ? ? !
-root_key.rotate maintenance.run api_key.refuse passkey.refuse share.receive
+root_key.rotate maintenance.run api_key.refuse passkey.refuse share.receive account.suspend
                                         own        | ! - - x ! - - - - Y
                                         other      | ! ? ? x ? ? ? ? ? Y
 log.read
@@ -60,7 +60,7 @@ signing_key.rotate
                                         platform   | ! ! ! x ! Y ^ Y ! Y
 platform.administer root_key.rotate
                                         platform   | ! ! ! x ! Y ^ - ! Y
-tenant.suspend
+tenant.suspend account.suspend
                                         platform   | ! ! ! x ! Y ^ - ! Y
 support.note
                                         platform   | ! ! ! x ! ! ! ! ! Y

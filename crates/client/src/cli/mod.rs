@@ -7,6 +7,7 @@
 //! allowed, 6 server not reachable, 130 ended by Ctrl-C.
 
 mod account;
+mod accounts;
 mod api_keys;
 mod collections;
 mod context;
@@ -154,6 +155,8 @@ pub enum Command {
     Fingerprint(sharing::FingerprintArgs),
     /// Run a customer's tenant: its people, organisations, devices, roles and policies
     Tenant(tenant::TenantArgs),
+    /// Suspend an account, as an administrator of the platform
+    Accounts(accounts::AccountsArgs),
     /// Show the history of the account
     Log(ByKey<log::LogArgs>),
     /// Check that nobody rewrote the history
@@ -237,6 +240,7 @@ async fn dispatch(command: Command, globals: Globals) -> Result<(), Failure> {
         Command::Unshare(arguments) => sharing::unshare(&mut context, arguments).await,
         Command::Shares => sharing::shares(&mut context).await,
         Command::Fingerprint(arguments) => sharing::fingerprint(&mut context, arguments).await,
+        Command::Accounts(arguments) => accounts::accounts(&context, arguments).await,
         Command::Tenant(arguments) => tenant::tenant(&mut context, arguments).await,
         Command::Log(given) => log::log(&mut context.by_key(given.key), given.arguments).await,
         Command::Verify(given) => history::verify(&mut context.by_key(given.key), given.arguments).await,

@@ -2,6 +2,7 @@
 //! Talking to one server: requests, retries, refusals.
 
 pub(crate) mod account;
+mod accounts;
 pub(crate) mod api_keys;
 pub(crate) mod events;
 pub(crate) mod log;

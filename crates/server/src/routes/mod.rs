@@ -3,6 +3,7 @@
 //! enter, one operation, commit, answer.
 
 pub(crate) mod account;
+pub(crate) mod accounts;
 mod answers;
 pub(crate) mod api_keys;
 pub(crate) mod arrival;
@@ -166,6 +167,8 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(tenants::invitations::join))
         .routes(routes!(tenants::platform::list))
         .routes(routes!(tenants::platform::suspend, tenants::platform::resume))
+        .routes(routes!(accounts::read))
+        .routes(routes!(accounts::suspend, accounts::resume))
         .routes(routes!(tenants::service_accounts::list, tenants::service_accounts::create))
         .routes(routes!(tenants::service_accounts::change, tenants::service_accounts::delete))
         .routes(routes!(tenants::service_accounts::list_keys, tenants::service_accounts::create_key))
