@@ -92,8 +92,7 @@ fn a_suspended_account_does_nothing_anywhere_until_that_is_over(mut world: World
     // She reads who did it and why, in her own history.
     laptop.verified_records();
     let records = laptop.log();
-    let suspended: Vec<_> =
-        records.iter().filter(|record| record["action"] == "account.suspend").collect();
+    let suspended: Vec<_> = records.iter().filter(|record| record["action"] == "account.suspend").collect();
     assert_eq!(suspended.len(), 2, "{records:?}");
     assert_eq!(suspended[0]["opened"]["reason"], "abuse");
     assert_eq!(suspended[0]["opened"]["after"], json!({ "suspended": true, "by": root_id }));

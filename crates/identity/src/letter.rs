@@ -240,7 +240,8 @@ pub(crate) enum Message {
 
 /// What strangers chose, in a letter of ours: without what mail programs make links of, and no longer than a line.
 fn unlinked(name: &str) -> String {
-    let makes_links = |letter: char| matches!(letter, '.' | ':' | '/' | '\\' | '@' | '<' | '>' | '\u{3002}' | '\u{ff0e}');
+    let makes_links =
+        |letter: char| matches!(letter, '.' | ':' | '/' | '\\' | '@' | '<' | '>' | '\u{3002}' | '\u{ff0e}');
     let spaced: String = name.chars().map(|letter| if makes_links(letter) { ' ' } else { letter }).collect();
     let mut line = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((end, _)) = line.char_indices().nth(LONGEST_NAME) {

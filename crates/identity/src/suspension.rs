@@ -5,40 +5,20 @@
 //! on, on every server, and ends nothing that would have to be made anew after it. What a suspended account may, the
 //! policies say: nothing. A sign-in and a step-up go as far as both factors, so that only the owner learns of it.
 
-use store::{ReadTx, TenantId, WriteTx, params};
+use store::{ReadTx, WriteTx, params};
 
 use crate::AccountId;
 use crate::failure::Failure;
-use crate::service::{Identity, in_directory};
+use crate::service::Identity;
 
 impl Identity {
-    /// The home of a live account. In a view of the directory.
-    ///
-    /// # Errors
-    /// Only the server's own.
-    pub async fn home_of(&self, tx: &mut ReadTx, account: AccountId) -> Result<Option<TenantId>, Failure> {
-        in_directory(tx)?;
-        let row: Option<(TenantId,)> = tx
-            .query_opt(
-                "SELECT home FROM account_directory WHERE account = $1 AND state = 'live'",
-                params![account.uuid()],
-            )
-            .await?;
-        Ok(row.map(|(home,)| home))
-    }
-
     /// Since when the account is suspended, in milliseconds since the Unix epoch. In a view of its home.
     ///
     /// # Errors
     /// Only the server's own.
-    pub async fn suspended_since(
-        &self,
-        tx: &mut ReadTx,
-        account: AccountId,
-    ) -> Result<Option<i64>, Failure> {
-        let row: Option<(Option<i64>,)> = tx
-            .query_opt("SELECT suspended_at FROM account WHERE id = $1", params![account.uuid()])
-            .await?;
+    pub async fn suspended_since(&self, tx: &mut ReadTx, account: AccountId) -> Result<Option<i64>, Failure> {
+        let row: Option<(Option<i64>,)> =
+            tx.query_opt("SELECT suspended_at FROM account WHERE id = $1", params![account.uuid()]).await?;
         Ok(row.and_then(|(since,)| since))
     }
 

@@ -61,9 +61,9 @@ pub(super) async fn accounts(context: &Context, arguments: AccountsArgs) -> Resu
             let suspension = AccountSuspension { reason };
             changed(context, &proof, async |client| client.suspend_account(account, &suspension).await)
                 .await?;
-            context
-                .output
-                .result(&json!({ "account": account, "suspended": true }), || format!("{account} is suspended."));
+            context.output.result(&json!({ "account": account, "suspended": true }), || {
+                format!("{account} is suspended.")
+            });
             Ok(())
         }
         AccountsCommand::Resume(ResumeArgs { account, proof }) => {

@@ -85,7 +85,8 @@ pub(crate) async fn resume(
 async fn decide(app: &App, signed: &Signed, account: AccountId) -> Result<TenantId, ApiError> {
     signed.look_again(app).await?;
     let platform = TenantId::PLATFORM;
-    let mut tx = app.access.enter(&signed.caller, platform, Action::AccountSuspend, Resource::Platform).await?;
+    let mut tx =
+        app.access.enter(&signed.caller, platform, Action::AccountSuspend, Resource::Platform).await?;
     let home = app.identity.home_of(&mut tx, account).await?.ok_or_else(|| ApiError::new(Code::NotFound))?;
     tx.commit(Record::about(account)).await?;
     Ok(home)
