@@ -8,7 +8,7 @@ use store::TenantId;
 use uuid::Uuid;
 
 use crate::policies::{BUILT_IN, Policies};
-use crate::slice::Slice;
+use crate::slice::{Slice, When};
 use crate::standing::{Found, Holder, Place, Standing};
 use crate::vocabulary::Sample;
 use crate::{
@@ -61,7 +61,7 @@ impl World {
             &who.standing,
             action,
             &found,
-            who.caller.is_fresh(NOW),
+            When::at(NOW, &who.caller),
         );
         policies.answer(slice)
     }
@@ -162,7 +162,7 @@ fn a_role_of_the_tenants_own_does_what_it_lists() {
     assert!(world.ask(&policies, &who, Action::DeviceRead, Place::Organisation(SOUTH)).is_err());
     // Held at one organisation, it does not read the whole tenant's history.
     let log = Found { resource: Resource::Log, path: vec![world.whole()], tenant_suspended: false };
-    let slice = Slice::in_customer(&who.caller, world.tenant, &who.standing, Action::LogRead, &log, true);
+    let slice = Slice::in_customer(&who.caller, world.tenant, &who.standing, Action::LogRead, &log, When::at(NOW, &who.caller));
     assert!(policies.answer(slice).is_err());
 }
 
