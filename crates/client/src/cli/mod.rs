@@ -154,6 +154,8 @@ pub enum Command {
     Fingerprint(sharing::FingerprintArgs),
     /// Run a customer's tenant: its people, organisations, devices, roles and policies
     Tenant(tenant::TenantArgs),
+    /// Say why somebody may or may not do something in a tenant, who may, and what somebody may
+    Why(tenant::WhyArgs),
     /// Show the history of the account
     Log(ByKey<log::LogArgs>),
     /// Check that nobody rewrote the history
@@ -238,6 +240,7 @@ async fn dispatch(command: Command, globals: Globals) -> Result<(), Failure> {
         Command::Shares => sharing::shares(&mut context).await,
         Command::Fingerprint(arguments) => sharing::fingerprint(&mut context, arguments).await,
         Command::Tenant(arguments) => tenant::tenant(&mut context, arguments).await,
+        Command::Why(arguments) => tenant::why(&context, arguments).await,
         Command::Log(given) => log::log(&mut context.by_key(given.key), given.arguments).await,
         Command::Verify(given) => history::verify(&mut context.by_key(given.key), given.arguments).await,
         Command::Export(arguments) => history::export(&mut context, arguments).await,
