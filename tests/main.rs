@@ -21,6 +21,7 @@ mod memory;
 mod operating;
 mod pairing;
 mod passkeys;
+mod policies;
 mod prompts;
 mod requests;
 mod rollback;
