@@ -8,6 +8,7 @@ mod backups;
 mod broken_worlds;
 mod crash;
 mod curious_operator;
+mod demo;
 mod enumeration;
 mod files;
 mod front_end;
