@@ -184,6 +184,11 @@ impl Model {
         self.grants.iter().filter(move |(holder, ..)| holds(holder)).map(|(_, role, spot)| (role.as_str(), *spot))
     }
 
+    /// Whether a member holds a role on this device, by themselves or by a team.
+    pub(crate) fn somebody_holds_a_role_on(&self, device: Uuid) -> bool {
+        self.members.keys().any(|who| self.held(*who).any(|(_, spot)| spot == device))
+    }
+
     /// Everything that a thing lies in, itself among it.
     fn places(&self, thing: Thing) -> Vec<Uuid> {
         let (mut places, mut at) = match thing {

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -18,7 +18,13 @@ pub(super) struct Stage {
     temporary: Option<TempDir>,
     program: PathBuf,
     port: u16,
-    server: Option<Child>,
+    server: Option<Server>,
+}
+
+/// A running server. Its standard output stays open, so that it can always say something there.
+struct Server {
+    child: Child,
+    _stdout: Option<BufReader<ChildStdout>>,
 }
 
 impl Stage {
@@ -89,9 +95,11 @@ impl Stage {
         let mut command = self.command();
         command.args(self.serve_words()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().map_err(|error| failed(&self.program, error))?;
-        let first = child.stdout.take().map(BufReader::new).and_then(|out| out.lines().next());
-        let is_ready = matches!(&first, Some(Ok(line)) if line.starts_with("ready "));
-        self.server = Some(child);
+        let mut stdout = child.stdout.take().map(BufReader::new);
+        let mut line = String::new();
+        let is_read = stdout.as_mut().is_some_and(|stdout| stdout.read_line(&mut line).is_ok());
+        let is_ready = is_read && line.starts_with("ready ");
+        self.server = Some(Server { child, _stdout: stdout });
         if is_ready {
             return Ok(());
         }
@@ -102,7 +110,7 @@ impl Stage {
 
     /// Stops the server, and waits until it has.
     pub(super) fn stop(&mut self) -> Result<(), DemoError> {
-        let Some(mut child) = self.server.take() else { return Ok(()) };
+        let Some(Server { mut child, _stdout }) = self.server.take() else { return Ok(()) };
         // It finishes what it is at, where it can be asked to.
         let asked = Command::new("kill").args(["-TERM", &child.id().to_string()]).stderr(Stdio::null()).status();
         if !asked.is_ok_and(|status| status.success()) {
@@ -123,7 +131,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        if let Some(mut child) = self.server.take() {
+        if let Some(Server { mut child, .. }) = self.server.take() {
             let _ = child.kill();
             let _ = child.wait();
         }
