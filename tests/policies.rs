@@ -118,7 +118,10 @@ fn a_policy_is_tried_put_explained_to_whom_it_hits_and_rolled_back(world: World)
 
     // The dry run names whom it would hit, of all who are there, and changes nothing.
     let trial = ada.policies(&["try"], &night).json();
-    assert_eq!((&trial["total"], &trial["is_complete"], &trial["people"]), (&json!(1), &json!(true), &json!(3)));
+    assert_eq!(
+        (&trial["total"], &trial["is_complete"], &trial["people"]),
+        (&json!(1), &json!(true), &json!(3))
+    );
     let effect = &trial["effects"][0];
     assert_eq!(effect["would_be"], "refused", "{trial}");
     assert_eq!(effect["who"], json!([bea.account]), "{trial}");
@@ -158,7 +161,10 @@ fn a_policy_is_tried_put_explained_to_whom_it_hits_and_rolled_back(world: World)
     }
     // The owner asks about her: by which roles, of whose, and what forbids it.
     let why = ada.why(&["--who", "Bea", "--what", "device.read", "--on", "meter"]).json();
-    assert_eq!((&why["decision"], &why["policies"][0]["policy"]), (&json!("forbidden"), &json!("tenant/night")));
+    assert_eq!(
+        (&why["decision"], &why["policies"][0]["policy"]),
+        (&json!("forbidden"), &json!("tenant/night"))
+    );
     let roles = why["roles"].as_array().unwrap();
     assert_eq!(roles.len(), 2, "{why}");
     assert!(roles.iter().all(|role| role["reaches"] == true && role["allows"] == true), "{why}");
@@ -176,7 +182,8 @@ fn a_policy_is_tried_put_explained_to_whom_it_hits_and_rolled_back(world: World)
     let late = ada.policies(&["put", "--after", "0"], "").refused(1);
     assert_eq!((late.code.as_str(), &late.document["field"]), ("conflict", &json!("If-Match")));
     let path = format!("/api/v1/tenants/{tenant}/policies");
-    let blind = Request::new("PUT", &path).json(&json!({ "text": "" })).bearer(&ada.token()).send(&world.url());
+    let blind =
+        Request::new("PUT", &path).json(&json!({ "text": "" })).bearer(&ada.token()).send(&world.url());
     assert_eq!(blind.status, 428);
 
     // Back to no policies: a version of its own that says so, and acts at once.
@@ -208,7 +215,8 @@ fn nobody_gives_themselves_by_a_policy_what_they_do_not_have(world: World) {
     let (ada, _) = acme(&world);
     let [bea, cleo, eve] = [(); 3].map(|()| Colleague::new(&world));
     ada.lets_in(&bea, "Bea", &["admin"]);
-    ada.tenant(&["roles", "create", "Scribe", "--actions", "policy.read,policy.write,decision.explain"]).done();
+    ada.tenant(&["roles", "create", "Scribe", "--actions", "policy.read,policy.write,decision.explain"])
+        .done();
     ada.lets_in(&cleo, "Cleo", &["Scribe"]);
 
     let everything = "@id(\"a\") permit (principal, action, resource);";
@@ -309,14 +317,23 @@ fn who_asks_why_learns_of_themselves_and_of_nobody_else(world: World) {
 
     // Each of themselves, of what they may see.
     let why = cleo.why(&["--what", "member.read"]).json();
-    assert_eq!((&why["decision"], &why["policies"], &why["roles"]), (&json!("forbidden"), &json!([]), &json!([])));
+    assert_eq!(
+        (&why["decision"], &why["policies"], &why["roles"]),
+        (&json!("forbidden"), &json!([]), &json!([]))
+    );
     let can = cleo.why(&[]).json();
     let whole = json!(tenant.replace("ten_", "org_"));
     let places = can["places"].as_array().unwrap();
     assert_eq!((places.len(), &places[0]["place"]), (1, &whole), "the same everywhere: {can}");
-    assert_eq!(places[0]["actions"], json!(["tenant.read", "tenant.leave", "organisation.read", "team.read"]));
+    assert_eq!(
+        places[0]["actions"],
+        json!(["tenant.read", "tenant.leave", "organisation.read", "team.read"])
+    );
     // Of others, where one runs an organisation; elsewhere not.
-    assert_eq!(bea.why(&["--who", &cleo.account, "--what", "device.read", "--on", &meter]).json()["decision"], "forbidden");
+    assert_eq!(
+        bea.why(&["--who", &cleo.account, "--what", "device.read", "--on", &meter]).json()["decision"],
+        "forbidden"
+    );
     for forbidden in [
         (&bea, vec!["--who", cleo.account.as_str(), "--what", "device.read", "--on", "South"]),
         (&bea, vec!["--who", cleo.account.as_str(), "--what", "device.read"]),
@@ -331,14 +348,22 @@ fn who_asks_why_learns_of_themselves_and_of_nobody_else(world: World) {
     }
     // What she may there, and nowhere else.
     let can = bea.why(&["--who", &cleo.account]).json();
-    assert!(!can.to_string().contains(&text(&ada.tenant(&["organisations", "list"]).json(), "/organisations/3/id")));
+    assert!(
+        !can.to_string()
+            .contains(&text(&ada.tenant(&["organisations", "list"]).json(), "/organisations/3/id"))
+    );
     // What one may not see, what is another's and what is not there are answered alike.
     for (who, on) in [(&cleo, meter.clone()), (&bea, far), (&bea, unique("dvc_")), (&bea, unique("org_"))] {
-        for arguments in [vec!["--what", "device.read", "--on", &on], vec!["--who-can", "device.read", "--on", &on]] {
+        for arguments in
+            [vec!["--what", "device.read", "--on", &on], vec!["--who-can", "device.read", "--on", &on]]
+        {
             assert_eq!(who.why(&arguments).refused(1).code, "not_found", "{arguments:?}");
         }
     }
-    assert_eq!(bea.why(&["--who", &unique("acc_"), "--what", "device.read", "--on", "North"]).refused(1).code, "not_found");
+    assert_eq!(
+        bea.why(&["--who", &unique("acc_"), "--what", "device.read", "--on", "North"]).refused(1).code,
+        "not_found"
+    );
     assert_eq!(ada.why(&["--who", &eve.account]).refused(1).code, "not_found");
     let outside = eve.why(&["--tenant", &tenant, "--what", "device.read"]).refused(1);
     let nowhere = eve.why(&["--tenant", &unique("ten_"), "--what", "device.read"]).refused(1);
@@ -361,7 +386,8 @@ fn a_program_asks_why_about_itself(world: World) {
     let (ada, tenant) = acme(&world);
     let account = text(&ada.tenant(&["service-accounts", "create", "nightly"]).json(), "/id");
     let key = |options: &[&str]| {
-        let command: Vec<_> = ["service-accounts", "create-key", &account].iter().chain(options).copied().collect();
+        let command: Vec<_> =
+            ["service-accounts", "create-key", &account].iter().chain(options).copied().collect();
         text(&ada.tenant(&command).json(), "/key")
     };
     let (wide, narrow) = (key(&[]), key(&["--scopes", "device.read,tenant.read"]));
@@ -373,7 +399,10 @@ fn a_program_asks_why_about_itself(world: World) {
     assert_eq!(ask(&wide, "device.write", &north).json()["decision"], "allowed");
     // What it shows is a ceiling, and that is the reason.
     let why = ask(&narrow, "device.write", &north).json();
-    assert_eq!((&why["decision"], &why["policies"][0]["policy"]), (&json!("forbidden"), &json!("within-scope")));
+    assert_eq!(
+        (&why["decision"], &why["policies"][0]["policy"]),
+        (&json!("forbidden"), &json!("within-scope"))
+    );
     // It never proves anew who it is.
     let why = ask(&wide, "role.grant", &north).json();
     assert_eq!(why["policies"][0]["policy"], "fresh-proof", "{why}");

@@ -173,7 +173,14 @@ fn a_role_of_the_tenants_own_does_what_it_lists() {
     assert!(world.ask(&policies, &who, Action::DeviceRead, Place::Organisation(SOUTH)).is_err());
     // Held at one organisation, it does not read the whole tenant's history.
     let log = Found { resource: Resource::Log, path: vec![world.whole()], tenant_suspended: false };
-    let slice = Slice::in_customer(&who.caller, world.tenant, &who.standing, Action::LogRead, &log, When::at(NOW, &who.caller));
+    let slice = Slice::in_customer(
+        &who.caller,
+        world.tenant,
+        &who.standing,
+        Action::LogRead,
+        &log,
+        When::at(NOW, &who.caller),
+    );
     assert!(policies.answer(slice).is_err());
 }
 
@@ -277,7 +284,10 @@ fn no_attack_by_policy_gets_past_the_guardrails() {
             let operator = SignedIn { platform_roles: [role].into_iter().collect(), ..account() };
             let who = Who { caller: Caller::account(operator, "req_1"), ..who(Standing::Stranger) };
             for action in Action::ALL.iter().copied() {
-                assert!(world.ask(&policies, &who, action, world.whole()).is_err(), "{attack}: {role}: {action}");
+                assert!(
+                    world.ask(&policies, &who, action, world.whole()).is_err(),
+                    "{attack}: {role}: {action}"
+                );
             }
         }
     }
@@ -328,12 +338,16 @@ fn what_a_change_of_policies_is_about_is_told_by_the_heads_of_what_changed() {
     let both = format!("{read}\n{write}");
     assert_eq!(about(&both, &both), Scopes::NONE);
     assert_eq!(about(&both, &format!("{write} // moved\n{read}")), Scopes::NONE);
-    assert_eq!(about(&both, &both.replace("@id(\"a\")", "@id(\"a\") @says(\"Said otherwise.\")")), Scopes::NONE);
+    assert_eq!(
+        about(&both, &both.replace("@id(\"a\")", "@id(\"a\") @says(\"Said otherwise.\")")),
+        Scopes::NONE
+    );
     assert_eq!(about(read, &both), Action::DeviceWrite.into());
     assert_eq!(about(&both, write), Action::DeviceRead.into());
     let altered = both.replace("forbid (principal,", "forbid (principal is Member,");
     assert_eq!(about(&both, &altered), Action::DeviceWrite.into());
-    let wider = read.replace("== Action::\"device.read\"", "in [Action::\"device.read\", Action::\"device.delete\"]");
+    let wider =
+        read.replace("== Action::\"device.read\"", "in [Action::\"device.read\", Action::\"device.delete\"]");
     assert_eq!(about(read, &wider), [Action::DeviceRead, Action::DeviceDelete].into_iter().collect());
     assert_eq!(about("", group), built_in().role(BuiltInRole::Viewer));
     assert_eq!(about("", "@id(\"d\") forbid (principal, action, resource);"), built_in().grantable());

@@ -107,7 +107,7 @@ pub use trial::{
 };
 pub use visible::Visible;
 pub use vocabulary::{BuiltInRole, UnknownRole};
-pub use why::{Can, MAX_PLACES, Somebody, WhatCan, Way, WhoCan, Why};
+pub use why::{Can, MAX_PLACES, Somebody, Way, WhatCan, WhoCan, Why};
 
 /// This room's tables.
 pub const MIGRATIONS: &[store::Migration] = &{

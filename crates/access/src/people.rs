@@ -55,7 +55,10 @@ impl People {
             )
             .await?;
         let of_teams: Vec<Held> = tx
-            .query("SELECT holder, role, place, is_device FROM role_grant WHERE holder_kind = 'team'", params![])
+            .query(
+                "SELECT holder, role, place, is_device FROM role_grant WHERE holder_kind = 'team'",
+                params![],
+            )
             .await?;
 
         let mut teams: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();

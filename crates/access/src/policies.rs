@@ -4,9 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use cedar_policy::{
-    ActionConstraint, Authorizer, Entities, Policy, PolicyId, PolicySet, Request, Response,
-};
+use cedar_policy::{ActionConstraint, Authorizer, Entities, Policy, PolicyId, PolicySet, Request, Response};
 use store::TenantId;
 
 use crate::action::Action;
@@ -193,7 +191,8 @@ impl Policies {
 
     /// The tenant's own policies.
     fn own(&self) -> impl Iterator<Item = &Policy> {
-        self.set.policies().filter(|policy| policy.id().as_ref().starts_with(tenant_policies::OWN))
+        let is_own = |id: &str| id.starts_with(tenant_policies::OWN);
+        self.set.policies().filter(move |policy| is_own(policy.id().as_ref()))
     }
 
     /// Of the actions that can be done in a tenant, those of which policies speak that are not the same in both sets: added,
@@ -211,7 +210,8 @@ impl Policies {
     }
 
     fn own_rules(&self) -> BTreeMap<String, Rule> {
-        let rule = |policy: &Policy| Rule { actions: self.spoken_of(policy), text: without_annotations(policy) };
+        let rule =
+            |policy: &Policy| Rule { actions: self.spoken_of(policy), text: without_annotations(policy) };
         self.own().map(|policy| (policy.id().to_string(), rule(policy))).collect()
     }
 
@@ -419,15 +419,15 @@ fn without_annotations(policy: &Policy) -> Option<serde_json::Value> {
 /// Whether a policy reads the circumstance of this name. Doubt says yes.
 fn mentions(policy: &Policy, circumstance: &str) -> bool {
     let Ok(text) = policy.to_json() else { return true };
-    text.get("conditions").is_none_or(|conditions| conditions.to_string().contains(&format!("\"{circumstance}\"")))
+    text.get("conditions")
+        .is_none_or(|conditions| conditions.to_string().contains(&format!("\"{circumstance}\"")))
 }
 
 /// Whether the policies answer alike whoever in particular asks for whatever in particular: all that they name are actions,
 /// roles and the platform.
 fn names_no_single_thing(set: &PolicySet, vocabulary: &Vocabulary) -> bool {
     let is_word = |named| vocabulary.types.is_word(&named);
-    set.templates().next().is_none()
-        && set.policies().flat_map(Policy::entity_literals).all(is_word)
+    set.templates().next().is_none() && set.policies().flat_map(Policy::entity_literals).all(is_word)
 }
 
 #[cfg(test)]

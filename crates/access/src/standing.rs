@@ -310,7 +310,8 @@ async fn read_policies(tx: &mut ReadTx, built_in: &Arc<Policies>) -> Result<Arc<
         Err(problems) => {
             let problem = problems.first().map_or_else(String::new, |problem| problem.message.clone());
             tracing::error!(tenant = %tx.tenant(), problem, "this tenant's policies do not fit this release");
-            let refuse = |_| StoreError::Refused("the policies of a tenant do not fit this release".to_owned());
+            let refuse =
+                |_| StoreError::Refused("the policies of a tenant do not fit this release".to_owned());
             built_in.with_tenant(&roles, UNFIT).map(Arc::new).map_err(refuse)
         }
     }

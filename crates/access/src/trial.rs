@@ -85,15 +85,7 @@ impl Access {
         let too_many = single.len() > MAX_TRIED_DEVICES;
         let single = single.into_iter().take(MAX_TRIED_DEVICES).collect();
         targets.extend(devices(tx, &known, single).await?);
-        Ok(Trial {
-            tenant,
-            known,
-            after,
-            people,
-            more_people,
-            targets,
-            more_places: more_places || too_many,
-        })
+        Ok(Trial { tenant, known, after, people, more_people, targets, more_places: more_places || too_many })
     }
 }
 
@@ -128,7 +120,8 @@ impl Trial {
             .collect();
         let total = effects.len();
         effects.truncate(MAX_EFFECTS);
-        let organisations = |target: &&Target| matches!(target.place, Place::Organisation(_)) && !target.of_devices;
+        let organisations =
+            |target: &&Target| matches!(target.place, Place::Organisation(_)) && !target.of_devices;
         Tried {
             effects,
             total,
@@ -176,7 +169,8 @@ impl Trial {
                     false => proved,
                 };
                 for would_be_allowed in [false, true] {
-                    let of = |changes: Changes| if would_be_allowed { changes.allowed } else { changes.refused };
+                    let of =
+                        |changes: Changes| if would_be_allowed { changes.allowed } else { changes.refused };
                     let (with, without) = (of(proved), of(unproved) & !of(proved));
                     for (only_unproved, mask) in [(false, with), (true, without)] {
                         if mask != 0 {
@@ -265,9 +259,9 @@ impl Differences {
     }
 
     fn each(self) -> impl Iterator<Item = (Key, Scopes, Vec<Somebody>)> {
-        self.0.into_iter().flat_map(|(key, alike)| {
-            alike.into_iter().map(move |(actions, who)| (key.clone(), actions, who))
-        })
+        self.0
+            .into_iter()
+            .flat_map(|(key, alike)| alike.into_iter().map(move |(actions, who)| (key.clone(), actions, who)))
     }
 }
 

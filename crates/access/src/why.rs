@@ -126,7 +126,8 @@ impl Access {
         let slice = || self.slice(speaker, tenant, &standing, action, &found);
         let explanation = asking.known.policies.explained(slice(), slice());
         let who = other.unwrap_or(oneself);
-        let ways = asking.ways(who, action, &found).await?;
+        let actions = Actions::read(&mut asking.tx, &asking.known.policies).await?;
+        let ways = asking.ways(&actions, who, action, &found).await?;
         Ok(Why { who, explanation, path: found.path, ways })
     }
 
@@ -150,11 +151,12 @@ impl Access {
             People::read(&mut asking.tx, after.unwrap_or(Uuid::nil()), PEOPLE_AT_ONCE).await?;
         let last = people.iter().rfind(|one| one.kind == HolderKind::Member).filter(|_| more);
         let mut can = WhoCan { holders: Vec::new(), next: last.map(|last| last.id) };
+        let actions = Actions::read(&mut asking.tx, &asking.known.policies).await?;
         for person in &people {
             let who = Somebody { kind: person.kind, id: person.id };
             let other = absent(person.kind, person.id, tenant);
             if self.may(&asking.known, &asking.tx, &other, &person.standing(), action, &found) {
-                let mut ways = asking.ways(who, action, &found).await?;
+                let mut ways = asking.ways(&actions, who, action, &found).await?;
                 ways.retain(Way::gives);
                 can.holders.push((who, ways));
             }
@@ -282,9 +284,7 @@ impl<'a> Asking<'a> {
     /// The caller.
     fn oneself(&self) -> Somebody {
         match self.caller.principal() {
-            Principal::Service(service) => {
-                Somebody { kind: HolderKind::ServiceAccount, id: service.account }
-            }
+            Principal::Service(service) => Somebody { kind: HolderKind::ServiceAccount, id: service.account },
             _ => Somebody {
                 kind: HolderKind::Member,
                 id: self.caller.signed_in().map_or(Uuid::nil(), |account| account.account),
@@ -304,7 +304,8 @@ impl<'a> Asking<'a> {
         }
         let target = Target { place, of_devices: false, path };
         let resource = target.resource(&self.known, action);
-        let resource = resource.ok_or_else(|| TenancyError::invalid("on", "this action is not done there"))?;
+        let resource =
+            resource.ok_or_else(|| TenancyError::invalid("on", "this action is not done there"))?;
         Ok(self.known.found(resource, target.path))
     }
 
@@ -355,11 +356,11 @@ impl<'a> Asking<'a> {
     /// The roles that somebody holds, and what each is worth here.
     async fn ways(
         &mut self,
+        actions: &Actions,
         who: Somebody,
         action: Action,
         found: &Found,
     ) -> Result<Vec<Way>, TenancyError> {
-        let actions = Actions::read(&mut self.tx, &self.known.policies).await?;
         let rows: Vec<(Uuid, String, Uuid, i64)> = self
             .tx
             .query(
@@ -375,7 +376,8 @@ impl<'a> Asking<'a> {
             let Ok(role) = role.parse::<RoleName>() else { continue };
             let (place, has) = (Place::stored(place, is_device), actions.of(role).unwrap_or(Scopes::NONE));
             let has = if matches!(place, Place::Device(_)) { has.and(on_devices) } else { has };
-            let through = if holder == who.id { who } else { Somebody { kind: HolderKind::Team, id: holder } };
+            let through =
+                if holder == who.id { who } else { Somebody { kind: HolderKind::Team, id: holder } };
             let reaches = found.path.contains(&place);
             ways.push(Way { role, through, place, reaches, allows: has.contains(action) });
         }

@@ -66,11 +66,7 @@ impl Tenancy {
     ///
     /// # Errors
     /// [`TenancyError::NotFound`].
-    pub async fn policy_version(
-        &self,
-        tx: &mut ReadTx,
-        number: u64,
-    ) -> Result<PolicyVersion, TenancyError> {
+    pub async fn policy_version(&self, tx: &mut ReadTx, number: u64) -> Result<PolicyVersion, TenancyError> {
         if number == 0 {
             return Ok(PolicyVersion::none());
         }
@@ -132,7 +128,14 @@ impl Tenancy {
         tx.execute(
             "INSERT INTO policy_version (number, text, author, sealed_note, restores, created_at) \
              VALUES ($1, $2, $3, $4, $5, $6)",
-            params![row, new.text, new.author, &sealed, new.restores.and_then(|of| i64::try_from(of).ok()), now],
+            params![
+                row,
+                new.text,
+                new.author,
+                &sealed,
+                new.restores.and_then(|of| i64::try_from(of).ok()),
+                now
+            ],
         )
         .await?;
         Ok(PolicyVersion {
@@ -166,8 +169,9 @@ impl PolicyVersion {
         let unreadable = |error: &dyn std::fmt::Display| TenancyError::Unreadable(error.to_string());
         let count = |number: i64| u64::try_from(number).map_err(|error| unreadable(&error));
         let number = count(number)?;
-        let opened =
-            keys.open(NOTE, &[number.to_be_bytes().as_slice()], &sealed).map_err(|error| unreadable(&error))?;
+        let opened = keys
+            .open(NOTE, &[number.to_be_bytes().as_slice()], &sealed)
+            .map_err(|error| unreadable(&error))?;
         let note = String::from_utf8(opened.to_vec()).map_err(|error| unreadable(&error))?;
         Ok(PolicyVersion {
             number,

@@ -167,7 +167,8 @@ impl<'a> World<'a> {
         match step {
             Step::Organisation { above } => {
                 let above = pick(&organisations, *above).ok_or_else(nobody)?;
-                let made = tenancy.create_organisation(tx, organisation(above), &name("an organisation")).await?;
+                let made =
+                    tenancy.create_organisation(tx, organisation(above), &name("an organisation")).await?;
                 model.above.insert(*made.id.uuid(), above);
             }
             Step::Move { which, to } => {
@@ -181,7 +182,8 @@ impl<'a> World<'a> {
                 let place = pick(&organisations, *number).ok_or_else(nobody)?;
                 let external_id = Uuid::new_v4().simple().to_string();
                 let called = name("a device");
-                let new = NewDevice { external_id: &external_id, name: &called, organisation: organisation(place) };
+                let new =
+                    NewDevice { external_id: &external_id, name: &called, organisation: organisation(place) };
                 let made = tenancy.register_device(tx, new).await?;
                 model.devices.insert(*made.id.uuid(), place);
             }
@@ -251,7 +253,8 @@ impl<'a> World<'a> {
                 model.grants.insert((holder, role, place.uuid()));
             }
             Step::Revoke { which } => {
-                let grants: Vec<_> = model.grants.iter().filter(|(holder, ..)| *holder != ADA).cloned().collect();
+                let grants: Vec<_> =
+                    model.grants.iter().filter(|(holder, ..)| *holder != ADA).cloned().collect();
                 let (holder, role, spot) = pick(&grants, *which).ok_or_else(nobody)?;
                 let kind = if teams.contains(&holder) { HolderKind::Team } else { HolderKind::Member };
                 let place =
@@ -267,7 +270,13 @@ impl<'a> World<'a> {
                 let policies = fits.unwrap_or_else(|problems| panic!("{problems:?} in\n{text}"));
                 let trial = house.access.trial(tx, policies).await?;
                 self.compare_trial(&trial.run(), model);
-                let new = NewPolicies { text: &text, author: "acc_test", note: None, restores: None, after: self.version };
+                let new = NewPolicies {
+                    text: &text,
+                    author: "acc_test",
+                    note: None,
+                    restores: None,
+                    after: self.version,
+                };
                 self.version = tenancy.put_policies(tx, new).await?.number;
             }
             Step::Hours { pass } => {
@@ -283,7 +292,9 @@ impl<'a> World<'a> {
         let hour = hour(self.house.clock.now_ms());
         let mut asked = 0;
         for who in self.model.members.keys().copied().chain([Uuid::from_u128(0xe7e)]) {
-            for (proved, thing) in things(&self.model).into_iter().flat_map(|thing| [(true, thing), (false, thing)]) {
+            for (proved, thing) in
+                things(&self.model).into_iter().flat_map(|thing| [(true, thing), (false, thing)])
+            {
                 for action in ACTIONS.into_iter().filter(|action| is_done_to(*action, thing)) {
                     let Some(resource) = resource(thing) else { continue };
                     let caller = caller(who, proved);

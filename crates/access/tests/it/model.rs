@@ -181,7 +181,10 @@ impl Model {
         let holds = move |holder: &Uuid| {
             *holder == who || self.teams.get(holder).is_some_and(|members| members.contains(&who))
         };
-        self.grants.iter().filter(move |(holder, ..)| holds(holder)).map(|(_, role, spot)| (role.as_str(), *spot))
+        self.grants
+            .iter()
+            .filter(move |(holder, ..)| holds(holder))
+            .map(|(_, role, spot)| (role.as_str(), *spot))
     }
 
     /// Whether a member holds a role on this device, by themselves or by a team.

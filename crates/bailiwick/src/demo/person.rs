@@ -45,7 +45,8 @@ impl Person {
             profile.keep_device_token(token)?;
         }
         let half = new.session.server_half.to_array().map(keyring::ServerHalf::from_bytes);
-        let half = half.ok_or_else(|| DemoError::Wrong("the server's half of a key is not one".to_owned()))?;
+        let half =
+            half.ok_or_else(|| DemoError::Wrong("the server's half of a key is not one".to_owned()))?;
         profile.keep(&new.account, &half)?;
         Ok(Person { name, account: new.account, config })
     }
@@ -101,11 +102,8 @@ impl Person {
         let output =
             command.output().map_err(|error| DemoError::Io("this program does not run".to_owned(), error))?;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        let said = Said {
-            status: output.status.code(),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        };
+        let said =
+            Said { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) };
         telling.typed(self.name, words, &said);
         Ok(said)
     }
@@ -113,13 +111,9 @@ impl Person {
 
 impl Said {
     /// What has to be so; if it is not, the demo ends.
-    pub(super) fn has_to_be(
-        self,
-        status: i32,
-        words: &[&str],
-        what: &str,
-    ) -> Result<Said, DemoError> {
-        let missing = words.iter().find(|word| !self.stdout.contains(**word) && !self.stderr.contains(**word));
+    pub(super) fn has_to_be(self, status: i32, words: &[&str], what: &str) -> Result<Said, DemoError> {
+        let missing =
+            words.iter().find(|word| !self.stdout.contains(**word) && !self.stderr.contains(**word));
         if self.status == Some(status) && missing.is_none() {
             return Ok(self);
         }

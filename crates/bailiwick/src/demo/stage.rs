@@ -75,7 +75,9 @@ impl Stage {
     /// This program, with nothing set from outside.
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BAILIWICK_")) {
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BAILIWICK_"))
+        {
             command.env_remove(name);
         }
         command.env_remove("RUST_LOG").stdin(Stdio::null());
@@ -85,13 +87,16 @@ impl Stage {
     /// The words that start the server, as they can be typed.
     pub(super) fn serve_words(&self) -> Vec<String> {
         let data = self.data().display().to_string();
-        ["serve", "--data", &data, "--listen", &format!("127.0.0.1:{}", self.port)].map(str::to_owned).to_vec()
+        ["serve", "--data", &data, "--listen", &format!("127.0.0.1:{}", self.port)]
+            .map(str::to_owned)
+            .to_vec()
     }
 
     /// Starts the server, and waits until it is ready.
     pub(super) fn start(&mut self) -> Result<(), DemoError> {
         let path = self.folder.join("server.log");
-        let log = File::options().create(true).append(true).open(&path).map_err(|error| failed(&path, error))?;
+        let log =
+            File::options().create(true).append(true).open(&path).map_err(|error| failed(&path, error))?;
         let mut command = self.command();
         command.args(self.serve_words()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().map_err(|error| failed(&self.program, error))?;
@@ -112,7 +117,8 @@ impl Stage {
     pub(super) fn stop(&mut self) -> Result<(), DemoError> {
         let Some(Server { mut child, _stdout }) = self.server.take() else { return Ok(()) };
         // It finishes what it is at, where it can be asked to.
-        let asked = Command::new("kill").args(["-TERM", &child.id().to_string()]).stderr(Stdio::null()).status();
+        let asked =
+            Command::new("kill").args(["-TERM", &child.id().to_string()]).stderr(Stdio::null()).status();
         if !asked.is_ok_and(|status| status.success()) {
             let _ = child.kill();
         }
@@ -142,7 +148,9 @@ impl Drop for Stage {
 /// started again. Each process begins elsewhere to look for one.
 fn free_port() -> Option<u16> {
     let from = u16::try_from(std::process::id() % 20_000).unwrap_or(0);
-    (0..1_000).map(|step| 10_000 + (from + step) % 20_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+    (0..1_000)
+        .map(|step| 10_000 + (from + step) % 20_000)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
 }
 
 /// What went wrong with a file.

@@ -157,7 +157,11 @@ fn policy(stage: &Stage, telling: &mut Telling, cast: &Cast) -> Result<(), DemoE
     tried.has_to_be(0, &["would be refused: device.read", "Cleo"], "the dry run")?;
     let words = ["tenant", "policies", "put", &file, "--note", "until the audit is over"];
     cast.ada.types(stage, telling, &words)?.has_to_be(0, &["Version 1"], "putting it")?;
-    cast.cleo.types(stage, telling, &["tenant", "devices", "list"])?.has_to_be(5, &["device.read"], "Cleo")?;
+    cast.cleo.types(stage, telling, &["tenant", "devices", "list"])?.has_to_be(
+        5,
+        &["device.read"],
+        "Cleo",
+    )?;
     let words = ["why", "--what", "device.read", "--on", "North"];
     let why = cast.cleo.types(stage, telling, &words)?;
     why.has_to_be(0, &["tenant/closed", "does not look at devices until"], "why Cleo is refused")?;
@@ -179,8 +183,7 @@ fn tampering(stage: &mut Stage, telling: &mut Telling, cast: &Cast) -> Result<()
 
     stage.stop()?;
     let stolen = Stolen::take(&stage.data(), cast.acme, stage.scratch("untouched.db"))?;
-    let statement =
-        stolen.blame("device.write", cast.ada.account.account, cast.bea.account.account)?;
+    let statement = stolen.blame("device.write", cast.ada.account.account, cast.bea.account.account)?;
     telling.say(&format!(
         "\nThe server is stopped. Whoever runs it opens {}\nand makes it say that Ada renamed the meter, not Bea:\n\n  {statement}\n\nThe server starts again, and nothing seems to be wrong.",
         stolen.file().display()

@@ -75,7 +75,9 @@ impl Telling {
             let document = json!({ "steps": steps, "folder": kept });
             let _ = writeln!(io::stdout().lock(), "{document}");
         } else if kept.is_none() {
-            self.line("\nThat was it; the folder is gone again. `bailiwick demo --keep` leaves it to play with.");
+            self.line(
+                "\nThat was it; the folder is gone again. `bailiwick demo --keep` leaves it to play with.",
+            );
         }
     }
 
@@ -84,7 +86,11 @@ impl Telling {
         let step = self.steps.last().map(|step| step.title.as_str());
         let mut stderr = io::stderr().lock();
         let _ = if self.json {
-            writeln!(stderr, "{}", json!({ "code": "demo_failed", "message": error.to_string(), "step": step }))
+            writeln!(
+                stderr,
+                "{}",
+                json!({ "code": "demo_failed", "message": error.to_string(), "step": step })
+            )
         } else {
             writeln!(stderr, "bailiwick: {error}")
         };

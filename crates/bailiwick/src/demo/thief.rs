@@ -91,7 +91,9 @@ impl Stolen {
         if changed == 0 {
             return Err(DemoError::Wrong("there is no record to change".to_owned()));
         }
-        Ok(format!("UPDATE record SET actor = '{innocent}' WHERE action = '{action}' AND actor = '{culprit}'"))
+        Ok(format!(
+            "UPDATE record SET actor = '{innocent}' WHERE action = '{action}' AND actor = '{culprit}'"
+        ))
     }
 
     /// Puts the file back as it was.
@@ -99,7 +101,9 @@ impl Stolen {
         for beside in ["db-wal", "db-shm"] {
             let path = self.file.with_extension(beside);
             match fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(&path, error)),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(failed(&path, error));
+                }
                 _ => {}
             }
         }

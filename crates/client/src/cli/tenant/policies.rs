@@ -125,9 +125,8 @@ pub(super) async fn policies(context: &Context, arguments: PoliciesArgs) -> Resu
             }
             let after = known(&client, tenant, after).await?;
             let new = NewPolicies { text, note };
-            let put =
-                changed(context, &proof, async |client| client.put_policies(tenant, after, &new).await)
-                    .await?;
+            let put = changed(context, &proof, async |client| client.put_policies(tenant, after, &new).await)
+                .await?;
             context.output.result(&json!(put), || said(&put));
         }
         PoliciesCommand::Versions => {
@@ -189,7 +188,8 @@ fn wrong(context: &Context, file: &Path, problems: &[PolicyProblem]) -> Failure 
     for problem in problems {
         context.output.note(&one(problem));
     }
-    let message = format!("{} would not be accepted: {}", file.display(), count(problems.len() as u64, "problem"));
+    let message =
+        format!("{} would not be accepted: {}", file.display(), count(problems.len() as u64, "problem"));
     Failure::failed("invalid_policies", message).with_details(problems.iter().map(|one| json!(one)).collect())
 }
 

@@ -23,7 +23,8 @@ impl Words {
             return words;
         }
         // Whoever may not list one of these reads ids instead.
-        let organisations = client.organisations(tenant).await.map(|all| all.organisations).unwrap_or_default();
+        let organisations =
+            client.organisations(tenant).await.map(|all| all.organisations).unwrap_or_default();
         let whole = format!("org_{}", tenant.uuid().simple());
         words.0.extend(organisations.into_iter().map(|one| {
             let id = one.id.to_string();
@@ -36,7 +37,8 @@ impl Words {
         words.0.extend(teams.into_iter().map(|one| (one.id.to_string(), format!("team {}", one.name))));
         let roles = client.roles(tenant).await.map(|all| all.roles).unwrap_or_default();
         words.0.extend(roles.into_iter().map(|one| (one.role, one.name)));
-        let programs = client.service_accounts(tenant).await.map(|all| all.service_accounts).unwrap_or_default();
+        let programs =
+            client.service_accounts(tenant).await.map(|all| all.service_accounts).unwrap_or_default();
         words.0.extend(programs.into_iter().map(|one| (one.id.to_string(), one.name)));
         words
     }

@@ -89,6 +89,7 @@ impl Client {
     ) -> Result<PolicyVersion, RequestError> {
         let path = format!("/api/v1/tenants/{tenant}/policies/versions/{version}/restore");
         let note = RestorePolicies { note: note.map(str::to_owned) };
-        self.fetch(Call::new(Method::POST, &path).header(IF_MATCH, &format!("\"{after}\"")).json(&note)?).await
+        self.fetch(Call::new(Method::POST, &path).header(IF_MATCH, &format!("\"{after}\"")).json(&note)?)
+            .await
     }
 }

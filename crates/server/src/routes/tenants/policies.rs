@@ -10,8 +10,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use protocol::tenants::policies::{
-    NewPolicies, PolicyCheck, PolicyEffect, PolicyPlace, PolicyProblem, PolicyText, PolicyTrial, PolicyVersion,
-    PolicyVersions, RestorePolicies,
+    NewPolicies, PolicyCheck, PolicyEffect, PolicyPlace, PolicyProblem, PolicyText, PolicyTrial,
+    PolicyVersion, PolicyVersions, RestorePolicies,
 };
 use protocol::{Code, Problem, TenantId};
 use serde::Deserialize;
@@ -192,8 +192,7 @@ async fn finish(
         })
     };
     let reason = put.note.as_ref().map(|note| note.as_str().to_owned());
-    let change =
-        Change { before: Some(said(&before)), after: Some(said(&put)), reason: reason.as_deref() };
+    let change = Change { before: Some(said(&before)), after: Some(said(&put)), reason: reason.as_deref() };
     commit(app, tx, format!("policies/{}", put.number), change).await?;
     Ok(tagged(put))
 }
