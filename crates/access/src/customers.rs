@@ -300,13 +300,14 @@ fn a_tenants_policies_have_no_say_in_who_mends_them() {
     let text = |effect: &str| format!("@id(\"a\") {effect} (principal, action, resource);");
     let nothing = built_in().with_tenant(&[], &text("forbid")).unwrap();
     let everything = built_in().with_tenant(&[], &text("permit")).unwrap();
-    let alone = built_in().vocabulary().by_roles_alone();
+    let built_in = built_in();
+    let alone = built_in.vocabulary().by_roles_alone();
     assert!(alone.contains(Action::PolicyWrite) && alone.contains(Action::DecisionExplain));
-    for action in Action::ALL.iter().copied().filter(|action| built_in().grantable().contains(*action)) {
+    for action in Action::ALL.iter().copied().filter(|action| built_in.grantable().contains(*action)) {
         let by_roles = alone.contains(action);
         let ask = |policies, who| world.ask(policies, who, action, world.whole());
         assert_eq!(ask(&nothing, &owner).is_ok(), by_roles, "{action}");
-        let every_members = built_in().grantable().contains(action) && ask(&built_in(), &member).is_ok();
+        let every_members = built_in.grantable().contains(action) && ask(&built_in, &member).is_ok();
         assert_eq!(ask(&everything, &member).is_ok(), !by_roles || every_members, "{action}");
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use access::tenancy::{
-    DeviceId, HolderKind, MemberState, NewDevice, NewGrant, NewPolicies, OrganisationId, RoleId, RoleName,
+    DeviceId, HolderKind, MemberState, NewDevice, NewGrant, NewPolicies, OrganisationId, RoleName,
     TeamId,
 };
 use access::{Action, Caller, Decision, Effect, Place, Resource, Scopes, SignedIn, Somebody, TenancyError};
@@ -209,7 +209,9 @@ impl<'a> World<'a> {
                 tenancy.remove_member(tx, who).await?;
                 model.members.remove(&who);
                 model.grants.retain(|(holder, ..)| *holder != who);
-                model.teams.values_mut().for_each(|members| drop(members.remove(&who)));
+                for members in model.teams.values_mut() {
+                    members.remove(&who);
+                }
             }
             Step::Team => {
                 let made = tenancy.create_team(tx, &name("a team")).await?;

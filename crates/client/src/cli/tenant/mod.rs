@@ -22,8 +22,7 @@ use protocol::{Code, TenantId};
 use serde_json::json;
 
 use self::named::Named;
-pub use self::why::WhyArgs;
-pub(super) use self::why::why;
+pub(super) use self::why::{WhyArgs, why};
 use super::context::Context;
 use super::failure::Failure;
 use super::prompt::ProofArgs;
