@@ -77,7 +77,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 #[test]
 fn whatever_happens_in_a_tenant_decisions_are_what_the_model_says() {
-    let mut runner = TestRunner::new(Config { cases: 6, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: 16, failure_persistence: None, ..Config::default() });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runner
         .run(&steps(), |steps| {

@@ -45,8 +45,8 @@ enum PoliciesCommand {
     /// Show the policies that decide now, or those of a version
     Show {
         /// The version [default: the newest]
-        #[arg(long, value_name = "VERSION")]
-        version: Option<u64>,
+        #[arg(value_name = "VERSION")]
+        number: Option<u64>,
     },
     /// Say what is wrong with a file of policies, with line and column
     Check {
@@ -76,7 +76,8 @@ enum PoliciesCommand {
     /// Bring a version back, as the next one
     Rollback {
         /// The version; 0 for no policies
-        version: u64,
+        #[arg(value_name = "VERSION")]
+        number: u64,
 
         /// What to note beside it
         #[arg(long)]
@@ -88,9 +89,9 @@ pub(super) async fn policies(context: &Context, arguments: PoliciesArgs) -> Resu
     let PoliciesArgs { which, proof, command } = arguments;
     let (client, _) = context.client()?;
     let tenant = which.find(context).await?;
-    match command.unwrap_or(PoliciesCommand::Show { version: None }) {
-        PoliciesCommand::Show { version } => {
-            let found = match version {
+    match command.unwrap_or(PoliciesCommand::Show { number: None }) {
+        PoliciesCommand::Show { number } => {
+            let found = match number {
                 Some(version) => client.policy_version(tenant, version).await?,
                 None => client.policies(tenant).await?,
             };
@@ -142,11 +143,11 @@ pub(super) async fn policies(context: &Context, arguments: PoliciesArgs) -> Resu
             }
             context.output.result(&json!({ "versions": all }), || listed(&all));
         }
-        PoliciesCommand::Rollback { version, note } => {
+        PoliciesCommand::Rollback { number, note } => {
             let after = known(&client, tenant, None).await?;
             let note = note.as_deref();
             let put = changed(context, &proof, async |client| {
-                client.restore_policies(tenant, version, after, note).await
+                client.restore_policies(tenant, number, after, note).await
             })
             .await?;
             context.output.result(&json!(put), || said(&put));
