@@ -48,9 +48,18 @@ pub(crate) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
-pub(crate) async fn houses() -> Vec<House> {
+pub(crate) const ROOMS: &[&[store::Migration]] = &[custody::MIGRATIONS, MIGRATIONS];
+
+async fn houses() -> Vec<House> {
     let mut houses = Vec::new();
-    for test in engines(&[custody::MIGRATIONS, MIGRATIONS]).await.unwrap() {
+    for test in engines(ROOMS).await.unwrap() {
+        houses.push(House::built(test).await);
+    }
+    houses
+}
+
+impl House {
+    pub(crate) async fn built(test: TestStore) -> House {
         let TestStore { name: engine, store, door, clock, config: _, folder } = test;
         let keys = tempfile::tempdir().unwrap();
         let entry = Entry { actor: "system:test".to_owned(), ..Entry::default() };
@@ -73,12 +82,9 @@ pub(crate) async fn houses() -> Vec<House> {
         house.tenancy.found(&mut tx, &new).await.unwrap();
         tx.commit(Record::about(house.tenant)).await.unwrap();
         house.clock.advance(1);
-        houses.push(house);
+        house
     }
-    houses
-}
 
-impl House {
     fn whole(&self) -> OrganisationId {
         OrganisationId::from_uuid(*self.tenant.uuid())
     }

@@ -132,13 +132,13 @@ fn refusal(stage: &Stage, telling: &mut Telling, cast: &Cast) -> Result<(), Demo
          Ada, who owns the tenant, asks who may.",
     );
     let meter = cast.meter.external_id.as_str();
-    let words = ["tenant", "devices", "rename", meter, "Cleo's own meter"];
+    let words = ["tenant", "devices", "rename", meter, "my own meter"];
     cast.cleo.types(stage, telling, &words)?.has_to_be(5, &["device.write"], "Cleo's try")?;
     let words = ["why", "--what", "device.write", "--on", meter];
     let expected = ["nothing allows it", "viewer"];
     cast.cleo.types(stage, telling, &words)?.has_to_be(0, &expected, "why she was refused")?;
     let words = ["why", "--who-can", "device.write", "--on", meter];
-    cast.ada.types(stage, telling, &words)?.has_to_be(0, &["Ada", "Bea"], "who may")?;
+    cast.ada.types(stage, telling, &words)?.has_to_be(0, &["you: owner", "Bea"], "who may")?;
     let words = ["tenant", "devices", "rename", meter, "the meter at the well"];
     cast.bea.types(stage, telling, &words)?.has_to_be(0, &[], "Bea's try")?;
     Ok(())

@@ -246,10 +246,12 @@ fn tried(trial: &PolicyTrial, words: &Words) -> String {
     if hidden > 0 {
         text.push_str(&format!("{} more are not shown.\n", count(hidden, "change")));
     }
-    let (people, organisations) =
-        (count(trial.people, "member or service account"), count(trial.organisations, "organisation"));
+    let organisations = count(trial.organisations, "organisation");
     let scope = if trial.is_complete { "all there are" } else { "not all there are: more may change" };
-    text.push_str(&format!("Asked about: {people}, {organisations}; {scope}.\n"));
+    text.push_str(&format!(
+        "Asked about {} members and service accounts in {organisations}: {scope}.\n",
+        trial.people
+    ));
     text
 }
 

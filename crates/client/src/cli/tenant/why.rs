@@ -2,6 +2,7 @@
 //! Why somebody may or may not do something, who may, and what somebody may.
 
 use clap::Args;
+use protocol::AccountId;
 use protocol::tenants::decisions::{DecisionActions, DecisionExplained, DecisionHolder, RoleAtPlace};
 use protocol::tenants::grants::{HolderId, PlaceId};
 use serde_json::json;
@@ -45,7 +46,7 @@ pub struct WhyArgs {
 
 pub(in crate::cli) async fn why(context: &Context, arguments: WhyArgs) -> Result<(), Failure> {
     let WhyArgs { which, who, what, on, who_can } = arguments;
-    let (client, _) = context.client()?;
+    let (client, own) = context.client()?;
     let tenant = which.find(context).await?;
     let named = Named { client: &client, tenant };
     let who = match &who {
@@ -55,7 +56,7 @@ pub(in crate::cli) async fn why(context: &Context, arguments: WhyArgs) -> Result
     if let Some(action) = who_can {
         let on = thing(named, on.as_deref()).await?;
         let holders = client.who_can(tenant, &action, on).await?;
-        let words = Words::for_people(context, &client, tenant).await;
+        let words = words(context, named, own.account, Some(on)).await;
         context.output.result(&json!({ "holders": holders }), || who_may(&holders, &action, on, &words));
         return Ok(());
     }
@@ -64,15 +65,23 @@ pub(in crate::cli) async fn why(context: &Context, arguments: WhyArgs) -> Result
             return Err(Failure::usage("what is to be done there? Give --what ACTION, or --who-can ACTION"));
         }
         let can = client.what_can(tenant, who).await?;
-        let words = Words::for_people(context, &client, tenant).await;
+        let words = words(context, named, own.account, None).await;
         context.output.result(&json!(can), || what_may(&can, &words));
         return Ok(());
     };
     let on = thing(named, on.as_deref()).await?;
     let why = client.why(tenant, who, &action, on).await?;
-    let words = Words::for_people(context, &client, tenant).await;
+    let words = words(context, named, own.account, Some(on)).await;
     context.output.result(&json!(why), || explained(&why, &words));
     Ok(())
+}
+
+/// What things are called, when people read it.
+async fn words(context: &Context, named: Named<'_>, own: AccountId, on: Option<PlaceId>) -> Words {
+    if context.output.is_json() {
+        return Words::default();
+    }
+    Words::for_people(context, named.client, named.tenant).await.of_question(named, own, on).await
 }
 
 /// An organisation by its id or its name, or a device by its id here or its own. Without one, the whole tenant.
@@ -92,13 +101,13 @@ fn explained(why: &DecisionExplained, words: &Words) -> String {
     let (who, on) = (words.holder(why.who), words.place(why.on));
     let is_allowed = why.decision == "allowed";
     let verdict = match why.decision.as_str() {
-        "allowed" => "yes",
-        "step_up_required" => "not before a fresh proof of who they are",
-        "suspended" => "no: suspended",
-        "tenant_suspended" => "no: the tenant is suspended",
-        _ => "no",
+        "allowed" => "Yes",
+        "step_up_required" => "Not before a fresh proof of identity",
+        "suspended" => "No: suspended",
+        "tenant_suspended" => "No: the tenant is suspended",
+        _ => "No",
     };
-    let mut text = format!("May {who} {} on {on}? {verdict}.\n", harmless(&why.action));
+    let mut text = format!("May {who} do {} on {on}? {verdict}.\n", harmless(&why.action));
     if let Some(fault) = &why.fault {
         text.push_str(&format!("The question does not apply: {}\n", harmless(fault)));
     }
@@ -119,7 +128,7 @@ fn explained(why: &DecisionExplained, words: &Words) -> String {
     let path: Vec<_> = why.path.iter().map(|place| words.place(*place)).collect();
     text.push_str(&format!("It lies in: {}\n", path.join(" < ")));
     if why.roles.is_empty() {
-        text.push_str("They hold no roles.\n");
+        text.push_str("No roles are held.\n");
     } else {
         text.push_str("Roles:\n");
     }
@@ -149,9 +158,9 @@ fn held(role: &RoleAtPlace, who: HolderId, words: &Words) -> String {
 fn who_may(holders: &[DecisionHolder], action: &str, on: PlaceId, words: &Words) -> String {
     let on = words.place(on);
     if holders.is_empty() {
-        return format!("Nobody may {} on {on}.", harmless(action));
+        return format!("Nobody may do {} on {on}.", harmless(action));
     }
-    let mut text = format!("Who may {} on {on}:\n", harmless(action));
+    let mut text = format!("Who may do {} on {on}:\n", harmless(action));
     for holder in holders {
         let roles: Vec<_> = holder.roles.iter().map(|role| held(role, holder.who, words)).collect();
         let by = if roles.is_empty() { "by a policy".to_owned() } else { roles.join("; ") };
@@ -170,7 +179,7 @@ fn what_may(can: &DecisionActions, words: &Words) -> String {
     if can.places.is_empty() {
         text.push_str("  nothing\n");
     }
-    text.push_str("In every other place, what they may in the one above it.\n");
+    text.push_str("In every other place, the same as in the one above it.\n");
     if !can.is_complete {
         text.push_str("Not all organisations were asked about.\n");
     }

@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 
-use protocol::TenantId;
 use protocol::tenants::grants::{HolderId, PlaceId};
+use protocol::{AccountId, TenantId};
 
+use super::Named;
 use super::named::members;
 use crate::cli::context::Context;
 use crate::client::Client;
@@ -41,6 +42,22 @@ impl Words {
             client.service_accounts(tenant).await.map(|all| all.service_accounts).unwrap_or_default();
         words.0.extend(programs.into_iter().map(|one| (one.id.to_string(), one.name)));
         words
+    }
+
+    /// The same, with whoever asks called "you", and a device that is asked about by its name.
+    pub(super) async fn of_question(
+        mut self,
+        named: Named<'_>,
+        own: AccountId,
+        on: Option<PlaceId>,
+    ) -> Words {
+        self.0.insert(own.to_string(), "you".to_owned());
+        if let Some(PlaceId::Device(device)) = on
+            && let Ok(device) = named.client.tenant_device(named.tenant, device).await
+        {
+            self.0.insert(device.id.to_string(), device.name);
+        }
+        self
     }
 
     pub(super) fn holder(&self, holder: HolderId) -> String {
