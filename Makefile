@@ -29,6 +29,10 @@ help: ## what can be made
 run: ## build for release and serve ./data on http://127.0.0.1:7341
 	$(CARGO) run --release $(CARGO_FLAGS) -p bailiwick -- serve --data $(DATA) --listen $(LISTEN)
 
+.PHONY: demo
+demo: ## see in a minute what this is for
+	$(CARGO) run --release $(CARGO_FLAGS) -p bailiwick -- demo
+
 .PHONY: build
 build: ## the binary and every test, in the profile that the tests use
 	scripts/step "build" $(CARGO) build $(CARGO_FLAGS) --workspace --bins --lib --tests --examples

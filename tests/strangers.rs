@@ -200,6 +200,22 @@ fn rows() -> Vec<Row> {
             json_body(json!({ "operator_number": "0000000", "reason": "help", "ends_at": 1 }))
         }),
         row("end_support_grant", Named, 404),
+        row("read_policies", Named, 200),
+        with(row("check_policies", Named, 200), || json_body(json!({ "text": "" }))),
+        with(row("try_policies", Named, 200), || json_body(json!({ "text": "" }))),
+        Row {
+            headers: &[("if-match", "\"0\"")],
+            ..with(row("put_policies", Named, 200), || json_body(json!({ "text": "" })))
+        },
+        row("list_policy_versions", Named, 200),
+        row("read_policy_version", Named, 200),
+        Row {
+            headers: &[("if-match", "\"1\"")],
+            ..with(row("restore_policies", Named, 200), || json_body(json!({})))
+        },
+        row("list_decisions", Named, 200),
+        row("explain_decision", Named, 200),
+        row("list_decision_holders", Named, 200),
         with(row("transfer_tenant", Named, 404), || json_body(json!({ "to": any_id("acc_") }))),
         row("leave_tenant", Named, 409),
         row("remove_tenant_member", Named, 409),
@@ -250,7 +266,7 @@ const FOR_THE_SESSION_ALONE: [&str; 9] = [
 ];
 
 /// What an API key is for, of what names something: what is kept, the history, and tenants as far as it is scoped for them.
-const FOR_API_KEYS: [&str; 46] = [
+const FOR_API_KEYS: [&str; 56] = [
     "read_checkpoint",
     "list_records",
     "read_tile",
@@ -297,6 +313,16 @@ const FOR_API_KEYS: [&str; 46] = [
     "list_service_accounts",
     "list_service_keys",
     "list_support_grants",
+    "read_policies",
+    "check_policies",
+    "try_policies",
+    "put_policies",
+    "list_policy_versions",
+    "read_policy_version",
+    "restore_policies",
+    "list_decisions",
+    "explain_decision",
+    "list_decision_holders",
 ];
 
 /// A request to be let in that is not there.
@@ -586,6 +612,8 @@ impl Ids {
     fn from<const N: usize>(ids: [(&'static str, String); N]) -> Self {
         let mut ids = BTreeMap::from(ids);
         ids.insert("part", "0".to_owned());
+        ids.insert("action", "organisation.write".to_owned());
+        ids.insert("version", "1".to_owned());
         ids.insert("tile", "0/000.p/1".to_owned());
         Self(ids)
     }

@@ -10,7 +10,7 @@ use crate::caller::{Caller, Principal};
 use crate::decision::{Explanation, Refusal};
 use crate::policies::{Policies, PolicyError};
 use crate::resource::Resource;
-use crate::slice::{Slice, Unanswerable};
+use crate::slice::{Slice, Unanswerable, When};
 use crate::standing::{Found, Known, Remembered, Standing};
 
 /// Says that a home was founded. Only once, so that signing up never leads into a home that is
@@ -252,19 +252,19 @@ impl Access {
         action: Action,
         found: &Found,
     ) -> Result<Slice, Unanswerable> {
-        Slice::in_customer(caller, tenant, standing, action, found, caller.is_fresh(self.now()))
+        Slice::in_customer(caller, tenant, standing, action, found, When::at(self.now(), caller))
     }
 
     pub(crate) fn door(&self) -> &Door {
         &self.door
     }
 
-    fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         self.door.store().clock().now_ms()
     }
 }
 
-fn refused(caller: &Caller, tenant: TenantId, action: Action, refusal: Refusal) -> Refused {
+pub(crate) fn refused(caller: &Caller, tenant: TenantId, action: Action, refusal: Refusal) -> Refused {
     tracing::info!(actor = caller.actor(), request = caller.request(), %action, %tenant, ?refusal, "refused");
     match refusal {
         Refusal::NotFound => Refused::NotFound,

@@ -118,6 +118,11 @@ impl Failure {
         self
     }
 
+    /// Adds what it is about, as JSON.
+    pub(crate) fn with_details(self, details: Vec<Value>) -> Self {
+        Failure { details, ..self }
+    }
+
     /// Says it, and gives the status to end with.
     pub(crate) fn report(self, json: bool) -> ExitCode {
         let mut stderr = io::stderr().lock();

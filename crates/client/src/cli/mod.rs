@@ -157,6 +157,8 @@ pub enum Command {
     Tenant(tenant::TenantArgs),
     /// Suspend an account, as an administrator of the platform
     Accounts(accounts::AccountsArgs),
+    /// Say why somebody may or may not do something in a tenant, who may, and what somebody may
+    Why(tenant::WhyArgs),
     /// Show the history of the account
     Log(ByKey<log::LogArgs>),
     /// Check that nobody rewrote the history
@@ -242,6 +244,7 @@ async fn dispatch(command: Command, globals: Globals) -> Result<(), Failure> {
         Command::Fingerprint(arguments) => sharing::fingerprint(&mut context, arguments).await,
         Command::Accounts(arguments) => accounts::accounts(&context, arguments).await,
         Command::Tenant(arguments) => tenant::tenant(&mut context, arguments).await,
+        Command::Why(arguments) => tenant::why(&context, arguments).await,
         Command::Log(given) => log::log(&mut context.by_key(given.key), given.arguments).await,
         Command::Verify(given) => history::verify(&mut context.by_key(given.key), given.arguments).await,
         Command::Export(arguments) => history::export(&mut context, arguments).await,

@@ -415,6 +415,11 @@ fn said(problem: &Problem) -> String {
     if let Some(field) = &problem.field {
         text = format!("{text} ({field})");
     }
+    if let Some(action) =
+        problem.action.as_ref().filter(|_| problem.code == Code::Forbidden && problem.detail.is_none())
+    {
+        text = format!("{text} It needs {action}.");
+    }
     if let Some(seconds) = problem.retry_after.filter(|_| problem.status == 429) {
         text = format!("{text} Try again in {seconds} seconds.");
     }

@@ -8,10 +8,13 @@ mod invitations;
 mod members;
 mod named;
 mod organisations;
+mod policies;
 mod roles;
 mod service_accounts;
 mod support;
 mod teams;
+mod why;
+mod words;
 
 use clap::{Args, Subcommand};
 use protocol::tenants::{NewTenant, Tenant, TenantChange};
@@ -19,6 +22,7 @@ use protocol::{Code, TenantId};
 use serde_json::json;
 
 use self::named::Named;
+pub(super) use self::why::{WhyArgs, why};
 use super::context::Context;
 use super::failure::Failure;
 use super::prompt::ProofArgs;
@@ -74,6 +78,8 @@ enum TenantCommand {
     Roles(roles::RolesArgs),
     /// See who holds which role where, give and take roles
     Grants(grants::GrantsArgs),
+    /// Write policies of the tenant's own: check them, try them, put them, go back
+    Policies(policies::PoliciesArgs),
     /// Register devices, see them, assign them
     Devices(devices::DevicesArgs),
     /// Make service accounts and their keys, for programs
@@ -115,6 +121,7 @@ pub(super) async fn tenant(context: &mut Context, arguments: TenantArgs) -> Resu
         TenantCommand::Teams(arguments) => teams::teams(context, arguments).await,
         TenantCommand::Roles(arguments) => roles::roles(context, arguments).await,
         TenantCommand::Grants(arguments) => grants::grants(context, arguments).await,
+        TenantCommand::Policies(arguments) => policies::policies(context, arguments).await,
         TenantCommand::Devices(arguments) => devices::devices(context, arguments).await,
         TenantCommand::ServiceAccounts(arguments) => {
             service_accounts::service_accounts(context, arguments).await

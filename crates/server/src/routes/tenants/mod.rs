@@ -3,6 +3,7 @@
 //!
 //! Each route enters the tenant that its path names. Who is not in it, and a tenant that is not there, are answered alike.
 
+pub(crate) mod decisions;
 pub(crate) mod devices;
 pub(crate) mod ending;
 pub(crate) mod grants;
@@ -10,6 +11,7 @@ pub(crate) mod invitations;
 pub(crate) mod members;
 pub(crate) mod organisations;
 pub(crate) mod platform;
+pub(crate) mod policies;
 pub(crate) mod roles;
 pub(crate) mod service_accounts;
 pub(crate) mod support;
