@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The policies: read once, validated strictly, then asked.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use cedar_policy::{ActionConstraint, Authorizer, Entities, Policy, PolicyId, PolicySet, Request, Response};
+use cedar_policy::{Authorizer, Entities, Policy, PolicyId, PolicySet, Request, Response};
 use store::TenantId;
 
 use crate::action::Action;
@@ -190,40 +190,9 @@ impl Policies {
     }
 
     /// The tenant's own policies.
-    fn own(&self) -> impl Iterator<Item = &Policy> {
+    pub(crate) fn own(&self) -> impl Iterator<Item = &Policy> {
         let is_own = |id: &str| id.starts_with(tenant_policies::OWN);
         self.set.policies().filter(move |policy| is_own(policy.id().as_ref()))
-    }
-
-    /// Of the actions that can be done in a tenant, those of which policies speak that are not the same in both sets: added,
-    /// taken away, or altered. Nothing else is decided otherwise by the one set than by the other.
-    pub(crate) fn changed_from(&self, before: &Policies) -> Scopes {
-        let (was, is) = (before.own_rules(), self.own_rules());
-        let differs = |(id, rule): (&String, &Rule), other: &BTreeMap<String, Rule>| {
-            (rule.text.is_none() || other.get(id) != Some(rule)).then_some(rule.actions)
-        };
-        let changed = is.iter().filter_map(|one| differs(one, &was));
-        changed
-            .chain(was.iter().filter_map(|one| differs(one, &is)))
-            .fold(Scopes::NONE, Scopes::or)
-            .and(self.grantable())
-    }
-
-    fn own_rules(&self) -> BTreeMap<String, Rule> {
-        let rule =
-            |policy: &Policy| Rule { actions: self.spoken_of(policy), text: without_annotations(policy) };
-        self.own().map(|policy| (policy.id().to_string(), rule(policy))).collect()
-    }
-
-    /// The actions to which a policy can apply, by its head.
-    fn spoken_of(&self, policy: &Policy) -> Scopes {
-        match policy.action_constraint() {
-            ActionConstraint::Any => Scopes::ALL,
-            ActionConstraint::Eq(action) => self.vocabulary.actions_in(&action),
-            ActionConstraint::In(actions) => {
-                actions.iter().map(|action| self.vocabulary.actions_in(action)).fold(Scopes::NONE, Scopes::or)
-            }
-        }
     }
 
     /// Every single thing that a policy names: whoever or whatever is not among them is to the policies like others of its
@@ -400,20 +369,6 @@ fn read_file(
         set.add(policy.new_id(PolicyId::new(id))).map_err(|error| unnamed(error.to_string()))?;
     }
     Ok(())
-}
-
-/// What a policy says, and of which actions.
-#[derive(PartialEq)]
-struct Rule {
-    actions: Scopes,
-    text: Option<serde_json::Value>,
-}
-
-/// The policy as data, without what is written about it; `None` for one that cannot be put so, which then counts as changed.
-fn without_annotations(policy: &Policy) -> Option<serde_json::Value> {
-    let mut text = policy.to_json().ok()?;
-    text.as_object_mut()?.remove("annotations");
-    Some(text)
 }
 
 /// Whether a policy reads the circumstance of this name. Doubt says yes.

@@ -6,11 +6,15 @@
 //! tenant, every action that it is about, as the policies stand before the change. An owner has them all by the role, also
 //! where a policy forbids them: else a policy could keep everybody from taking it back.
 
+use std::collections::BTreeMap;
+
+use cedar_policy::{ActionConstraint, Policy};
 use store::ReadTx;
 
 use crate::caller::Caller;
 use crate::enter::{Access, Refused};
 use crate::policies::Policies;
+use crate::scopes::Scopes;
 use crate::standing::{Place, Standing};
 use crate::tenancy::{Held, TenancyError};
 use crate::tenant_policies::PolicyProblem;
@@ -58,4 +62,52 @@ impl Access {
             other => other,
         }
     }
+}
+
+impl Policies {
+    /// Of the actions that can be done in a tenant, those of which policies speak that are not the same in both sets: added,
+    /// taken away, or altered. Nothing else is decided otherwise by the one set than by the other.
+    pub(crate) fn changed_from(&self, before: &Policies) -> Scopes {
+        let (was, is) = (before.own_rules(), self.own_rules());
+        let differs = |(id, rule): (&String, &Rule), other: &BTreeMap<String, Rule>| {
+            (rule.text.is_none() || other.get(id) != Some(rule)).then_some(rule.actions)
+        };
+        let changed = is.iter().filter_map(|one| differs(one, &was));
+        changed
+            .chain(was.iter().filter_map(|one| differs(one, &is)))
+            .fold(Scopes::NONE, Scopes::or)
+            .and(self.grantable())
+    }
+
+    fn own_rules(&self) -> BTreeMap<String, Rule> {
+        let rule =
+            |policy: &Policy| Rule { actions: self.spoken_of(policy), text: without_annotations(policy) };
+        self.own().map(|policy| (policy.id().to_string(), rule(policy))).collect()
+    }
+
+    /// The actions to which a policy can apply, by its head.
+    fn spoken_of(&self, policy: &Policy) -> Scopes {
+        match policy.action_constraint() {
+            ActionConstraint::Any => Scopes::ALL,
+            ActionConstraint::Eq(action) => self.vocabulary().actions_in(&action),
+            ActionConstraint::In(actions) => actions
+                .iter()
+                .map(|action| self.vocabulary().actions_in(action))
+                .fold(Scopes::NONE, Scopes::or),
+        }
+    }
+}
+
+/// What a policy says, and of which actions.
+#[derive(PartialEq)]
+struct Rule {
+    actions: Scopes,
+    text: Option<serde_json::Value>,
+}
+
+/// The policy as data, without what is written about it; `None` for one that cannot be put so, which then counts as changed.
+fn without_annotations(policy: &Policy) -> Option<serde_json::Value> {
+    let mut text = policy.to_json().ok()?;
+    text.as_object_mut()?.remove("annotations");
+    Some(text)
 }
