@@ -33,5 +33,6 @@ mod signin;
 mod story;
 mod strangers;
 mod tampering;
+mod tenant_collections;
 mod tenants;
 mod ways_in;

@@ -85,6 +85,7 @@ mod standing;
 pub mod tenancy;
 mod tenant_policies;
 mod visible;
+mod visible_collections;
 mod vocabulary;
 
 pub use action::{Action, UnknownAction};
@@ -99,10 +100,11 @@ pub use standing::{MAX_DEPTH, Place};
 pub use tenancy::{Tenancy, TenancyError};
 pub use tenant_policies::{MAX_POLICIES, MAX_TENANT_POLICIES, PolicyProblem};
 pub use visible::Visible;
+pub use visible_collections::VisibleCollections;
 pub use vocabulary::{BuiltInRole, UnknownRole};
 
 /// This room's tables.
 pub const MIGRATIONS: &[store::Migration] = &{
     let [directory, customer] = tenancy::MIGRATIONS;
-    [platform_role::PLATFORM_ROLES, enter::FOUNDING, directory, customer]
+    [platform_role::PLATFORM_ROLES, enter::FOUNDING, directory, customer, tenancy::COLLECTIONS]
 };

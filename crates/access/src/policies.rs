@@ -162,8 +162,17 @@ impl Policies {
 
     /// The devices that a policy names.
     pub(crate) fn named_devices(&self) -> std::collections::BTreeSet<uuid::Uuid> {
+        self.named("dvc_")
+    }
+
+    /// The collections that a policy names.
+    pub(crate) fn named_collections(&self) -> std::collections::BTreeSet<uuid::Uuid> {
+        self.named("col_")
+    }
+
+    fn named(&self, prefix: &str) -> std::collections::BTreeSet<uuid::Uuid> {
         let id = |named: cedar_policy::EntityUid| {
-            let digits = named.id().unescaped().strip_prefix("dvc_")?;
+            let digits = named.id().unescaped().strip_prefix(prefix)?;
             uuid::Uuid::try_parse(digits).ok()
         };
         self.set.policies().flat_map(cedar_policy::Policy::entity_literals).filter_map(id).collect()

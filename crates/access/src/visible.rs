@@ -173,7 +173,7 @@ impl Access {
         Ok(())
     }
 
-    fn may(
+    pub(crate) fn may(
         &self,
         known: &Known,
         tx: &ReadTx,

@@ -172,6 +172,17 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(tenants::service_accounts::revoke_key))
         .routes(routes!(tenants::support::list, tenants::support::create))
         .routes(routes!(tenants::support::end))
+        .routes(routes!(tenants::collections::list, tenants::collections::create))
+        .routes(routes!(tenants::collections::read, tenants::collections::delete))
+        .routes(routes!(tenants::collection_items::changes))
+        .routes(routes!(
+            tenants::collection_items::read,
+            tenants::collection_items::put,
+            tenants::collection_items::delete
+        ))
+        .routes(routes!(tenants::collection_keys::list))
+        .routes(routes!(tenants::collection_keys::put))
+        .routes(routes!(tenants::collection_keys::next))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::records))
         // A tile's path has slashes of its own.
