@@ -36,5 +36,6 @@ mod story;
 mod strangers;
 mod suspended_accounts;
 mod tampering;
+mod tenant_collections;
 mod tenants;
 mod ways_in;

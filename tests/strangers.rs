@@ -182,6 +182,29 @@ fn rows() -> Vec<Row> {
         row("read_tenant_device", Named, 200),
         with(row("change_tenant_device", Named, 200), || json_body(json!({ "name": "the meter" }))),
         row("delete_tenant_device", Named, 204),
+        row("list_tenant_collections", Named, 200),
+        with(row("create_tenant_collection", Named, 201), || {
+            json_body(json!({ "protection": "server_sealed", "name": "Papers" }))
+        }),
+        row("read_tenant_collection", Named, 200),
+        row("list_tenant_changes", Named, 200),
+        row("read_tenant_item", Named, 200),
+        if_any(with(row("put_tenant_item", Named, 200), || {
+            json_body(json!({ "name": "minutes", "content": "AA" }))
+        })),
+        if_any(row("delete_tenant_item", Named, 200)),
+        row("list_collection_grants", Named, 200),
+        // The key of one that is server-sealed is the server's alone.
+        with(row("put_collection_grant", Named, 409), || {
+            json_body(json!({ "generation": 1, "grant": key_grant() }))
+        }),
+        with(row("next_tenant_collection_key", Named, 409), || {
+            json_body(json!({
+                "from_generation": 1, "last_change": 7_777, "former_key": sealed(100), "sealed_meta": sealed(100),
+                "grants": [key_grant()],
+            }))
+        }),
+        row("delete_tenant_collection", Named, 204),
         row("list_invitations", Named, 200),
         with(row("create_invitation", Named, 201), || json_body(json!({}))),
         row("revoke_invitation", Named, 204),
@@ -266,7 +289,7 @@ const FOR_THE_SESSION_ALONE: [&str; 9] = [
 ];
 
 /// What an API key is for, of what names something: what is kept, the history, and tenants as far as it is scoped for them.
-const FOR_API_KEYS: [&str; 56] = [
+const FOR_API_KEYS: [&str; 67] = [
     "read_checkpoint",
     "list_records",
     "read_tile",
@@ -309,6 +332,17 @@ const FOR_API_KEYS: [&str; 56] = [
     "read_tenant_device",
     "change_tenant_device",
     "delete_tenant_device",
+    "list_tenant_collections",
+    "create_tenant_collection",
+    "read_tenant_collection",
+    "list_tenant_changes",
+    "read_tenant_item",
+    "put_tenant_item",
+    "delete_tenant_item",
+    "list_collection_grants",
+    "put_collection_grant",
+    "next_tenant_collection_key",
+    "delete_tenant_collection",
     "list_invitations",
     "list_service_accounts",
     "list_service_keys",
@@ -606,6 +640,8 @@ impl Ids {
             ("service_account", any_id("sva_")),
             ("key", any_id("svk_")),
             ("support_grant", any_id("sup_")),
+            ("tenant_collection", any_id("col_")),
+            ("tenant_item", any_id("itm_")),
         ])
     }
 
@@ -686,6 +722,8 @@ impl Home {
         let tenant = id(&["create", "Acme"]);
         let organisation = id(&["organisations", "create", "North"]);
         let service = id(&["service-accounts", "create", "nightly"]);
+        let papers = id(&["collections", "create", "Papers", "--protection", "server-sealed"]);
+        made(&["collections", "put", "Papers", "minutes"]);
         let ids = Ids::from([
             ("tenant", tenant.clone()),
             ("place", organisation.clone()),
@@ -701,6 +739,8 @@ impl Home {
             ("key", id(&["service-accounts", "create-key", &service])),
             ("service_account", service),
             ("support_grant", any_id("sup_")),
+            ("tenant_collection", papers),
+            ("tenant_item", text(&made(&["collections", "ls", "Papers"]), "/items/0/id")),
             ("item", text(item, "/id")),
             ("upload", text(&upload, "/id")),
             ("session", text(&other(&spare), "/id")),
@@ -809,6 +849,12 @@ fn any_id(prefix: &str) -> String {
 
 fn sealed(length: usize) -> String {
     BASE64URL_NOPAD.encode(&noise(9, length))
+}
+
+fn key_grant() -> Value {
+    json!({
+        "account": any_id("acc_"), "key_version": 1, "own_key_version": 1, "grant": sealed(100), "tag": sealed(32),
+    })
 }
 
 fn new_collection(id: &str) -> Value {

@@ -95,6 +95,8 @@ actions! {
     CollectionDelete = "collection.delete",
     /// Share a collection with others, and end that.
     CollectionShare = "collection.share",
+    /// Hand the key of a tenant's collection to members whose roles entitle them to it, and give it its next key.
+    CollectionAdmit = "collection.admit",
     /// Read items.
     ItemRead = "item.read",
     /// Write items.

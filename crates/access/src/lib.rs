@@ -88,6 +88,7 @@ pub mod tenancy;
 mod tenant_policies;
 mod trial;
 mod visible;
+mod visible_collections;
 mod vocabulary;
 mod why;
 
@@ -106,11 +107,13 @@ pub use trial::{
     Effect, MAX_EFFECTS, MAX_TRIED_DEVICES, MAX_TRIED_ORGANISATIONS, MAX_TRIED_PEOPLE, Trial, Tried,
 };
 pub use visible::Visible;
+pub use visible_collections::VisibleCollections;
 pub use vocabulary::{BuiltInRole, UnknownRole};
 pub use why::{Can, MAX_PLACES, Somebody, Way, WhatCan, WhoCan, Why};
 
 /// This room's tables.
 pub const MIGRATIONS: &[store::Migration] = &{
     let [directory, customer, policies] = tenancy::MIGRATIONS;
-    [platform_role::PLATFORM_ROLES, enter::FOUNDING, directory, customer, policies]
+    let (roles, founding) = (platform_role::PLATFORM_ROLES, enter::FOUNDING);
+    [roles, founding, directory, customer, policies, tenancy::COLLECTIONS]
 };

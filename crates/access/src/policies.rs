@@ -204,8 +204,17 @@ impl Policies {
 
     /// The devices that a policy names.
     pub(crate) fn named_devices(&self) -> BTreeSet<uuid::Uuid> {
+        self.named_of("dvc_")
+    }
+
+    /// The collections that a policy names.
+    pub(crate) fn named_collections(&self) -> BTreeSet<uuid::Uuid> {
+        self.named_of("col_")
+    }
+
+    fn named_of(&self, prefix: &str) -> BTreeSet<uuid::Uuid> {
         let id = |named: cedar_policy::EntityUid| {
-            let digits = named.id().unescaped().strip_prefix("dvc_")?;
+            let digits = named.id().unescaped().strip_prefix(prefix)?;
             uuid::Uuid::try_parse(digits).ok()
         };
         self.set.policies().flat_map(Policy::entity_literals).filter_map(id).collect()

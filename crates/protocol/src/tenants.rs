@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Customers' tenants. What is in one has a module of its own for each thing.
 
+pub mod collections;
 pub mod decisions;
 pub mod devices;
 pub mod grants;

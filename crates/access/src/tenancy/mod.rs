@@ -17,6 +17,7 @@
 //!
 //! Every operation here runs in a transaction that [`Access`](crate::Access) opened; those on the directory say so.
 
+mod collection;
 mod device;
 mod error;
 mod held;
@@ -35,6 +36,7 @@ use custody::{Custody, TenantKeys};
 use serde::Serialize;
 use store::{Migration, ReadTx, Record, Scope};
 
+pub use collection::{Collection, CollectionSeal, NewCollection};
 pub use device::{Device, Devices, MAX_EXTERNAL_ID, NewDevice};
 pub use error::TenancyError;
 pub(crate) use held::Actions;
@@ -76,6 +78,12 @@ store::id! {
     /// A support grant.
     SupportGrantId = "sup_";
 }
+
+pub(crate) const COLLECTIONS: Migration = Migration {
+    name: "access/collections",
+    scope: Scope::Customer,
+    sql: include_str!("../../migrations/collections.sql"),
+};
 
 pub(crate) const MIGRATIONS: [Migration; 3] = [
     Migration {

@@ -37,6 +37,9 @@ account.delete password.change method.add method.revoke
 api_key.report
                                         own        | Y - - x ! - - - - !
                                         other      | Y ? ? x ? ? ? ? ? !
+collection.admit
+                                        own        | ! - - x ! - - - - !
+                                        other      | ! ? ? x ? ? ? ? ? !
 pairing.ask
                                         platform   | Y ! ! x ! ! ! ! ! !
 pairing.read

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Customers' tenants. What is in one has a module of its own for each thing.
 
+mod collections;
 mod decisions;
 mod devices;
 mod grants;

@@ -184,6 +184,17 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(tenants::decisions::list))
         .routes(routes!(tenants::decisions::explain))
         .routes(routes!(tenants::decisions::holders))
+        .routes(routes!(tenants::collections::list, tenants::collections::create))
+        .routes(routes!(tenants::collections::read, tenants::collections::delete))
+        .routes(routes!(tenants::collection_items::changes))
+        .routes(routes!(
+            tenants::collection_items::read,
+            tenants::collection_items::put,
+            tenants::collection_items::delete
+        ))
+        .routes(routes!(tenants::collection_keys::list))
+        .routes(routes!(tenants::collection_keys::put))
+        .routes(routes!(tenants::collection_keys::next))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::records))
         // A tile's path has slashes of its own.

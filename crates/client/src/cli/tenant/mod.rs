@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Customers' tenants: founded, listed, run. Each thing that is in one has a module of its own.
 
+mod collections;
 mod devices;
 mod ending;
 mod grants;
@@ -82,6 +83,8 @@ enum TenantCommand {
     Policies(policies::PoliciesArgs),
     /// Register devices, see them, assign them
     Devices(devices::DevicesArgs),
+    /// See, make and use collections that are shared by role
+    Collections(collections::CollectionsArgs),
     /// Make service accounts and their keys, for programs
     ServiceAccounts(service_accounts::ServiceAccountsArgs),
     /// Let an operator of the platform in for a time, and end that
@@ -123,6 +126,7 @@ pub(super) async fn tenant(context: &mut Context, arguments: TenantArgs) -> Resu
         TenantCommand::Grants(arguments) => grants::grants(context, arguments).await,
         TenantCommand::Policies(arguments) => policies::policies(context, arguments).await,
         TenantCommand::Devices(arguments) => devices::devices(context, arguments).await,
+        TenantCommand::Collections(arguments) => collections::collections(context, arguments).await,
         TenantCommand::ServiceAccounts(arguments) => {
             service_accounts::service_accounts(context, arguments).await
         }

@@ -3,6 +3,9 @@
 //!
 //! Each route enters the tenant that its path names. Who is not in it, and a tenant that is not there, are answered alike.
 
+pub(crate) mod collection_items;
+pub(crate) mod collection_keys;
+pub(crate) mod collections;
 pub(crate) mod decisions;
 pub(crate) mod devices;
 pub(crate) mod ending;
