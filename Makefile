@@ -45,6 +45,10 @@ test: test-deps build ## everything that must hold: unit, integration, end to en
 prove: test-deps build ## what no policy can allow, proved for every request; and that a spoiled guardrail is noticed
 	scripts/step "proofs" scripts/with-cvc5 $(CARGO_TARGET_DIR)/debug/prove
 
+.PHONY: mutants
+mutants: test-deps ## the sources spoiled in one way at a time: what should notice does (half an hour)
+	TMPDIR=$(TEST_TMP) scripts/step "mutants" scripts/mutants
+
 .PHONY: test-deps
 test-deps: ## what the tests need from the operating system (Debian packages, when missing)
 	scripts/step "test dependencies" scripts/install-test-deps

@@ -61,18 +61,10 @@ fn no_stranger_gets_anything_from_any_route(mut world: World) {
     let mut table = Table::new(&strangers);
     for row in &rows {
         let route = &routes[row.operation];
-        // Both histories: the home's and the tenant's.
-        let of_a_log = route.template.contains("{log}");
-        for log in if of_a_log { vec!["home", "tenant"] } else { vec!["tenant"] } {
-            let mut ids = ids.clone();
-            let of_log = ids.0[log].clone();
-            ids.0.insert("log", of_log);
-            let in_tenant = log == "tenant" && (route.template.contains("{tenant}") || of_a_log);
+        for (name, ids, in_tenant) in places(row, route, &ids) {
             let cells = strangers.iter().map(|stranger| {
                 Question { world: &world, row, route, stranger, ids: &ids, in_tenant }.cell()
             });
-            let name =
-                if of_a_log { format!("{} of the {log}", row.operation) } else { row.operation.to_owned() };
             table.add(&name, cells.collect());
         }
     }
@@ -85,6 +77,26 @@ fn no_stranger_gets_anything_from_any_route(mut world: World) {
     ada.laptop.verified_records();
     let verified = ada.laptop.run(["verify", "--tenant", &ids.0["tenant"], "--json"]).json();
     assert_eq!(verified["verified"], true, "{verified}");
+}
+
+/// Of what a route is asked, and whether that is in Ada's tenant rather than in her home. A history is both, and its tiles are
+/// hashes and entries.
+fn places(row: &Row, route: &Route, ids: &Ids) -> Vec<(String, Ids, bool)> {
+    if !route.template.contains("{log}") {
+        return vec![(row.operation.to_owned(), ids.clone(), route.template.contains("{tenant}"))];
+    }
+    let tiles: &[&str] =
+        if route.template.contains("{tile}") { &["0/000.p/1", "entries/000.p/1"] } else { &[""] };
+    let mut places = Vec::new();
+    for of in ["home", "tenant"] {
+        for tile in tiles {
+            let mut ids = ids.clone();
+            let log = ids.0[of].clone();
+            ids.0.extend([("log", log), ("tile", (*tile).to_owned())]);
+            places.push((format!("{} {tile} of the {of}", row.operation), ids, of == "tenant"));
+        }
+    }
+    places
 }
 
 /// The strangers, and the ids of Ada's things as they know them.
@@ -211,7 +223,7 @@ impl Question<'_> {
             How::ShutOut if !self.in_tenant => nothing,
             How::ShutOut | How::TooNarrow | How::ServiceShutOut => {
                 let mut ids = nothing.within(self.ids);
-                ids.0.insert("log", self.ids.0["log"].clone());
+                ids.0.extend(["log", "tile"].map(|known| (known, self.ids.0[known].clone())));
                 ids
             }
         }
