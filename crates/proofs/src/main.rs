@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `make prove`: proves every property for every kind of request, then shows that each would notice a spoiled guardrail.
 //!
-//! Ends with 0 when all holds and everything is noticed, else with 1, and says in words what is allowed that must not be.
+//! Ends with 0 when all holds and everything is noticed, with 1 when not, having said in words what is allowed that must not
+//! be, and with 2 when that could not be told.
 
 use std::process::ExitCode;
 
@@ -13,7 +14,7 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("prove: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(2)
         }
     }
 }
