@@ -24,8 +24,8 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A solver, and what speaks to it.
 pub struct Prover {
-    runtime: Runtime,
     compiler: CedarSymCompiler<LocalSolver>,
+    runtime: Runtime,
 }
 
 /// What came of one property for one kind of request.
@@ -101,7 +101,7 @@ impl Prover {
             LocalSolver::from_command(&mut command).map_err(|error| absent(&error))?
         };
         let compiler = CedarSymCompiler::new(solver).map_err(|error| absent(&error))?;
-        Ok(Prover { runtime, compiler })
+        Ok(Prover { compiler, runtime })
     }
 
     /// What each property says of one kind of request.
