@@ -147,7 +147,15 @@ const TABLE: &[Row] = &[
         )],
         "nobody-reaches-another-tenant",
     ),
-    ("operators have a door in the wall", &[], DOOR, "nobody-reaches-another-tenant"),
+    (
+        "who proved moments ago who they are has a door in the wall",
+        &[],
+        &[Guardrails(
+            "{\n  resource.tenant == principal.tenant ||\n  resource.tenant == Tenant::\"platform\" ||",
+            "{\n  context.fresh ||\n  resource.tenant == principal.tenant ||\n  resource.tenant == Tenant::\"platform\" ||",
+        )],
+        "nobody-reaches-another-tenant",
+    ),
     (
         "a share opens more than to read and write",
         &[],
