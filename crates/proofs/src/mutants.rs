@@ -76,6 +76,9 @@ fn ask(
     property: &Property,
 ) -> Result<Verdict, ProofError> {
     let compiled = Compiled::new(model, kind)?;
+    if compiled.is_silent(property)? {
+        return Ok(Verdict::Silent);
+    }
     if before.binary_search(kind).is_ok()
         && compiled.asks_the_same(&Compiled::new(delivered, kind)?, property)?
     {

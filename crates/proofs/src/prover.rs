@@ -70,6 +70,11 @@ impl<'m> Compiled<'m> {
         .map_err(|error| ProofError::undecided(self.kind, error))
     }
 
+    /// Whether no request could be wrong in this way, whatever is allowed.
+    pub(crate) fn is_silent(&self, property: &Property) -> Result<bool, ProofError> {
+        Ok(never(&self.wrong(property)?.into_compiled_policyset()))
+    }
+
     /// Whether a property is the very same question here as there: then it has the same answer.
     pub(crate) fn asks_the_same(
         &self,
@@ -140,7 +145,7 @@ impl Prover {
             return Err(ProofError::Undefined { property: property.id.clone(), kind: named(kind) });
         }
         let wrong = wrong.into_compiled_policyset();
-        if always_denies_asserts(&wrong).asserts().contains(&Term::from(false)) {
+        if never(&wrong) {
             return Ok(Verdict::Silent);
         }
         let question = self.compiler.check_disjoint_with_counterexample_opt(allowed, &wrong);
@@ -158,6 +163,11 @@ impl Prover {
             }
         }
     }
+}
+
+/// Whether it is plain without asking that this permits nothing.
+fn never(permits: &CompiledPolicySet) -> bool {
+    always_denies_asserts(permits).asserts().contains(&Term::from(false))
 }
 
 /// Does some work for each item, on as many threads as there are processors, each with a solver of its own.
