@@ -37,7 +37,9 @@ enum How {
     ShutOut,
     /// Ada's own API key, whose scopes are for other things: 403 everywhere.
     TooNarrow,
-    /// A service account of Ada's tenant whose key or state allows nothing here: 403 where service accounts may come.
+    /// A service account of Ada's tenant with such a key: 403 where service accounts may come.
+    ServiceTooNarrow,
+    /// A service account of Ada's tenant that is suspended: 403 where service accounts may come.
     ServiceShutOut,
     /// A service account of another tenant: where service accounts may come, it is not there.
     ServiceElsewhere,
@@ -47,6 +49,9 @@ enum How {
 const NARROW: &str = "usage.read";
 /// What it gets with that, or without any scope.
 const FOR_THE_NARROW: [&str; 2] = ["read_usage", "read_own_api_key"];
+
+/// A device that one may not see is not there, also for who belongs to the tenant.
+const NOT_SEEN: [&str; 3] = ["read_tenant_device", "change_tenant_device", "delete_tenant_device"];
 
 fn no_stranger_gets_anything_from_any_route(mut world: World) {
     world.set("BAILIWICK_REQUEST_BURST", "20000");
@@ -165,7 +170,7 @@ fn strangers(world: &mut World, ada: &Home) -> (Vec<Stranger>, Ids) {
         stranger("an expired support grant", &past.token(), How::Elsewhere),
         stranger("a suspended member", &bea.token(), How::ShutOut),
         stranger("an API key with too few scopes", &narrow_api_key, How::TooNarrow),
-        stranger("a service account's key with too few scopes", &narrow, How::ServiceShutOut),
+        stranger("a service account's key with too few scopes", &narrow, How::ServiceTooNarrow),
         stranger("a suspended service account", &of_suspended, How::ServiceShutOut),
         stranger("another tenant's service account", &of_eves, How::ServiceElsewhere),
     ];
@@ -207,10 +212,12 @@ impl Question<'_> {
             How::ShutOut => elsewhere,
             How::TooNarrow if FOR_THE_NARROW.contains(&self.row.operation) => None,
             How::TooNarrow if about == About::Published => None,
+            How::TooNarrow if NOT_SEEN.contains(&self.row.operation) => Some(404),
             How::TooNarrow => Some(403),
-            How::ServiceShutOut if for_services => Some(403),
+            How::ServiceTooNarrow if NOT_SEEN.contains(&self.row.operation) => Some(404),
+            How::ServiceTooNarrow | How::ServiceShutOut if for_services => Some(403),
             How::ServiceElsewhere if for_services => Some(404),
-            How::ServiceShutOut | How::ServiceElsewhere => Some(401),
+            How::ServiceTooNarrow | How::ServiceShutOut | How::ServiceElsewhere => Some(401),
         }
     }
 
@@ -221,7 +228,7 @@ impl Question<'_> {
         match self.stranger.how {
             How::Unknown | How::Elsewhere | How::ServiceElsewhere => nothing,
             How::ShutOut if !self.in_tenant => nothing,
-            How::ShutOut | How::TooNarrow | How::ServiceShutOut => {
+            How::ShutOut | How::TooNarrow | How::ServiceTooNarrow | How::ServiceShutOut => {
                 let mut ids = nothing.within(self.ids);
                 ids.0.extend(["log", "tile"].map(|known| (known, self.ids.0[known].clone())));
                 ids

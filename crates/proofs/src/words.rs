@@ -40,7 +40,7 @@ impl Counterexample {
             let said = attribute.replace('_', " ");
             match (attribute, value) {
                 ("tenant", EvalResult::EntityUid(tenant)) => {
-                    of_tenant = format!(" of tenant {:?}", tenant.id().unescaped());
+                    of_tenant = format!(" of tenant {:?}", id(&tenant));
                 }
                 (_, EvalResult::Bool(true)) => details.push(said),
                 (_, EvalResult::Bool(false)) => details.push(format!("not {said}")),
@@ -82,7 +82,13 @@ impl fmt::Display for Counterexample {
 
 /// A type and an id.
 fn name(uid: &EntityUid) -> String {
-    format!("{} {:?}", uid.type_name(), uid.id().unescaped())
+    format!("{} {:?}", uid.type_name(), id(uid))
+}
+
+/// An id. The first one of each type that the solver makes up is empty, the others are letters from A on.
+fn id(uid: &EntityUid) -> &str {
+    let id: &str = uid.id().as_ref();
+    if id.is_empty() { "O" } else { id }
 }
 
 fn tags(entity: &Entity) -> Vec<String> {
