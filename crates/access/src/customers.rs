@@ -388,7 +388,7 @@ fn a_tenants_policies_are_told_where_they_are_wrong() {
         problem("@id(\"night\") forbid (principal is Member, action == Action::\"device.write\", resource);"),
         None
     );
-    let broken = problem("@id(\"a\")\npermit (principal, action,\n  resorce);").unwrap();
+    let broken = problem("@id(\"a\")\npermit (principal, action,\n  things);").unwrap();
     assert_eq!((broken.line, broken.column), (Some(3), Some(3)), "{broken:?}");
     let unknown =
         problem("@id(\"a\")\npermit (principal, action == Action::\"device.raed\", resource);").unwrap();
