@@ -139,10 +139,10 @@ fn strangers(world: &mut World, ada: &Home) -> (Vec<Stranger>, Ids) {
     assert_eq!(looks(world, &past, &tenant), 200, "until its time");
     until(|| looks(world, &past, &tenant) == 404);
 
-    // Service accounts: owners, so that nothing but what makes strangers of them is in their way.
+    // Service accounts: administrators, so that nothing but what makes strangers of them is in their way.
     let service = |machine: &Machine, name: &str, scopes: &str| {
         let account = text(&run(machine, &["service-accounts", "create", name]), "/id");
-        run(machine, &["grants", "give", &account, "owner"]);
+        run(machine, &["grants", "give", &account, "admin"]);
         let key = run(machine, &["service-accounts", "create-key", &account, "--scopes", scopes]);
         (account, text(&key, "/id"), text(&key, "/key"))
     };
