@@ -38,11 +38,20 @@ build: ## the binary and every test, in the profile that the tests use
 	scripts/step "build" $(CARGO) build $(CARGO_FLAGS) --workspace --bins --lib --tests --examples
 
 .PHONY: test
-test: test-deps build ## everything that must hold: unit, integration, end to end, doc, WASM, a little fuzzing
+test: test-deps build ## everything that must hold: unit, integration, end to end, doc, WASM, proofs, a little fuzzing
 	scripts/step "documentation tests" $(CARGO) test $(CARGO_FLAGS) --workspace --doc --quiet
 	scripts/step "keyring for WASM" scripts/check-wasm
+	scripts/step "proofs" scripts/with-cvc5 $(CARGO_TARGET_DIR)/debug/prove
 	scripts/step "fuzz, $(FUZZ_SECONDS) s each" scripts/fuzz $(FUZZ_SECONDS)
 	TMPDIR=$(TEST_TMP) scripts/step "tests" scripts/with-postgres scripts/with-s3 scripts/run-tests
+
+.PHONY: prove
+prove: test-deps build ## what no policy can allow, proved for every request; and that a spoiled guardrail is noticed
+	scripts/step "proofs" scripts/with-cvc5 $(CARGO_TARGET_DIR)/debug/prove
+
+.PHONY: mutants
+mutants: test-deps ## the sources spoiled in one way at a time: what should notice does (half an hour)
+	TMPDIR=$(TEST_TMP) scripts/step "mutants" scripts/mutants
 
 .PHONY: test-deps
 test-deps: ## what the tests need from the operating system (Debian packages, when missing)

@@ -2,6 +2,8 @@
 //! Every route of the OpenAPI document, called by those whom it is not for: without a session, with one that never was
 //! or has ended, and with the live session of somebody else who knows every id. A route that has no row here fails.
 
+mod matrix;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;

@@ -363,6 +363,86 @@ fn without_any_one_of_the_guardrails_something_is_allowed_that_must_not_be() {
     }
 }
 
+/// Policies that permit exactly what they are shown to be so.
+fn probe(condition: &str) -> Policies {
+    let text = format!(
+        "@id(\"probe\") @says(\"It is so.\") permit (principal, action, resource) when {{ {condition} }};"
+    );
+    Policies::from_sources(&[("probe.cedar", &text)]).unwrap()
+}
+
+/// The proofs (`crates/proofs`) take attributes for granted. Here they are what the tenant knows.
+#[test]
+fn the_policies_are_shown_what_the_tenant_knows_and_nothing_else() {
+    let (world, any) = (World::new(), [false, true]);
+    let own_tenant = probe("principal.tenant == resource.tenant");
+    let suspended = probe(
+        "(principal is Member && principal.suspended) || (principal is ServiceAccount && principal.suspended) || \
+         (principal is Supporter && principal.suspended) || (principal is Invitee && principal.suspended) || \
+         (principal is Account && principal.suspended)",
+    );
+    let tenant_suspended = probe(
+        "(principal is Member && principal.tenant_suspended) || \
+         (principal is ServiceAccount && principal.tenant_suspended) || \
+         (principal is Invitee && principal.tenant_suspended)",
+    );
+    let in_scope = probe("context.in_scope");
+    let fresh = probe("context.fresh");
+    let place = Place::Organisation(TOWN);
+    let told = |policies: &Policies, who: &Who, action| world.ask(policies, who, action, place).is_ok();
+
+    for (account_suspended, holder_suspended, shut) in any
+        .into_iter()
+        .flat_map(|a| any.into_iter().flat_map(move |b| any.into_iter().map(move |c| (a, b, c))))
+    {
+        let person = SignedIn { suspended: account_suspended, ..account() };
+        let holder = Arc::new(Holder { suspended: holder_suspended, ..holder(&[("viewer", world.whole())]) });
+        let service = |tenant| {
+            Caller::service(
+                Service { tenant, account: Uuid::from_u128(0x5e7), key: Uuid::from_u128(0x5e8) },
+                "req_1",
+            )
+        };
+        let person = || Caller::account(person, "req_1");
+        let read = Action::OrganisationRead;
+        // Who, as what the tenant knows them, for what, and then: of this tenant, suspended, shut out with the tenant.
+        for (caller, standing, action, belongs, is_suspended, is_shut) in [
+            (
+                person(),
+                Standing::Member(Arc::clone(&holder)),
+                read,
+                true,
+                account_suspended || holder_suspended,
+                shut,
+            ),
+            (service(world.tenant), Standing::ServiceAccount(holder), read, true, holder_suspended, shut),
+            (
+                person(),
+                Standing::Supporter { grant: ADA, scopes: Scopes::ALL },
+                read,
+                true,
+                account_suspended,
+                false,
+            ),
+            (person(), Standing::Invitee, Action::TenantJoin, true, account_suspended, shut),
+            (person(), Standing::Stranger, read, false, account_suspended, false),
+            (service(world.other), Standing::Stranger, read, false, false, false),
+        ] {
+            let context = format!("{caller:?} {standing:?}");
+            let who = Who { caller, standing, tenant_suspended: shut };
+            assert_eq!(told(&own_tenant, &who, action), belongs, "{context}");
+            assert_eq!(told(&suspended, &who, action), is_suspended, "{context}");
+            assert_eq!(told(&tenant_suspended, &who, action), is_shut, "{context}");
+            assert!(told(&in_scope, &who, action), "{context}");
+            // A service account proves nothing of anybody.
+            let proves = who.caller.signed_in().is_some();
+            assert_eq!(told(&fresh, &who, action), proves, "{context}");
+            let narrow = Who { caller: who.caller.within(Scopes::NONE), ..who };
+            assert!(!told(&in_scope, &narrow, action), "{context}");
+        }
+    }
+}
+
 #[test]
 fn a_platform_role_is_worth_nothing_in_a_tenant_without_a_support_grant() {
     let (world, careless) = (World::new(), careless());

@@ -11,7 +11,7 @@ use crate::decision::{Explanation, Refusal};
 use crate::policies::{Policies, PolicyError};
 use crate::resource::Resource;
 use crate::slice::{Slice, Unanswerable, When};
-use crate::standing::{Found, Known, Remembered, Standing};
+use crate::standing::{Found, Known, Place, Remembered, Standing};
 
 /// Says that a home was founded. Only once, so that signing up never leads into a home that is
 /// there already.
@@ -232,11 +232,18 @@ impl Access {
             Standing::Stranger => Some(known.found(resource, Vec::new())),
             _ => known.find(tx, resource).await?,
         };
-        let Some(found) = found else { return Err(Refused::NotFound) };
-        known
-            .policies
-            .answer(self.slice(caller, tenant, &standing, action, &found))
-            .map_err(|refusal| refused(caller, tenant, action, refusal))?;
+        let answer = |found: &Found| {
+            known
+                .policies
+                .answer(self.slice(caller, tenant, &standing, action, found))
+                .map_err(|refusal| refused(caller, tenant, action, refusal))
+        };
+        let Some(found) = found else {
+            // As of the tenant as a whole: whoever is shut out, or may not do this, is not told what there is.
+            answer(&known.found(resource, vec![Place::Organisation(*tenant.uuid())]))?;
+            return Err(Refused::NotFound);
+        };
+        answer(&found)?;
         Ok(standing)
     }
 

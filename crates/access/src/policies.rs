@@ -516,6 +516,21 @@ mod tests {
     }
 
     #[test]
+    fn whatever_a_tenant_adds_takes_no_policy_away_and_changes_none() {
+        let delivered = policies();
+        // Under the names of guardrails.
+        let text = "@id(\"tenant-wall\") permit (principal, action, resource);\n\
+                    @id(\"suspended\") forbid (principal is Member, action, resource);";
+        let role = CustomRole { id: uuid::Uuid::new_v4(), actions: delivered.grantable() };
+        let both = delivered.with_tenant(&[role], text).unwrap();
+        for policy in delivered.set.policies() {
+            assert_eq!(both.set.policy(policy.id()).unwrap().to_string(), policy.to_string());
+        }
+        assert_eq!(both.set.num_of_policies(), delivered.set.num_of_policies() + 3);
+        assert_eq!(both.refusals, delivered.refusals);
+    }
+
+    #[test]
     fn the_platform_cannot_be_mistaken_for_a_tenant() {
         let policies = policies();
         let types = &policies.vocabulary.types;

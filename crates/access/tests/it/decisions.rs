@@ -58,7 +58,7 @@ log.read
 platform.read
                                         platform   | ! ! ! x ! Y Y Y Y !
 maintenance.run
-                                        platform   | ! ! ! x ! Y Y Y - Y
+                                        platform   | ! ! ! x ! Y Y Y ! Y
 signing_key.rotate
                                         platform   | ! ! ! x ! Y ^ Y ! Y
 platform.administer root_key.rotate
