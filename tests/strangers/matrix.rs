@@ -60,6 +60,14 @@ fn no_stranger_gets_anything_from_any_route(mut world: World) {
     assert_rows_are_the_routes(&rows, &routes);
     let ada = Home::made(&world);
     let (strangers, ids) = strangers(&mut world, &ada);
+    // Once her last change stands in each history, so does what was before it.
+    let last = ada.laptop.scratch("last");
+    std::fs::write(&last, "last").unwrap();
+    ada.laptop.put(&last, "last").done();
+    ada.laptop.verified_records();
+    run(&ada.laptop, &["organisations", "create", "Last"]);
+    let is_last = |record: &Value| record["opened"]["after"]["name"] == "Last";
+    until(|| tenants_log(&ada.laptop, &ids).iter().any(is_last));
     let histories = || [ada.laptop.log().len(), tenants_log(&ada.laptop, &ids).len()];
     let before = histories();
 
