@@ -60,6 +60,14 @@ fn no_stranger_gets_anything_from_any_route(mut world: World) {
     assert_rows_are_the_routes(&rows, &routes);
     let ada = Home::made(&world);
     let (strangers, ids) = strangers(&mut world, &ada);
+    // Once her last change stands in each history, so does what was before it.
+    let last = ada.laptop.scratch("last");
+    std::fs::write(&last, "last").unwrap();
+    ada.laptop.put(&last, "last").done();
+    ada.laptop.verified_records();
+    run(&ada.laptop, &["organisations", "create", "Last"]);
+    let is_last = |record: &Value| record["opened"]["after"]["name"] == "Last";
+    until(|| tenants_log(&ada.laptop, &ids).iter().any(is_last));
     let histories = || [ada.laptop.log().len(), tenants_log(&ada.laptop, &ids).len()];
     let before = histories();
 
@@ -214,6 +222,12 @@ impl Question<'_> {
             How::TooNarrow if about == About::Published => None,
             How::TooNarrow if NOT_SEEN.contains(&self.row.operation) => Some(404),
             How::TooNarrow => Some(403),
+            // They may come to every history, and find but their own tenant's.
+            How::ServiceTooNarrow | How::ServiceShutOut | How::ServiceElsewhere
+                if !self.in_tenant && self.route.template.contains("{log}") =>
+            {
+                Some(404)
+            }
             How::ServiceTooNarrow if NOT_SEEN.contains(&self.row.operation) => Some(404),
             How::ServiceTooNarrow | How::ServiceShutOut if for_services => Some(403),
             How::ServiceElsewhere if for_services => Some(404),
@@ -227,7 +241,7 @@ impl Question<'_> {
         let nothing = Ids::of_nothing();
         match self.stranger.how {
             How::Unknown | How::Elsewhere | How::ServiceElsewhere => nothing,
-            How::ShutOut if !self.in_tenant => nothing,
+            How::ShutOut | How::ServiceTooNarrow | How::ServiceShutOut if !self.in_tenant => nothing,
             How::ShutOut | How::TooNarrow | How::ServiceTooNarrow | How::ServiceShutOut => {
                 let mut ids = nothing.within(self.ids);
                 ids.0.extend(["log", "tile"].map(|known| (known, self.ids.0[known].clone())));
