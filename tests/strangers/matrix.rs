@@ -68,7 +68,7 @@ fn no_stranger_gets_anything_from_any_route(mut world: World) {
     run(&ada.laptop, &["organisations", "create", "Last"]);
     let is_last = |record: &Value| record["opened"]["after"]["name"] == "Last";
     until(|| tenants_log(&ada.laptop, &ids).iter().any(is_last));
-    let histories = || [ada.laptop.log().len(), tenants_log(&ada.laptop, &ids).len()];
+    let histories = || [ada.laptop.log(), tenants_log(&ada.laptop, &ids)];
     let before = histories();
 
     let mut table = Table::new(&strangers);
@@ -85,7 +85,13 @@ fn no_stranger_gets_anything_from_any_route(mut world: World) {
     assert!(leaks.is_empty(), "{} leaks:\n{}", leaks.len(), leaks.join("\n"));
 
     // None of that did or wrote anything, and all of it is there for whom it is for.
-    assert_eq!(histories(), before, "a stranger writes nothing into a history");
+    for (before, after) in before.iter().zip(histories()) {
+        // That a key was used is noted by the server itself.
+        let noted = |record: &Value| record["action"] == "maintenance.run";
+        let more: Vec<_> =
+            after.iter().filter(|&record| !before.contains(record) && !noted(record)).collect();
+        assert!(more.is_empty(), "a stranger writes nothing into a history: {more:?}");
+    }
     ada.laptop.get("large", &ada.laptop.scratch("copy")).done();
     ada.laptop.verified_records();
     let verified = ada.laptop.run(["verify", "--tenant", &ids.0["tenant"], "--json"]).json();
