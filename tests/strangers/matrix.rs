@@ -33,6 +33,8 @@ enum How {
     Unknown,
     /// Lives, and has nothing to do with any of it: it is not there.
     Elsewhere,
+    /// The same, and an operator of the platform, whom the tenant lets in no more.
+    OnceLetIn,
     /// The tenant knows them and shuts them out: 403 there, and in Ada's home as [`How::Elsewhere`].
     ShutOut,
     /// Ada's own API key, whose scopes are for other things: 403 everywhere.
@@ -50,7 +52,13 @@ const NARROW: &str = "usage.read";
 /// What it gets with that, or without any scope.
 const FOR_THE_NARROW: [&str; 2] = ["read_usage", "read_own_api_key"];
 
-/// A device that one may not see is not there, also for who belongs to the tenant.
+/// What operators of the platform see of accounts: whether they are suspended.
+const FOR_OPERATORS: [&str; 1] = ["read_account_standing"];
+
+/// What the tenant tells of themselves to whom it shuts out: why.
+const ABOUT_ONESELF: [&str; 2] = ["list_decisions", "explain_decision"];
+
+/// A device that one may not see is not there, also for who belongs to the tenant. Nor is a collection.
 const NOT_SEEN: [&str; 3] = ["read_tenant_device", "change_tenant_device", "delete_tenant_device"];
 
 fn no_stranger_gets_anything_from_any_route(mut world: World) {
@@ -180,8 +188,8 @@ fn strangers(world: &mut World, ada: &Home) -> (Vec<Stranger>, Ids) {
         stranger("another tenant's owner", &eve.token, How::Elsewhere),
         stranger("no tenant", &dan.token(), How::Elsewhere),
         stranger("a removed member", &gus.token(), How::Elsewhere),
-        stranger("an ended support grant", &op.token(), How::Elsewhere),
-        stranger("an expired support grant", &past.token(), How::Elsewhere),
+        stranger("an ended support grant", &op.token(), How::OnceLetIn),
+        stranger("an expired support grant", &past.token(), How::OnceLetIn),
         stranger("a suspended member", &bea.token(), How::ShutOut),
         stranger("an API key with too few scopes", &narrow_api_key, How::TooNarrow),
         stranger("a service account's key with too few scopes", &narrow, How::ServiceTooNarrow),
@@ -218,15 +226,20 @@ impl Question<'_> {
             About::Platform => Some(403),
             About::Whoever | About::Published | About::Everybody => None,
         };
+        let is_unseen =
+            NOT_SEEN.contains(&self.row.operation) || self.route.template.contains("{tenant_collection}");
+        let is_about_oneself = ABOUT_ONESELF.contains(&self.row.operation);
         match self.stranger.how {
             _ if about == About::Everybody => None,
             How::Unknown => Some(401),
-            How::Elsewhere => elsewhere,
+            How::OnceLetIn if FOR_OPERATORS.contains(&self.row.operation) => None,
+            How::Elsewhere | How::OnceLetIn => elsewhere,
+            How::ShutOut | How::ServiceShutOut if is_about_oneself => None,
             How::ShutOut if self.in_tenant && about == About::Named => Some(403),
             How::ShutOut => elsewhere,
             How::TooNarrow if FOR_THE_NARROW.contains(&self.row.operation) => None,
             How::TooNarrow if about == About::Published => None,
-            How::TooNarrow if NOT_SEEN.contains(&self.row.operation) => Some(404),
+            How::TooNarrow if is_unseen => Some(404),
             How::TooNarrow => Some(403),
             // They may come to every history, and find but their own tenant's.
             How::ServiceTooNarrow | How::ServiceShutOut | How::ServiceElsewhere
@@ -234,7 +247,7 @@ impl Question<'_> {
             {
                 Some(404)
             }
-            How::ServiceTooNarrow if NOT_SEEN.contains(&self.row.operation) => Some(404),
+            How::ServiceTooNarrow if is_unseen => Some(404),
             How::ServiceTooNarrow | How::ServiceShutOut if for_services => Some(403),
             How::ServiceElsewhere if for_services => Some(404),
             How::ServiceTooNarrow | How::ServiceShutOut | How::ServiceElsewhere => Some(401),
@@ -246,7 +259,7 @@ impl Question<'_> {
     fn nothing(&self) -> Ids {
         let nothing = Ids::of_nothing();
         match self.stranger.how {
-            How::Unknown | How::Elsewhere | How::ServiceElsewhere => nothing,
+            How::Unknown | How::Elsewhere | How::OnceLetIn | How::ServiceElsewhere => nothing,
             How::ShutOut | How::ServiceTooNarrow | How::ServiceShutOut if !self.in_tenant => nothing,
             How::ShutOut | How::TooNarrow | How::ServiceTooNarrow | How::ServiceShutOut => {
                 let mut ids = nothing.within(self.ids);

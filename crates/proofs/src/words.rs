@@ -129,7 +129,8 @@ mod tests {
             {"uid": {"type": "Item", "id": "recipe"}, "parents": [{"type": "Collection", "id": "recipes"}],
              "attrs": {"tenant": {"__entity": {"type": "Tenant", "id": "rivals"}}}}
         ]"#;
-        let context = Context::from_json_str(r#"{"fresh": false, "in_scope": true}"#, None).unwrap();
+        let context =
+            Context::from_json_str(r#"{"fresh": false, "in_scope": true, "hour": 9}"#, None).unwrap();
         let request = Request::new(
             "Member::\"ada\"".parse().unwrap(),
             "Action::\"item.read\"".parse().unwrap(),

@@ -51,11 +51,6 @@ pub(crate) async fn suspend(
 ) -> Result<StatusCode, ApiError> {
     let reason = reason(Some(&body.reason))?;
     let account = AccountId::from_uuid(account.uuid());
-    if account == signed.session.account() {
-        return Err(Problem::new(Code::Conflict)
-            .detail("nobody suspends themselves: there would be nobody to end it")
-            .into());
-    }
     let home = decide(&app, &signed, account).await?;
     let mut tx = enter(&app, &signed, home).await?;
     if app.identity.suspend(&mut tx, account).await? {
@@ -87,6 +82,11 @@ async fn decide(app: &App, signed: &Signed, account: AccountId) -> Result<Tenant
     let platform = TenantId::PLATFORM;
     let mut tx =
         app.access.enter(&signed.caller, platform, Action::AccountSuspend, Resource::Platform).await?;
+    if account == signed.session.account() {
+        return Err(Problem::new(Code::Conflict)
+            .detail("nobody suspends themselves: there would be nobody to end it")
+            .into());
+    }
     let home = app.identity.home_of(&mut tx, account).await?.ok_or_else(|| ApiError::new(Code::NotFound))?;
     tx.commit(Record::about(account)).await?;
     Ok(home)
