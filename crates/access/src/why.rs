@@ -114,12 +114,12 @@ impl Access {
         place: Place,
     ) -> Result<Why, TenancyError> {
         let mut asking = Asking::about(self, caller, tenant).await?;
-        let found = asking.find(action, place).await?;
         let oneself = asking.oneself();
         let other = who.filter(|who| *who != oneself);
-        if other.is_some() {
-            asking.may_explain(place, &found.path)?;
-        }
+        let found = match other {
+            Some(_) => asking.find_to_explain(action, place).await?,
+            None => asking.find(action, place).await?,
+        };
         let standing = asking.standing_of(other).await?;
         let absent = other.map(|who| absent(who.kind, who.id, tenant));
         let speaker = absent.as_ref().unwrap_or(caller);
@@ -145,8 +145,7 @@ impl Access {
         after: Option<Uuid>,
     ) -> Result<WhoCan, TenancyError> {
         let mut asking = Asking::about(self, caller, tenant).await?;
-        let found = asking.find(action, place).await?;
-        asking.may_explain(place, &found.path)?;
+        let found = asking.find_to_explain(action, place).await?;
         let People { people, more } =
             People::read(&mut asking.tx, after.unwrap_or(Uuid::nil()), PEOPLE_AT_ONCE).await?;
         let last = people.iter().rfind(|one| one.kind == HolderKind::Member).filter(|_| more);
@@ -307,6 +306,23 @@ impl<'a> Asking<'a> {
         let resource =
             resource.ok_or_else(|| TenancyError::invalid("on", "this action is not done there"))?;
         Ok(self.known.found(resource, target.path))
+    }
+
+    /// The same for a question about others. Of what is not there it is asked as of the tenant as a whole: who may not ask is not
+    /// told what there is.
+    async fn find_to_explain(&mut self, action: Action, place: Place) -> Result<Found, TenancyError> {
+        match self.find(action, place).await {
+            Ok(found) => {
+                self.may_explain(place, &found.path)?;
+                Ok(found)
+            }
+            Err(TenancyError::NotFound) => {
+                let whole = Place::Organisation(*self.tx.tenant().uuid());
+                self.may_explain(whole, &[whole])?;
+                Err(TenancyError::NotFound)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether the caller may know that this place is there.
