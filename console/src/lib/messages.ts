@@ -443,6 +443,8 @@ export const m = {
     },
     states: {
       active: "Active",
+      live: "Active",
+      founding: "Being founded",
       suspended: "Suspended",
       closing: "Being deleted",
       open: "Open",
