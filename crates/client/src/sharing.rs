@@ -249,10 +249,8 @@ async fn prove(
         return Err(not_proven);
     }
     // The platform's log has no tenant.
-    match Tiles::new(client, Log::Platform).includes([0; 16], &published.entry, head).await? {
-        true => Ok(()),
-        false => Err(not_proven),
-    }
+    let is_logged = Tiles::new(client, Log::Platform).includes([0; 16], &published.entry, head).await?;
+    if is_logged { Ok(()) } else { Err(not_proven) }
 }
 
 /// Opens a collection that somebody shares, with the grant of its key.
