@@ -16,7 +16,7 @@ test("files and notes are sealed here, and come back as they were", async ({ pag
   // One that fits into its item, one of several parts.
   const small = Buffer.from("a few words\n");
   const large = randomBytes(20 * 1024 * 1024 + 17);
-  await page.getByLabel("Upload").last().setInputFiles([
+  await page.locator("input[type=file]").setInputFiles([
     { name: "small.bin", mimeType: "application/octet-stream", buffer: small },
     { name: "large.bin", mimeType: "application/octet-stream", buffer: large },
   ]);
@@ -59,7 +59,7 @@ test("collections are kept apart, and another account sees nothing of them", asy
   await page.getByLabel("Name").fill("House papers");
   await page.getByRole("button", { name: "Make it" }).click();
   await expect(page.getByRole("heading", { name: "House papers" })).toBeVisible();
-  await page.getByLabel("Upload").last().setInputFiles({ name: "deed.txt", mimeType: "text/plain", buffer: Buffer.from("mine") });
+  await page.locator("input[type=file]").setInputFiles({ name: "deed.txt", mimeType: "text/plain", buffer: Buffer.from("mine") });
   await expect(page.getByRole("button", { name: "Open deed.txt" })).toBeVisible();
   const address = new URL(page.url()).hash;
   await page.getByRole("link", { name: "Files", exact: true }).click();

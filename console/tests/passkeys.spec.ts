@@ -36,7 +36,7 @@ test("a passkey is added, signs in, unlocks, and gives a fresh proof", async ({ 
   await page.getByRole("button", { name: "Sign in with a passkey" }).click();
   await ada.arrived();
   await ada.goTo("Data");
-  await page.getByLabel("Upload").last().setInputFiles({ name: "a.txt", mimeType: "text/plain", buffer: Buffer.from("a") });
+  await page.locator("input[type=file]").setInputFiles({ name: "a.txt", mimeType: "text/plain", buffer: Buffer.from("a") });
   await expect(page.getByRole("button", { name: "Open a.txt" })).toBeVisible();
 
   await page.reload();

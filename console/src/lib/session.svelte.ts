@@ -71,11 +71,13 @@ class Session {
       else await api.post("/api/v1/signout");
     } catch (thrown) {
       const failure = Failure.of(thrown);
-      // A session that is over is signed out.
-      if (failure.kind === "unreachable") throw failure;
-    } finally {
-      bailiwick.lock();
+      // A session that is over is signed out; one that cannot be reached lives on, and its keys are gone from here.
+      if (failure.kind === "unreachable") {
+        this.lock();
+        throw failure;
+      }
     }
+    bailiwick.lock();
     this.#over();
   }
 
