@@ -22,12 +22,12 @@ fn main() -> io::Result<()> {
         let path = file.strip_prefix(&built).unwrap_or(file).to_string_lossy().replace('\\', "/");
         let compressed = PathBuf::from(format!("{}.br", file.display()));
         let compressed = match files.binary_search(&compressed) {
-            Ok(_) => format!("Some(include_bytes!({:?}))", compressed.canonicalize()?),
+            Ok(_) => format!("Some(Cow::Borrowed(include_bytes!({:?})))", compressed.canonicalize()?),
             Err(_) => "None".to_owned(),
         };
         let _ = writeln!(
             source,
-            "    File {{ path: {path:?}, bytes: include_bytes!({:?}), brotli: {compressed} }},",
+            "    File {{ path: Cow::Borrowed({path:?}), bytes: Cow::Borrowed(include_bytes!({:?})), brotli: {compressed} }},",
             file.canonicalize()?
         );
     }

@@ -5,7 +5,10 @@
 //! comes from anywhere else: the page runs its own scripts and styles, talks to its own server, and makes scripts of text
 //! nowhere (Trusted Types). WebAssembly is for the worker alone, whose script brings a policy of its own.
 
+use std::borrow::Cow;
+
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -16,12 +19,13 @@ use crate::error::ApiError;
 use crate::state::App;
 
 /// A file of the console.
+#[derive(Clone)]
 struct File {
     /// Its path below the console's folder.
-    path: &'static str,
-    bytes: &'static [u8],
+    path: Cow<'static, str>,
+    bytes: Cow<'static, [u8]>,
     /// The same, compressed (RFC 7932).
-    brotli: Option<&'static [u8]>,
+    brotli: Option<Cow<'static, [u8]>>,
 }
 
 include!(concat!(env!("OUT_DIR"), "/console.rs"));
@@ -79,12 +83,26 @@ fn file(path: &str, headers: &HeaderMap) -> Response {
     response
 }
 
-fn find(path: &str) -> Option<&'static File> {
-    FILES.iter().find(|file| file.path == path)
+fn find(path: &str) -> Option<File> {
+    #[cfg(debug_assertions)]
+    if let Some(folder) = std::env::var_os("CONSOLE_FILES") {
+        return on_disk(folder.as_ref(), path);
+    }
+    FILES.iter().find(|file| file.path == path).cloned()
+}
+
+/// For who works on the console: a file as it was built last, with no need to build the program again. Programs that are
+/// shipped have no such way.
+#[cfg(debug_assertions)]
+fn on_disk(folder: &std::path::Path, path: &str) -> Option<File> {
+    let is_below = path.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
+    let bytes = is_below.then(|| std::fs::read(folder.join(path)).ok()).flatten()?;
+    let brotli = std::fs::read(folder.join(format!("{path}.br"))).ok();
+    Some(File { path: path.to_owned().into(), bytes: bytes.into(), brotli: brotli.map(Cow::Owned) })
 }
 
 impl File {
-    fn answer(&self, asked: &HeaderMap) -> Response {
+    fn answer(self, asked: &HeaderMap) -> Response {
         let takes_brotli = asked
             .get_all(header::ACCEPT_ENCODING)
             .iter()
@@ -93,8 +111,8 @@ impl File {
             .any(|coding| coding.trim().eq_ignore_ascii_case("br"));
         let kind = [(header::CONTENT_TYPE, self.kind()), (header::VARY, "Accept-Encoding")];
         match self.brotli.filter(|_| takes_brotli) {
-            Some(brotli) => (kind, [(header::CONTENT_ENCODING, "br")], brotli).into_response(),
-            None => (kind, self.bytes).into_response(),
+            Some(brotli) => (kind, [(header::CONTENT_ENCODING, "br")], bytes(brotli)).into_response(),
+            None => (kind, bytes(self.bytes)).into_response(),
         }
     }
 
@@ -108,6 +126,14 @@ impl File {
             Some("woff2") => "font/woff2",
             _ => "application/octet-stream",
         }
+    }
+}
+
+/// A body that is not copied where it is part of the program.
+fn bytes(content: Cow<'static, [u8]>) -> Bytes {
+    match content {
+        Cow::Borrowed(content) => Bytes::from_static(content),
+        Cow::Owned(content) => content.into(),
     }
 }
 
