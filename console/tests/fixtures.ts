@@ -62,7 +62,7 @@ export class Watched {
           request.onsuccess = () => resolve(request.result);
           request.onerror = () => reject(request.error);
         });
-        for (const store of database.objectStoreNames) {
+        for (const store of Array.from(database.objectStoreNames)) {
           found.push(
             await new Promise<string>((resolve) => {
               const request = database.transaction(store).objectStore(store).getAll();
