@@ -12,7 +12,7 @@ pub(crate) async fn sleep(time: Duration) {
 /// Waits: by the timer that a page and a worker both have.
 #[cfg(target_family = "wasm")]
 pub(crate) async fn sleep(time: Duration) {
-    use wasm_bindgen::JsCast as _;
+    use wasm_bindgen::JsCast;
 
     let milliseconds = i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
     let timer = js_sys::Promise::new(&mut |resolve, _| {

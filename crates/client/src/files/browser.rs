@@ -14,8 +14,7 @@ use zeroize::Zeroizing;
 
 use super::content::{Content, MAX_INLINE, StoredFile};
 use super::download::{open_span, opener, spans};
-use super::path::check_free;
-use super::{Drive, DriveError, Entry, GetError, Index, MAX_TRIES, PutError, RemotePath};
+use super::{Drive, DriveError, Entry, GetError, Index, MAX_TRIES, PutError, RemotePath, check_free};
 use crate::client::objects::Expected;
 use crate::place;
 
