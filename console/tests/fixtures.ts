@@ -25,6 +25,7 @@ export class Watched {
     readonly context: BrowserContext,
     readonly server: Server,
   ) {
+    for (const page of context.pages()) this.#watch(page);
     context.on("page", (page) => this.#watch(page));
   }
 
