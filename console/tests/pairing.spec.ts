@@ -7,7 +7,7 @@ import { join } from "node:path";
 
 import { expect, test } from "./fixtures";
 import { Person } from "./person";
-import { binary, type Server } from "./server";
+import { binary, inherited, type Server } from "./server";
 
 /** The command line as a new device. */
 class Terminal {
@@ -20,7 +20,7 @@ class Terminal {
     // A terminal of its own: the program asks for the code as it would ask a person.
     const command = `${binary()} login --pair --server ${server.url}`;
     this.#child = spawn("script", ["-qefc", command, "/dev/null"], {
-      env: { ...process.env, BAILIWICK_CONFIG_DIR: this.config, BAILIWICK_KEYCHAIN: "off", COLUMNS: "400" },
+      env: { ...inherited(), BAILIWICK_CONFIG_DIR: this.config, BAILIWICK_KEYCHAIN: "off", COLUMNS: "400" },
     });
     this.#child.stdout.on("data", (chunk: Buffer) => (this.output += chunk.toString()));
     this.ended = new Promise((resolve) => this.#child.on("exit", resolve));

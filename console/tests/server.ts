@@ -26,7 +26,7 @@ export class Server {
     const port = await freePort();
     const child = spawn(binary(), ["serve"], {
       env: {
-        ...process.env,
+        ...inherited(),
         BAILIWICK_DATA: join(folder, "data"),
         BAILIWICK_LISTEN: `127.0.0.1:${port}`,
         BAILIWICK_LOG_FORMAT: "json",
@@ -64,11 +64,16 @@ export class Server {
   /** Runs the command line, as another device of somebody's. */
   command(config: string, args: string[], input = ""): string {
     return execFileSync(binary(), [...args, "--server", this.url], {
-      env: { ...process.env, BAILIWICK_CONFIG_DIR: config, BAILIWICK_KEYCHAIN: "off" },
+      env: { ...inherited(), BAILIWICK_CONFIG_DIR: config, BAILIWICK_KEYCHAIN: "off" },
       input,
       encoding: "utf8",
     });
   }
+}
+
+/** The environment without settings of Bailiwick's: a test says all of them itself. */
+export function inherited(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("BAILIWICK_")));
 }
 
 export function binary(): string {
