@@ -37,7 +37,7 @@ page.onmessage = (event: MessageEvent<ToWorker>) => {
 };
 
 async function start(server: string): Promise<Core> {
-  await init();
+  await init({ module_or_path: new URL("../wasm/bailiwick_bg.wasm", import.meta.url) });
   const [pins, device] = await Promise.all([recall("pins"), recall("device")]);
   const host = {
     create: (options: unknown) => ask("create", options),
