@@ -87,7 +87,8 @@ impl<'c> Tiles<'c> {
         entry: &LogEntry,
         head: &TreeHead,
     ) -> Result<bool, RequestError> {
-        let Some(header) = entry.record.as_ref().and_then(|record| header(tenant, record).encode().ok()) else {
+        let Some(header) = entry.record.as_ref().and_then(|record| header(tenant, record).encode().ok())
+        else {
             return Ok(false);
         };
         let details = entry.record.as_ref().map(|record| record.details.as_slice()).unwrap_or_default();

@@ -107,7 +107,12 @@ impl Core {
 
     /// Makes the passkey and the account, and signs in to it.
     #[wasm_bindgen(js_name = passkeySignUpFinish)]
-    pub async fn passkey_sign_up_finish(&self, label: String, code: Option<String>, device: JsValue) -> Answer {
+    pub async fn passkey_sign_up_finish(
+        &self,
+        label: String,
+        code: Option<String>,
+        device: JsValue,
+    ) -> Answer {
         let sign_up = self.passkey_sign_up.take().ok_or_else(Failure::out_of_turn)?;
         let (device, authenticator) = (self.device(&device)?, PageAuthenticator::of(&self.page));
         let (account, session) =
@@ -120,8 +125,7 @@ impl Core {
     pub async fn sign_in_start(&self, email: String, password: String) -> Answer {
         let password = Zeroizing::new(password);
         let device = self.device.borrow().clone();
-        let sign_in =
-            SignIn::start(&self.client, &email, &password, device).await.map_err(Failure::from)?;
+        let sign_in = SignIn::start(&self.client, &email, &password, device).await.map_err(Failure::from)?;
         self.sign_in.replace(Some(sign_in));
         Ok(JsValue::UNDEFINED)
     }
@@ -186,7 +190,9 @@ impl Core {
         self.wipe();
         match ended {
             // One that was over is over.
-            Err(error) if error.code().is_none_or(|code| code.status() != 401) => Err(Failure::from(error).into()),
+            Err(error) if error.code().is_none_or(|code| code.status() != 401) => {
+                Err(Failure::from(error).into())
+            }
             _ => Ok(JsValue::UNDEFINED),
         }
     }

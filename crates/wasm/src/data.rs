@@ -114,7 +114,8 @@ impl Core {
             drive = self.make_own_files().await?;
         }
         let index = drive.index().await.map_err(Failure::from)?;
-        let source = PageFile { size: whole(size), modified_ms: modified_ms.map(|ms| whole(ms) as i64), read };
+        let source =
+            PageFile { size: whole(size), modified_ms: modified_ms.map(|ms| whole(ms) as i64), read };
         let told = |bytes: u64| tell(&progress, bytes);
         let version = drive.put_from(&source, &path, &index, &told).await.map_err(Failure::from)?;
         to_js(&version)
@@ -143,7 +144,9 @@ impl Core {
         let drive = self.drive(collection).await?;
         let entry = self.entry(&drive, &path).await?;
         if entry.version != whole(version) {
-            return Err(Failure::failed("conflict", "the file was changed meanwhile: look at it again").into());
+            return Err(
+                Failure::failed("conflict", "the file was changed meanwhile: look at it again").into()
+            );
         }
         drive.remove(&entry).await.map_err(Failure::from)?;
         Ok(JsValue::UNDEFINED)

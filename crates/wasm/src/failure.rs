@@ -109,7 +109,9 @@ impl From<SignInError> for Failure {
         let message = error.to_string();
         match error {
             SignInError::Request(error) => error.into(),
-            SignInError::Email(_) => Failure { field: Some("email".to_owned()), ..Self::typing("email", message) },
+            SignInError::Email(_) => {
+                Failure { field: Some("email".to_owned()), ..Self::typing("email", message) }
+            }
             SignInError::Password(_) => {
                 Failure { field: Some("password".to_owned()), ..Self::typing("password", message) }
             }
@@ -153,7 +155,9 @@ impl From<PasskeyError> for Failure {
                 Failure::failed("passkey_already_there", message)
             }
             PasskeyError::CannotUnlock => Failure::failed("passkey_cannot_unlock", message),
-            PasskeyError::Authenticator(_) | PasskeyError::BrokenPrf(_) => Failure::failed("passkey", message),
+            PasskeyError::Authenticator(_) | PasskeyError::BrokenPrf(_) => {
+                Failure::failed("passkey", message)
+            }
             PasskeyError::AnotherDomain { .. } | PasskeyError::AnotherSecret => Failure::alarm(message),
         }
     }
@@ -259,7 +263,9 @@ impl From<SharingError> for Failure {
             SharingError::Drive(error) => error.into(),
             SharingError::Log(error) => error.into(),
             SharingError::Profile(error) => error.into(),
-            SharingError::NotANumber => Failure::typing("number", "an account number has seven letters and digits"),
+            SharingError::NotANumber => {
+                Failure::typing("number", "an account number has seven letters and digits")
+            }
             SharingError::NotProven(_)
             | SharingError::KeysReplaced(_)
             | SharingError::NotGranted

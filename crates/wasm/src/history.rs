@@ -60,7 +60,11 @@ impl Core {
         let (own, _) = self.logs(tenant).await?;
         let pinned = self.pins().checkpoints.get(&own.origin).and_then(|note| own.head_of(note));
         let head = pinned.ok_or_else(Failure::out_of_turn)?;
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts of floats saturate")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "casts of floats saturate"
+        )]
         let from = from as u64;
         let records = self.client.proven_records(tenant, &head, from, limit).await.map_err(Failure::from)?;
         let shown = records.into_iter().map(|record| {

@@ -68,8 +68,8 @@ impl Core {
         pins: Option<String>,
         device: Option<String>,
     ) -> Result<Core, JsValue> {
-        let client = Client::new(server, &Options::default())
-            .map_err(|error| Failure::failed("connect", error))?;
+        let client =
+            Client::new(server, &Options::default()).map_err(|error| Failure::failed("connect", error))?;
         // Pins that cannot be read are no reason to believe anybody: the page says so.
         let pins = match pins {
             Some(pins) => serde_json::from_str(&pins)

@@ -10,8 +10,8 @@ use wasm_bindgen::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::Core;
-use crate::failure::{Answer, Failure};
 use crate::account::shown;
+use crate::failure::{Answer, Failure};
 use crate::page::{from_js, to_js};
 use crate::passkey::PageAuthenticator;
 

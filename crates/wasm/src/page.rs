@@ -41,7 +41,8 @@ impl Page {
 
 /// A value as plain JavaScript.
 pub(crate) fn to_js(value: &impl Serialize) -> Answer {
-    let json = Zeroizing::new(serde_json::to_string(value).map_err(|error| Failure::failed("answer", error))?);
+    let json =
+        Zeroizing::new(serde_json::to_string(value).map_err(|error| Failure::failed("answer", error))?);
     JSON::parse(&json).map_err(|_| Failure::failed("answer", "it is no JSON").into())
 }
 

@@ -79,7 +79,10 @@ impl Authenticator for PageAuthenticator {
         }
     }
 
-    fn get(&self, options: &RequestOptions) -> impl Future<Output = Result<Shown, AuthenticatorError>> + Send {
+    fn get(
+        &self,
+        options: &RequestOptions,
+    ) -> impl Future<Output = Result<Shown, AuthenticatorError>> + Send {
         let answer = self.ask::<Given>("get", serde_json::to_string(options));
         async move {
             let given = received(answer.await)?;

@@ -41,13 +41,13 @@ use crate::place;
 use crate::sharing::{KnownAccount, SharingError};
 use crate::trust::Trust;
 
+#[cfg(target_family = "wasm")]
+pub use browser::Source as FileSource;
 use collection::Source;
 pub use collection::{
     CollectionName, DEFAULT_NAME, NamedCollection, NotAName, collections, create_collection,
     rename_collection,
 };
-#[cfg(target_family = "wasm")]
-pub use browser::Source as FileSource;
 pub(crate) use collection::{OpenCollection, open_keys};
 pub use content::{Content, MAX_INLINE, StoredFile};
 pub use download::{GetError, Got, Overwrite, Sink};
