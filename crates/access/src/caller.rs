@@ -73,8 +73,10 @@ pub struct Service {
     pub tenant: TenantId,
     /// The service account.
     pub account: Uuid,
-    /// The key that it showed.
+    /// The key that it showed, or the application that speaks for it.
     pub key: Uuid,
+    /// Whether it came by an application.
+    pub by_client: bool,
 }
 
 /// What an account acts through, as its records name it.
@@ -84,6 +86,8 @@ pub enum Via {
     Session(Uuid),
     /// An API key, by the id of the login method that it is.
     ApiKey(Uuid),
+    /// An application of a tenant, by the id of the client that it is.
+    Client(Uuid),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -156,14 +160,16 @@ impl Caller {
         }
     }
 
-    /// Through what, in records: the id of the session (`ses_…`), of the API key (`mth_…`) or of the service account's key
-    /// (`svk_…`), or nothing.
+    /// Through what, in records: the id of the session (`ses_…`), of the API key (`mth_…`), of the application (`cli_…`) or of
+    /// the service account's key (`svk_…`), or nothing.
     pub fn via(&self) -> String {
         match self.principal {
             Principal::Account(account) => match account.via {
                 Via::Session(session) => format!("ses_{}", session.simple()),
                 Via::ApiKey(method) => format!("mth_{}", method.simple()),
+                Via::Client(client) => format!("cli_{}", client.simple()),
             },
+            Principal::Service(service) if service.by_client => format!("cli_{}", service.key.simple()),
             Principal::Service(service) => format!("svk_{}", service.key.simple()),
             Principal::Visitor | Principal::System(_) => String::new(),
         }

@@ -48,6 +48,8 @@ pub enum Try {
     Invite,
     /// To join a tenant by an invitation, aimed at by the account that shows it.
     Join,
+    /// To enter the code that a device shows, aimed at by the account that enters it.
+    DeviceCode,
 }
 
 /// The tries of this process.

@@ -4,6 +4,7 @@
 
 mod acting;
 mod api_key;
+pub(crate) mod client;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -282,6 +283,7 @@ fn ceiling(scope: &str) -> Scopes {
         Action::SessionUnlock,
         Action::SessionEnd,
         Action::TokenIssue,
+        Action::ClientUse,
         Action::AccountDelete,
         Action::PasswordChange,
         Action::BackupCodesReplace,

@@ -10,6 +10,7 @@ use identity::{Attempts, Identity};
 use objects::{Blobs, Feed, Objects};
 use store::{LogKey, Store};
 use tokens::AccessTokens;
+use tokens::oauth::Provider;
 use tokio::sync::Semaphore;
 
 use crate::caller::Roles;
@@ -36,6 +37,7 @@ pub(crate) struct Parts {
     /// Turns for hashes that are slow on the server.
     pub(crate) slow_hashes: Arc<Semaphore>,
     pub(crate) tokens: AccessTokens,
+    pub(crate) provider: Provider,
     pub(crate) objects: Objects,
     pub(crate) blobs: Blobs,
     pub(crate) feed: Feed,

@@ -37,8 +37,10 @@
 mod access;
 mod claims;
 mod ed25519;
+mod es256;
 mod jwks;
 mod keys;
+pub mod oauth;
 mod schema;
 
 pub use access::{AccessTokens, Grant, IssueError, Issued, Lifetime, LifetimeError, VerifyError};

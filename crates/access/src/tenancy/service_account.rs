@@ -375,7 +375,7 @@ impl Tenancy {
             return Err(TenancyError::NotFound);
         }
         Ok(AuthenticatedService {
-            service: Service { tenant: tx.tenant(), account, key },
+            service: Service { tenant: tx.tenant(), account, key, by_client: false },
             scopes: stored_scopes(&scopes),
             networks,
             last_used_at,
