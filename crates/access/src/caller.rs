@@ -25,6 +25,8 @@ pub struct Caller {
     share: Option<Share>,
     invitation: Option<Invited>,
     scopes: Scopes,
+    /// The only tenant that it may enter; any if `None`.
+    only_in: Option<TenantId>,
     request: String,
     address_label: Option<String>,
 }
@@ -129,6 +131,13 @@ impl Caller {
         self
     }
 
+    /// Confines the caller to one tenant, whatever else they are in: others answer as if they were not there.
+    #[must_use]
+    pub fn only_in(mut self, tenant: TenantId) -> Self {
+        self.only_in = Some(tenant);
+        self
+    }
+
     /// The same caller with a share that is live now: for the one question that is asked next.
     #[must_use]
     pub fn sharing(mut self, share: Share) -> Self {
@@ -207,6 +216,11 @@ impl Caller {
         &self.principal
     }
 
+    /// Whether this tenant is closed to the caller whatever they are in it.
+    pub(crate) fn is_kept_out_of(&self, tenant: TenantId) -> bool {
+        self.only_in.is_some_and(|only| only != tenant)
+    }
+
     pub(crate) fn share(&self) -> Option<Share> {
         self.share
     }
@@ -226,7 +240,15 @@ impl Caller {
     }
 
     fn new(principal: Principal, request: String) -> Self {
-        Caller { principal, share: None, invitation: None, scopes: Scopes::ALL, request, address_label: None }
+        Caller {
+            principal,
+            share: None,
+            invitation: None,
+            scopes: Scopes::ALL,
+            only_in: None,
+            request,
+            address_label: None,
+        }
     }
 }
 

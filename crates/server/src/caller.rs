@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use access::{Access, Action, Caller, PlatformRole, PlatformRoles, Resource, Scopes, SignedIn, Via};
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use identity::{AccountId, AuthenticatedSession, SessionError, SessionId, SessionKind, SessionToken};
@@ -221,8 +222,12 @@ impl FromRequestParts<App> for Authenticated {
 
 /// The token that the request shows (RFC 6750, section 2.1).
 fn bearer(parts: &Parts) -> Result<&str, ApiError> {
-    parts
-        .headers
+    bearer_of(&parts.headers)
+}
+
+/// The token in these headers.
+pub(crate) fn bearer_of(headers: &HeaderMap) -> Result<&str, ApiError> {
+    headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split_once(' '))

@@ -26,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::output::Answer;
 use crate::relying_party;
 use crate::routes;
+use crate::routes::oauth::device::Polls;
 use crate::state::{App, Parts};
 use crate::workers::{self, Post, Touches};
 
@@ -221,6 +222,7 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
     tries.wide.free = tries.wide.free.max(config.signin_tries_per_address);
     let parts = Parts {
         tokens: AccessTokens::new(Arc::clone(&signing), url.clone(), url.clone(), lifetime),
+        polls: Polls::default(),
         provider: Provider::new(custody.clone(), signing, states, url.clone(), lifetime),
         objects: Objects::new(Limits {
             bytes: config.quota_bytes,

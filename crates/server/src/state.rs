@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::downloads::Downloads;
 use crate::gateway::{RateLimits, Turns};
 use crate::metrics::Metrics;
+use crate::routes::oauth::device::Polls;
 use crate::workers::{Post, Touches};
 
 /// The open server. Cheap to clone.
@@ -38,6 +39,8 @@ pub(crate) struct Parts {
     pub(crate) slow_hashes: Arc<Semaphore>,
     pub(crate) tokens: AccessTokens,
     pub(crate) provider: Provider,
+    /// When devices that wait for an answer asked last.
+    pub(crate) polls: Polls,
     pub(crate) objects: Objects,
     pub(crate) blobs: Blobs,
     pub(crate) feed: Feed,

@@ -50,7 +50,6 @@ impl Acting {
         action: Action,
         resource: Resource,
     ) -> Result<ReadTx, ApiError> {
-        self.require_in(tenant)?;
         Ok(app.access.view(&self.caller, tenant, action, resource).await?)
     }
 
@@ -63,7 +62,6 @@ impl Acting {
         action: Action,
         resource: Resource,
     ) -> Result<WriteTx, ApiError> {
-        self.require_in(tenant)?;
         if let Shown::Account(authenticated) = &self.shown {
             authenticated.look_again(app).await?;
         }
@@ -76,14 +74,6 @@ impl Acting {
         }
         claim(app, self.once.as_ref(), &mut tx, self.id()).await?;
         Ok(tx)
-    }
-
-    /// An application's token is good in the application's tenant, wherever else its account may be a member.
-    fn require_in(&self, tenant: TenantId) -> Result<(), ApiError> {
-        match &self.shown {
-            Shown::Client(shown, _) if shown.tenant() != tenant => Err(ApiError::new(Code::NotFound)),
-            _ => Ok(()),
-        }
     }
 }
 

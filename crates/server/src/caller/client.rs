@@ -40,9 +40,6 @@ impl OfClient {
         }
     }
 
-    pub(crate) fn tenant(&self) -> TenantId {
-        self.token.client.tenant
-    }
 }
 
 /// Whether a token is an application's, by what it says itself.
@@ -78,7 +75,8 @@ pub(super) async fn living(
                 return Err(ApiError::new(Code::TokenUntrusted));
             }
             require_consenting(app, visitor.caller.request(), &grant.terms).await?;
-            (consenting(&grant.terms, grant.client, visitor), Some(grant.terms))
+            let caller = consenting(&grant.terms, token.client.tenant, grant.client, visitor);
+            (caller, Some(grant.terms))
         }
         Subject::Service(service) => {
             if client.terms.service_account != Some(service) {
@@ -91,8 +89,13 @@ pub(super) async fn living(
     Ok((caller, terms))
 }
 
-/// The account that consented, acting through the client.
-pub(crate) fn consenting(terms: &GrantTerms, client: ClientId, visitor: &Visitor) -> Caller {
+/// The account that consented, acting through the client: in the client's tenant, wherever else it is a member.
+pub(crate) fn consenting(
+    terms: &GrantTerms,
+    tenant: TenantId,
+    client: ClientId,
+    visitor: &Visitor,
+) -> Caller {
     let account = SignedIn {
         account: terms.account,
         home: terms.home,
@@ -102,7 +105,9 @@ pub(crate) fn consenting(terms: &GrantTerms, client: ClientId, visitor: &Visitor
         suspended: false,
         platform_roles: PlatformRoles::NONE,
     };
-    Caller::account(account, visitor.caller.request()).from_address(visitor.address.to_string())
+    Caller::account(account, visitor.caller.request())
+        .only_in(tenant)
+        .from_address(visitor.address.to_string())
 }
 
 /// The service account that a client speaks for.
@@ -123,7 +128,7 @@ pub(crate) async fn require_consenting(
         Err(error) if error.code() == Code::NotFound => return Err(revoked()),
         other => other?,
     };
-    if terms.is_offline() {
+    if terms.offline {
         let method = MethodId::from_uuid(terms.method);
         return if app.identity.has_method(&mut tx, method).await? { Ok(()) } else { Err(revoked()) };
     }

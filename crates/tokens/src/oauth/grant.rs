@@ -50,6 +50,8 @@ pub struct GrantTerms {
     pub session: Uuid,
     /// The login method that opened that session.
     pub method: Uuid,
+    /// Whether it goes on when the session has ended.
+    pub offline: bool,
     /// What the client may ask tokens for.
     pub scope: ScopeSet,
     /// Whom the tokens are for.
@@ -89,13 +91,6 @@ pub enum Taken {
     Good(Box<Grant>),
     /// It was used before: end the grant.
     Again(GrantId),
-}
-
-impl GrantTerms {
-    /// Whether it goes on when the session has ended.
-    pub fn is_offline(&self) -> bool {
-        self.scope.contains(ScopeSet::OFFLINE)
-    }
 }
 
 /// Client, parent, sealed terms, `created_at`, `code_hash`, `code_used_at`, `refresh_hash`, `expires_at`, `ended_at`.

@@ -46,7 +46,7 @@ pub use redirect::{RedirectUri, RedirectUriError};
 pub use request::{ConsentRequest, LONGEST_WORD, PUSHED_MS, REQUEST_MS};
 pub use scope::{ScopeError, ScopeSet};
 pub use secret::Shown;
-pub use token::{Actor, Hint, NewToken, Subject, TokenClaims, Verified, is_clients};
+pub use token::{Actor, Hint, Identity, NewToken, Subject, TokenClaims, Verified, is_clients};
 
 use crate::access::Lifetime;
 use crate::keys::SigningKeys;

@@ -120,6 +120,38 @@ struct IdClaims {
     exp: i64,
 }
 
+/// Who a request is, as a service behind a proxy is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Identity {
+    /// `acc_…` or `sva_…`.
+    pub sub: String,
+    /// The account, when it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// The tenant that was asked for, or that the token is good in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant_id: Option<String>,
+    /// The client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// The agent that acts for the account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<String>,
+    /// What it may be used for.
+    pub scope: String,
+}
+
+/// The claims of a signed identity.
+#[derive(Serialize)]
+struct IdentityClaims<'a> {
+    iss: &'a str,
+    aud: &'a str,
+    #[serde(flatten)]
+    identity: &'a Identity,
+    iat: i64,
+    exp: i64,
+}
+
 /// What an ID token that comes back says: whose it was and what it was of. It may have expired.
 #[derive(Clone, Copy, Debug)]
 pub struct Hint {
@@ -194,6 +226,23 @@ impl Provider {
             exp: issued_at.saturating_add(self.lifetime.seconds()),
         };
         Ok(self.signing.sign_token(now, ID_TOKEN, &claims)?)
+    }
+
+    /// Signs who a request is, for the service behind a proxy: good for a minute, and for this audience. It is none of the tokens
+    /// that let anybody in.
+    ///
+    /// # Errors
+    /// [`ProviderError::Issue`].
+    pub fn issue_identity(
+        &self,
+        now: i64,
+        audience: &str,
+        identity: &Identity,
+    ) -> Result<String, ProviderError> {
+        let iat = now.div_euclid(1_000);
+        let claims =
+            IdentityClaims { iss: &self.issuer, aud: audience, identity, iat, exp: iat.saturating_add(60) };
+        Ok(self.signing.sign_token(now, IDENTITY, &claims)?)
     }
 
     /// Reads an ID token that a client shows again (`id_token_hint`); also one that has expired.
@@ -295,6 +344,8 @@ async fn spend(tx: &mut WriteTx, hash: &[u8; 32], expires_at: i64) -> Result<boo
 
 /// The media type of ID tokens, as other servers write it.
 const ID_TOKEN: &str = "JWT";
+/// The media type of signed identities.
+const IDENTITY: &str = "bailiwick-identity+jwt";
 
 /// Whether a token is a client's and not a session's, by what it says itself. Nothing of that is believed: it tells which way
 /// the token is verified.
