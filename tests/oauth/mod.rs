@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Applications that get tokens, as their client libraries, their users and thieves see it.
+
+mod app;
+mod attacks;
+mod ends;
+mod flows;
+mod programs;
+mod proxies;
+mod standard_client;
