@@ -52,7 +52,7 @@ impl House {
     #[track_caller]
     pub(super) fn app(&self, arguments: &[&str]) -> App {
         let name = unique("App ");
-        let made = self.run(&[&["clients", "create", name.as_str()], arguments].concat()).json();
+        let made = self.run(&[&["clients", "create", name.as_str()][..], arguments].concat()).json();
         App {
             id: text(&made["id"]),
             client_id: text(&made["client_id"]),
@@ -134,7 +134,7 @@ impl App {
             }
             None => {
                 let own = [("client_id", self.client_id.as_str())];
-                request.form(&[&own, fields].concat()).send(&self.server)
+                request.form(&[&own[..], fields].concat()).send(&self.server)
             }
         }
     }
@@ -172,7 +172,10 @@ impl App {
     pub(super) fn is_active(&self, token: &str) -> bool {
         let said = self.introspect(token);
         let active = said["active"].as_bool().expect("active");
-        assert!(active || said.as_object().is_some_and(|fields| fields.len() == 1), "no more is said: {said}");
+        assert!(
+            active || said.as_object().is_some_and(|fields| fields.len() == 1),
+            "no more is said: {said}"
+        );
         active
     }
 }

@@ -8,7 +8,9 @@ use harness::{Request, World, on_both_engines};
 use ring::hmac;
 use serde_json::{Value, json};
 
-use super::app::{App, CALLBACK, House, Tokens, VERIFIER, challenge, code, decoded, get, parameter, refused, said, text};
+use super::app::{
+    App, CALLBACK, House, Tokens, VERIFIER, challenge, code, decoded, get, parameter, refused, said, text,
+};
 
 on_both_engines!(
     a_code_is_good_once_and_ends_what_it_gave_when_it_is_shown_again,
@@ -70,13 +72,22 @@ fn a_code_is_good_for_its_client_and_its_proof_alone(world: World) {
     assert_eq!(redeem(&other, &[]), grant, "another client's");
     assert_eq!(redeem(&app, &[("code_verifier", "")]), request);
     assert_eq!(redeem(&app, &[("code_verifier", &"A".repeat(43))]), grant);
-    assert_eq!(redeem(&app, &[("code_verifier", &challenge(VERIFIER))]), grant, "the challenge is not the proof");
+    assert_eq!(
+        redeem(&app, &[("code_verifier", &challenge(VERIFIER))]),
+        grant,
+        "the challenge is not the proof"
+    );
     assert_eq!(redeem(&app, &[("redirect_uri", "http://127.0.0.1/callback")]), grant);
     assert_eq!(redeem(&app, &[("code", "")]), request);
     assert_eq!(redeem(&app, &[("code", &format!("bcc_{}", "A".repeat(64)))]), grant);
     let thief = App { secret: None, ..app.clone() };
-    assert_eq!(redeem(&thief, &[]), (401, "invalid_client".to_owned()), "a confidential client without its secret");
-    let twice = app.token(&[("grant_type", "authorization_code"), ("code", &code_text), ("code", &code_text)]);
+    assert_eq!(
+        redeem(&thief, &[]),
+        (401, "invalid_client".to_owned()),
+        "a confidential client without its secret"
+    );
+    let twice =
+        app.token(&[("grant_type", "authorization_code"), ("code", &code_text), ("code", &code_text)]);
     assert_eq!(refused(&twice), request);
     let both = [("client_id", app.client_id.as_str()), ("client_secret", app.secret.as_deref().unwrap())];
     assert_eq!(redeem(&app, &both), request, "it proves itself in two ways");
@@ -130,8 +141,16 @@ fn nobody_is_sent_where_no_application_registered(world: World) {
     assert_eq!(parameter(location, "state").as_deref(), Some("st/+="));
     assert_eq!(parameter(location, "iss"), Some(world.url()));
     // And what could lead elsewhere is not registered.
-    for bad in ["javascript:alert(1)", "http://app.example/cb", "https://app.example/*", "https://a@app.example/", "https://app.example/#x", "/callback"] {
-        let made = house.run(&["clients", "create", "Bad", "--grants", "authorization_code", "--redirect-uri", bad]);
+    for bad in [
+        "javascript:alert(1)",
+        "http://app.example/cb",
+        "https://app.example/*",
+        "https://a@app.example/",
+        "https://app.example/#x",
+        "/callback",
+    ] {
+        let made =
+            house.run(&["clients", "create", "Bad", "--grants", "authorization_code", "--redirect-uri", bad]);
         if bad == "https://app.example/*" {
             // Not a pattern: a star is a star.
             let star = made.json();
@@ -158,7 +177,10 @@ fn a_request_without_a_proof_key_gets_no_code(world: World) {
     ] {
         let back = app.ask(&changed);
         let location = back.header("location").unwrap_or_else(|| panic!("{changed:?}: {}", said(&back)));
-        assert!(parameter(location, "error").is_some() && !location.contains("authorize="), "{changed:?}: {location}");
+        assert!(
+            parameter(location, "error").is_some() && !location.contains("authorize="),
+            "{changed:?}: {location}"
+        );
     }
 }
 
@@ -219,7 +241,11 @@ fn nobody_gets_more_scopes_than_were_consented_to(world: World) {
     let app = house.usual();
     let tokens = app.tokens(&house.owner, &[("scope", "openid")]);
     for more in ["openid device.read", "device.read", "*"] {
-        let answer = app.token(&[("grant_type", "refresh_token"), ("refresh_token", &tokens.refresh), ("scope", more)]);
+        let answer = app.token(&[
+            ("grant_type", "refresh_token"),
+            ("refresh_token", &tokens.refresh),
+            ("scope", more),
+        ]);
         assert_eq!(refused(&answer), (400, "invalid_scope".to_owned()), "{more}");
     }
     let elsewhere = app.token(&[
@@ -285,7 +311,11 @@ fn no_token_is_taken_for_another(world: World) {
         for path in [devices.as_str(), "/oauth/userinfo", "/api/v1/forward-auth"] {
             let refused = get(&world, path, token);
             assert_eq!(refused.status, 401, "{path} {token}: {}", said(&refused));
-            assert!(["token_untrusted", "token_malformed"].contains(&code(&refused).as_str()), "{}", code(&refused));
+            assert!(
+                ["token_untrusted", "token_malformed"].contains(&code(&refused).as_str()),
+                "{}",
+                code(&refused)
+            );
         }
         assert!(!app.is_active(token));
     }
@@ -304,7 +334,10 @@ fn an_application_of_one_tenant_is_nothing_in_another(world: World) {
     let (_, tenant) = theirs.client_id.split_once('.').unwrap();
     let moved = App { client_id: format!("{client}.{tenant}"), ..app.clone() };
     assert_eq!(moved.ask(&[]).status, 422);
-    assert_eq!(refused(&moved.token(&[("grant_type", "client_credentials")])), (401, "invalid_client".to_owned()));
+    assert_eq!(
+        refused(&moved.token(&[("grant_type", "client_credentials")])),
+        (401, "invalid_client".to_owned())
+    );
 
     // Who is not a member of its tenant does not sign in to it, and is not told what it is.
     let refusal = other.owner.run(["authorize", &app.link(&[]), "--yes", "--json"]).refused(1);

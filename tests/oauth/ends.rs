@@ -14,7 +14,9 @@ on_both_engines!(
 /// Whether tokens do nothing any more, wherever they are shown.
 #[track_caller]
 fn are_dead(world: &World, house: &House, app: &App, tokens: &Tokens) {
-    for path in ["/oauth/userinfo", &format!("/api/v1/tenants/{}/devices", house.tenant), "/api/v1/forward-auth"] {
+    for path in
+        ["/oauth/userinfo", &format!("/api/v1/tenants/{}/devices", house.tenant), "/api/v1/forward-auth"]
+    {
         let refused = get(world, path, &tokens.access);
         assert!([401, 403].contains(&refused.status), "{path}: {} {}", refused.status, said(&refused));
     }
@@ -24,7 +26,9 @@ fn are_dead(world: &World, house: &House, app: &App, tokens: &Tokens) {
 
 #[track_caller]
 fn are_alive(world: &World, house: &House, tokens: &Tokens) {
-    for path in ["/oauth/userinfo", &format!("/api/v1/tenants/{}/devices", house.tenant), "/api/v1/forward-auth"] {
+    for path in
+        ["/oauth/userinfo", &format!("/api/v1/tenants/{}/devices", house.tenant), "/api/v1/forward-auth"]
+    {
         let answer = get(world, path, &tokens.access);
         assert_eq!(answer.status, 200, "{path}: {}", said(&answer));
     }

@@ -4,7 +4,9 @@
 use harness::{Request, World, on_both_engines};
 use serde_json::json;
 
-use super::app::{CALLBACK, House, Tokens, VERIFIER, challenge, code, decoded, get, parameter, refused, said, text};
+use super::app::{
+    CALLBACK, House, Tokens, VERIFIER, challenge, code, decoded, get, parameter, refused, said, text,
+};
 
 on_both_engines!(
     somebody_signs_in_to_an_application_and_it_learns_who_they_are,
@@ -21,8 +23,7 @@ fn somebody_signs_in_to_an_application_and_it_learns_who_they_are(world: World) 
     let house = House::founded(&world);
     let app = house.usual();
 
-    let discovered =
-        Request::new("GET", "/.well-known/openid-configuration").send(&world.url()).json();
+    let discovered = Request::new("GET", "/.well-known/openid-configuration").send(&world.url()).json();
     assert_eq!(discovered["issuer"], world.url());
     for endpoint in ["authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint"] {
         assert!(text(&discovered[endpoint]).starts_with(&world.url()), "{endpoint}");
@@ -43,7 +44,10 @@ fn somebody_signs_in_to_an_application_and_it_learns_who_they_are(world: World) 
     let answer = app.redeem(&parameter(&redirect, "code").unwrap());
     let tokens = Tokens::of(&answer);
     let document = answer.json();
-    assert_eq!((&document["token_type"], &document["scope"]), (&json!("Bearer"), &json!("device.read openid profile")));
+    assert_eq!(
+        (&document["token_type"], &document["scope"]),
+        (&json!("Bearer"), &json!("device.read openid profile"))
+    );
     let account = text(&house.owner.run(["whoami", "--json"]).json()["account"]);
 
     let (header, claims) = decoded(&tokens.access);
@@ -63,9 +67,13 @@ fn somebody_signs_in_to_an_application_and_it_learns_who_they_are(world: World) 
 
     let (header, claims) = decoded(&tokens.id);
     assert_eq!((&header["typ"], &header["alg"]), (&json!("JWT"), &json!("EdDSA")));
-    for (name, value) in
-        [("iss", world.url()), ("aud", app.client_id.clone()), ("sub", account.clone()), ("nonce", "n-1".to_owned()), ("name", "Owner".to_owned())]
-    {
+    for (name, value) in [
+        ("iss", world.url()),
+        ("aud", app.client_id.clone()),
+        ("sub", account.clone()),
+        ("nonce", "n-1".to_owned()),
+        ("name", "Owner".to_owned()),
+    ] {
         assert_eq!(claims[name], value, "{name}");
     }
     assert!(claims["auth_time"].as_i64().is_some_and(|at| at > 0) && claims["at_hash"].is_string());
@@ -73,15 +81,25 @@ fn somebody_signs_in_to_an_application_and_it_learns_who_they_are(world: World) 
     assert!(keys["keys"].as_array().unwrap().iter().any(|key| key["kid"] == header["kid"]));
 
     let info = get(&world, "/oauth/userinfo", &tokens.access);
-    assert_eq!((info.status, info.json()), (200, json!({ "sub": account, "tenant_id": house.tenant, "name": "Owner" })));
+    assert_eq!(
+        (info.status, info.json()),
+        (200, json!({ "sub": account, "tenant_id": house.tenant, "name": "Owner" }))
+    );
 
     // With the refresh token again, and for less.
-    let less = app.token(&[("grant_type", "refresh_token"), ("refresh_token", &tokens.refresh), ("scope", "openid")]);
+    let less = app.token(&[
+        ("grant_type", "refresh_token"),
+        ("refresh_token", &tokens.refresh),
+        ("scope", "openid"),
+    ]);
     let next = Tokens::of(&less);
     assert_eq!(less.json()["scope"], "openid");
     assert_eq!(decoded(&next.access).1["scope"], "openid");
     assert!(decoded(&next.id).1.get("nonce").is_none());
-    assert_eq!(get(&world, "/oauth/userinfo", &next.access).json(), json!({ "sub": account, "tenant_id": house.tenant }));
+    assert_eq!(
+        get(&world, "/oauth/userinfo", &next.access).json(),
+        json!({ "sub": account, "tenant_id": house.tenant })
+    );
     // Less once is not less for ever.
     let again = app.refresh(&next.refresh);
     assert_eq!(again.json()["scope"], "device.read openid profile");
@@ -106,7 +124,13 @@ fn a_token_does_what_its_scopes_say_in_its_tenant_and_nowhere_else(world: World)
     for path in ["", "/devices", "/members"] {
         assert_eq!(of(&other, path).status, 404, "{path}");
     }
-    for path in ["/api/v1/account", "/api/v1/collections", "/api/v1/sessions", "/api/v1/tenants", "/api/v1/authorizations"] {
+    for path in [
+        "/api/v1/account",
+        "/api/v1/collections",
+        "/api/v1/sessions",
+        "/api/v1/tenants",
+        "/api/v1/authorizations",
+    ] {
         let refused = get(&world, path, &token);
         assert_eq!(refused.status, 401, "{path}: {}", said(&refused));
     }
@@ -120,7 +144,13 @@ fn a_token_does_what_its_scopes_say_in_its_tenant_and_nowhere_else(world: World)
 
     // One that is for another service is none for Bailiwick's own routes.
     let app = house.app(&[
-        "--grants", "authorization_code", "--redirect-uri", CALLBACK, "--scopes", "openid,profile,device.read", "--resource",
+        "--grants",
+        "authorization_code",
+        "--redirect-uri",
+        CALLBACK,
+        "--scopes",
+        "openid,profile,device.read",
+        "--resource",
         "https://api.example",
     ]);
     let token = app.tokens(&house.owner, &[]).access;
@@ -173,12 +203,15 @@ fn a_client_may_ask_for_a_fresh_proof(world: World) {
     house.owner.run(["authorize", &app.link(&[("max_age", "600")]), "--yes", "--json"]).done();
     // No proof is that fresh.
     std::thread::sleep(std::time::Duration::from_millis(2_100));
-    let refused = house.owner.run(["authorize", &app.link(&[("max_age", "1")]), "--yes", "--json"]).refused(5);
+    let refused =
+        house.owner.run(["authorize", &app.link(&[("max_age", "1")]), "--yes", "--json"]).refused(5);
     assert_eq!(refused.code, "step_up_required");
     // There is nobody to answer without being asked.
     let back = app.ask(&[("prompt", "none")]);
     assert_eq!(parameter(back.header("location").unwrap(), "error").as_deref(), Some("login_required"));
-    for wrong in [("prompt", "none login"), ("max_age", "-1"), ("response_mode", "fragment"), ("request", "e30.e30.")] {
+    for wrong in
+        [("prompt", "none login"), ("max_age", "-1"), ("response_mode", "fragment"), ("request", "e30.e30.")]
+    {
         let back = app.ask(&[wrong]);
         assert!(parameter(back.header("location").unwrap(), "error").is_some(), "{wrong:?}");
     }
@@ -209,7 +242,8 @@ fn a_request_may_be_pushed_before_the_browser_comes(world: World) {
     Tokens::of(&app.redeem(&parameter(&text(&answered["redirect"]), "code").unwrap()));
 
     // What is wrong is told at once, and who is not the client pushes nothing.
-    let wrong = app.post("/oauth/par", &[("response_type", "code"), ("redirect_uri", "https://evil.example/")]);
+    let wrong =
+        app.post("/oauth/par", &[("response_type", "code"), ("redirect_uri", "https://evil.example/")]);
     assert_eq!(refused(&wrong), (400, "invalid_request".to_owned()));
     let thief = super::app::App { secret: Some("bcs_".to_owned() + &"A".repeat(43)), ..app.clone() };
     let answer = thief.post("/oauth/par", &fields);
@@ -256,7 +290,10 @@ fn a_device_is_let_in_by_the_code_that_it_shows(world: World) {
         begun.json()
     };
     let poll = |app: &super::app::App, device_code: &str| {
-        app.token(&[("grant_type", "urn:ietf:params:oauth:grant-type:device_code"), ("device_code", device_code)])
+        app.token(&[
+            ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+            ("device_code", device_code),
+        ])
     };
     let begun = begin();
     let (device, user) = (text(&begun["device_code"]), text(&begun["user_code"]));
@@ -271,7 +308,10 @@ fn a_device_is_let_in_by_the_code_that_it_shows(world: World) {
     let answered = house.owner.run(["authorize", "--code", &typed, "--yes", "--json"]).json();
     assert_eq!(answered["request"]["network"], "this machine");
     assert!(answered["redirect"].is_null());
-    assert_eq!(house.owner.run(["authorize", "--code", &user, "--yes", "--json"]).refused(1).code, "request_over");
+    assert_eq!(
+        house.owner.run(["authorize", "--code", &user, "--yes", "--json"]).refused(1).code,
+        "request_over"
+    );
     assert_eq!(refused(&poll(&other, &device)), (400, "expired_token".to_owned()));
     let tokens = Tokens::of(&poll(&app, &device));
     assert_eq!(get(&world, "/oauth/userinfo", &tokens.access).status, 200);
@@ -290,7 +330,10 @@ fn a_device_is_let_in_by_the_code_that_it_shows(world: World) {
     assert_eq!(stranger.run(["authorize", "--code", &user, "--yes", "--json"]).refused(1).code, "not_found");
     let guess = || stranger.run(["authorize", "--code", "BBBB-BBBB", "--yes", "--json"]);
     let codes: Vec<_> = (0..12).map(|_| guess().refused(1).code).collect();
-    assert!(codes.contains(&"request_over".to_owned()) && codes.contains(&"too_many_requests".to_owned()), "{codes:?}");
+    assert!(
+        codes.contains(&"request_over".to_owned()) && codes.contains(&"too_many_requests".to_owned()),
+        "{codes:?}"
+    );
 }
 
 fn an_application_signs_somebody_out(world: World) {

@@ -5,6 +5,7 @@ mod app;
 mod attacks;
 mod ends;
 mod flows;
+mod nginx;
 mod programs;
 mod proxies;
 mod standard_client;

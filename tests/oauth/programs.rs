@@ -20,9 +20,15 @@ fn a_program_gets_tokens_for_its_service_account(world: World) {
     let house = House::founded(&world);
     let service = text(&house.run(&["service-accounts", "create", "nightly"]).json()["id"]);
     let app = house.app(&[
-        "--grants", "client_credentials", "--scopes", "device.read,member.read", "--service-account", &service,
+        "--grants",
+        "client_credentials",
+        "--scopes",
+        "device.read,member.read",
+        "--service-account",
+        &service,
     ]);
-    let ask = |fields: &[(&str, &str)]| app.token(&[&[("grant_type", "client_credentials")], fields].concat());
+    let ask =
+        |fields: &[(&str, &str)]| app.token(&[&[("grant_type", "client_credentials")][..], fields].concat());
     let answer = ask(&[("scope", "device.read")]);
     let token = Tokens::of(&answer).access;
     assert!(answer.json().get("refresh_token").is_none() && answer.json().get("id_token").is_none());
@@ -45,7 +51,10 @@ fn a_program_gets_tokens_for_its_service_account(world: World) {
     ] {
         assert_eq!(refused(&ask(&asked)), (400, error.to_owned()), "{asked:?}");
     }
-    assert_eq!(refused(&app.token(&[("grant_type", "password")])), (400, "unsupported_grant_type".to_owned()));
+    assert_eq!(
+        refused(&app.token(&[("grant_type", "password")])),
+        (400, "unsupported_grant_type".to_owned())
+    );
     assert_eq!(refused(&app.redeem("bcc_x")), (400, "unauthorized_client".to_owned()));
     assert_eq!(refused(&app.token(&[])), (400, "invalid_request".to_owned()));
 
@@ -72,14 +81,23 @@ fn a_program_gets_tokens_for_its_service_account(world: World) {
     assert!(!app.is_active(&fresh) && app.is_active(&token));
     house.run(&["service-accounts", "delete", &service]).done();
     assert!(!app.is_active(&token));
-    assert_eq!(refused(&app.token(&[("grant_type", "client_credentials")])), (400, "invalid_grant".to_owned()));
+    assert_eq!(
+        refused(&app.token(&[("grant_type", "client_credentials")])),
+        (400, "invalid_grant".to_owned())
+    );
     assert!(!world.log().contains(&token), "no token is in the log");
 }
 
 fn a_service_sees_the_tokens_that_are_for_it_and_no_others(world: World) {
     let house = House::founded(&world);
     let app = house.app(&[
-        "--grants", "authorization_code,refresh_token", "--redirect-uri", CALLBACK, "--scopes", "openid,profile,device.read", "--resource",
+        "--grants",
+        "authorization_code,refresh_token",
+        "--redirect-uri",
+        CALLBACK,
+        "--scopes",
+        "openid,profile,device.read",
+        "--resource",
         "https://api.example",
     ]);
     let api = house.app(&["--serves", "https://api.example"]);
@@ -90,14 +108,20 @@ fn a_service_sees_the_tokens_that_are_for_it_and_no_others(world: World) {
 
     let seen = api.introspect(&tokens.access);
     assert_eq!(seen["active"], true, "{seen}");
-    for (name, value) in [("aud", "https://api.example"), ("client_id", &app.client_id), ("tenant_id", &house.tenant)] {
+    for (name, value) in
+        [("aud", "https://api.example"), ("client_id", &app.client_id), ("tenant_id", &house.tenant)]
+    {
         assert_eq!(seen[name], value, "{name}");
     }
     assert!(!api.is_active(&tokens.refresh), "a refresh token is its client's alone");
     assert!(app.is_active(&tokens.access) && app.is_active(&tokens.refresh));
     assert!(!other.is_active(&tokens.access) && !elsewhere.is_active(&tokens.access));
-    assert_eq!(refused(&public.post("/oauth/introspect", &[("token", &tokens.access)])), (400, "unauthorized_client".to_owned()));
-    let nobody = Request::new("POST", "/oauth/introspect").form(&[("token", &tokens.access)]).send(&world.url());
+    assert_eq!(
+        refused(&public.post("/oauth/introspect", &[("token", &tokens.access)])),
+        (400, "unauthorized_client".to_owned())
+    );
+    let nobody =
+        Request::new("POST", "/oauth/introspect").form(&[("token", &tokens.access)]).send(&world.url());
     assert_eq!(refused(&nobody), (401, "invalid_client".to_owned()));
     house.owner.run(["logout"]).done();
     assert!(!api.is_active(&tokens.access), "it ends at once");
@@ -149,16 +173,24 @@ fn a_client_proves_itself_by_a_signature_once(world: World) {
     let p256 = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, p256.as_ref(), &random).unwrap();
     let keys = [Key::Ed25519(Ed25519KeyPair::from_pkcs8(ed25519.as_ref()).unwrap()), Key::P256(p256)];
     let file = house.owner.scratch("keys.json");
-    std::fs::write(&file, json!({ "keys": keys.iter().map(Key::jwk).collect::<Vec<_>>() }).to_string()).unwrap();
+    std::fs::write(&file, json!({ "keys": keys.iter().map(Key::jwk).collect::<Vec<_>>() }).to_string())
+        .unwrap();
     let file = file.to_str().unwrap();
-    let create = ["--jwks", file, "--grants", "client_credentials", "--scopes", "device.read", "--service-account", &service];
+    let create = [
+        "--jwks",
+        file,
+        "--grants",
+        "client_credentials",
+        "--scopes",
+        "device.read",
+        "--service-account",
+        &service,
+    ];
     let app = house.app(&create);
     assert_eq!(app.secret, None);
 
     let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
-    let good = || {
-        json!({ "iss": app.client_id, "sub": app.client_id, "aud": world.url(), "exp": now + 120, "iat": now, "jti": unique("jti-") })
-    };
+    let good = || json!({ "iss": app.client_id, "sub": app.client_id, "aud": world.url(), "exp": now + 120, "iat": now, "jti": unique("jti-") });
     let show = |assertion: &str| -> Exchange {
         let fields = [
             ("grant_type", "client_credentials"),
@@ -194,16 +226,28 @@ fn a_client_proves_itself_by_a_signature_once(world: World) {
         let zeros = BASE64URL_NOPAD.encode(&[0; 64]);
         assert_eq!(refused(&show(&format!("{message}.{zeros}"))), (401, "invalid_client".to_owned()));
     }
-    let none = format!("{}.{}.", BASE64URL_NOPAD.encode(br#"{"alg":"none"}"#), BASE64URL_NOPAD.encode(good().to_string().as_bytes()));
+    let none = format!(
+        "{}.{}.",
+        BASE64URL_NOPAD.encode(br#"{"alg":"none"}"#),
+        BASE64URL_NOPAD.encode(good().to_string().as_bytes())
+    );
     assert_eq!(refused(&show(&none)), (401, "invalid_client".to_owned()));
     // Its id alone, or a secret, is no proof of it.
-    assert_eq!(refused(&app.token(&[("grant_type", "client_credentials")])), (401, "invalid_client".to_owned()));
+    assert_eq!(
+        refused(&app.token(&[("grant_type", "client_credentials")])),
+        (401, "invalid_client".to_owned())
+    );
 
     // A private key is not taken.
     let private = house.owner.scratch("private.json");
-    std::fs::write(&private, json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": "A".repeat(43), "d": "A".repeat(43) }] }).to_string())
-        .unwrap();
-    let create = ["clients", "create", "Bad", "--jwks", private.to_str().unwrap(), "--serves", "https://api.example"];
+    std::fs::write(
+        &private,
+        json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": "A".repeat(43), "d": "A".repeat(43) }] })
+            .to_string(),
+    )
+    .unwrap();
+    let create =
+        ["clients", "create", "Bad", "--jwks", private.to_str().unwrap(), "--serves", "https://api.example"];
     assert_eq!(house.run(&create).refused(1).code, "invalid_field");
 }
 
@@ -235,14 +279,23 @@ fn an_agent_does_less_and_both_are_named(world: World) {
     let claims = decoded(&token).1;
     let subject = decoded(&tokens.access).1;
     assert_eq!((&claims["sub"], &claims["user_id"]), (&subject["sub"], &subject["sub"]));
-    assert_eq!((&claims["agent_id"], &claims["act"]["sub"]), (&json!(agent.client_id), &json!(agent.client_id)));
+    assert_eq!(
+        (&claims["agent_id"], &claims["act"]["sub"]),
+        (&json!(agent.client_id), &json!(agent.client_id))
+    );
     assert_eq!((&claims["scope"], &claims["purpose"]), (&json!("device.read"), &json!("count the meters")));
     assert!(claims["exp"].as_i64() <= subject["exp"].as_i64(), "not longer than what it came of");
-    let of = |token: &str, path: &str| get(&world, &format!("/api/v1/tenants/{}{path}", house.tenant), token).status;
+    let of = |token: &str, path: &str| {
+        get(&world, &format!("/api/v1/tenants/{}{path}", house.tenant), token).status
+    };
     assert_eq!((of(&token, "/devices"), of(&token, "")), (200, 403));
 
     let (scope, grant) = ((400, "invalid_scope".to_owned()), (400, "invalid_grant".to_owned()));
-    assert_eq!(refused(&exchange(&agent, &[("scope", "device.read tenant.read")])), scope, "more than the subject's");
+    assert_eq!(
+        refused(&exchange(&agent, &[("scope", "device.read tenant.read")])),
+        scope,
+        "more than the subject's"
+    );
     assert_eq!(refused(&exchange(&agent, &[("scope", "profile")])), scope, "more than the agent's");
     assert_eq!(refused(&exchange(&agent, &[("scope", "openid")])), scope);
     assert_eq!(refused(&exchange(&agent, &[("scope", "")])), scope);
@@ -258,6 +311,9 @@ fn an_agent_does_less_and_both_are_named(world: World) {
 
     // It ends with what it came of.
     assert_eq!(app.post("/oauth/revoke", &[("token", &tokens.refresh)]).status, 200);
-    assert_eq!(code(&get(&world, &format!("/api/v1/tenants/{}/devices", house.tenant), &token)), "token_revoked");
+    assert_eq!(
+        code(&get(&world, &format!("/api/v1/tenants/{}/devices", house.tenant), &token)),
+        "token_revoked"
+    );
     assert_eq!(refused(&exchange(&agent, &[])), grant, "{}", said(&answer));
 }

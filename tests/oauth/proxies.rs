@@ -52,7 +52,13 @@ fn a_request_passes_with_what_it_shows_and_never_with_what_it_says(world: World)
 
     // A token for a service passes for that service.
     let api = house.app(&[
-        "--grants", "authorization_code", "--redirect-uri", CALLBACK, "--scopes", "openid,profile,device.read", "--resource",
+        "--grants",
+        "authorization_code",
+        "--redirect-uri",
+        CALLBACK,
+        "--scopes",
+        "openid,profile,device.read",
+        "--resource",
         "https://api.example",
     ]);
     let for_api = api.tokens(&bea, &[]).access;
@@ -65,7 +71,9 @@ fn a_request_passes_with_what_it_shows_and_never_with_what_it_says(world: World)
     let session = std::fs::read_to_string(bea.config().join("session")).unwrap();
     let session = session.trim();
     let own = text(&bea.run(["token", "--json"]).json()["access_token"]);
-    let key = text(&bea.run(["api-keys", "create", "--no-unlock", "--scopes", "item.read", "--json"]).json()["api_key"]);
+    let key = text(
+        &bea.run(["api-keys", "create", "--no-unlock", "--scopes", "item.read", "--json"]).json()["api_key"],
+    );
     for token in [session, &own, &key] {
         let passed = asks("scope=item.read", token);
         assert_eq!(passed.status, 200, "{}", said(&passed));

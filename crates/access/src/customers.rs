@@ -172,8 +172,12 @@ fn forbidden(world: &World) -> Vec<(&'static str, Who, Action, Refusal)> {
     let whole = world.whole();
     let suspended = SignedIn { suspended: true, ..account() };
     let of_member = |holder: Holder| who(Standing::Member(Arc::new(holder)));
-    let elsewhere =
-        Service { tenant: world.other, account: Uuid::from_u128(0x5e7), key: Uuid::from_u128(0x5e8), by_client: false };
+    let elsewhere = Service {
+        tenant: world.other,
+        account: Uuid::from_u128(0x5e7),
+        key: Uuid::from_u128(0x5e8),
+        by_client: false,
+    };
     let stranger = |caller| Who { caller, standing: Standing::Stranger, tenant_suspended: false };
     vec![
         ("tenant-wall", who(Standing::Stranger), Action::DeviceRead, Refusal::NotFound),

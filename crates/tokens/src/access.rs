@@ -230,7 +230,12 @@ impl AccessTokens {
 
 impl SigningKeys {
     /// Signs claims as a token of this type.
-    pub(crate) fn sign_token(&self, now: i64, typ: &str, claims: &impl Serialize) -> Result<String, IssueError> {
+    pub(crate) fn sign_token(
+        &self,
+        now: i64,
+        typ: &str,
+        claims: &impl Serialize,
+    ) -> Result<String, IssueError> {
         let signed = self.signing(now, |key| {
             let mut header = Header::new(Algorithm::EdDSA);
             header.typ = Some(typ.to_owned());

@@ -57,7 +57,10 @@ mod tests {
         let zeros = BASE64URL_NOPAD.encode(&[0; 64]);
         assert!(!crypto::verify(&zeros, message, &key, Algorithm::ES256).unwrap(), "CVE-2022-21449");
         for other in [&point[1..], &point[..64], &[][..]] {
-            assert!(crypto::verify(signature, message, &DecodingKey::from_ec_der(other), Algorithm::ES256).is_err());
+            assert!(
+                crypto::verify(signature, message, &DecodingKey::from_ec_der(other), Algorithm::ES256)
+                    .is_err()
+            );
         }
     }
 }

@@ -90,7 +90,9 @@ fn asked(arguments: &AuthorizeArgs) -> Result<Asked, Failure> {
         None => None,
     };
     if request.is_none() && arguments.code.is_none() {
-        return Err(Failure::usage("give the link that the application opened, or --code, --list or --revoke"));
+        return Err(Failure::usage(
+            "give the link that the application opened, or --code, --list or --revoke",
+        ));
     }
     let secret = |text: &str| Secret::from(text.trim().to_owned());
     Ok(Asked { request: request.map(secret), code: arguments.code.as_deref().map(secret) })

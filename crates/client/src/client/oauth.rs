@@ -2,8 +2,8 @@
 //! Applications of a tenant that get tokens, and people's consent to them.
 
 use protocol::oauth::{
-    Answered, Asked, Authorizations, Client as Application, ClientSecret, Clients, ConsentRequest, MadeClient,
-    NewClient,
+    Answered, Asked, Authorizations, Client as Application, ClientSecret, Clients, ConsentRequest,
+    MadeClient, NewClient,
 };
 use protocol::{ClientId, TenantId};
 use reqwest::Method;
@@ -92,11 +92,7 @@ impl Client {
     ///
     /// # Errors
     /// [`RequestError`].
-    pub async fn revoke_authorization(
-        &self,
-        tenant: TenantId,
-        client: ClientId,
-    ) -> Result<(), RequestError> {
+    pub async fn revoke_authorization(&self, tenant: TenantId, client: ClientId) -> Result<(), RequestError> {
         let path = format!("/api/v1/tenants/{tenant}/authorizations/{client}");
         self.done(Call::new(Method::DELETE, &path)).await
     }

@@ -28,8 +28,7 @@ impl OfClient {
     /// gets its bearer another token.
     pub(crate) fn within(&self) -> Caller {
         let scopes: Scopes = self.token.scope.iter().filter_map(|name| name.parse::<Action>().ok()).collect();
-        let but: Scopes =
-            Action::ALL.iter().copied().filter(|action| *action != Action::ClientUse).collect();
+        let but: Scopes = Action::ALL.iter().copied().filter(|action| *action != Action::ClientUse).collect();
         self.caller.clone().within(scopes.and(but))
     }
 
@@ -39,7 +38,6 @@ impl OfClient {
             Subject::Account(id) | Subject::Service(id) => AccountId::from_uuid(id),
         }
     }
-
 }
 
 /// Whether a token is an application's, by what it says itself.
@@ -111,18 +109,19 @@ pub(crate) fn consenting(
 }
 
 /// The service account that a client speaks for.
-pub(crate) fn speaking_for(tenant: TenantId, account: uuid::Uuid, client: ClientId, visitor: &Visitor) -> Caller {
+pub(crate) fn speaking_for(
+    tenant: TenantId,
+    account: uuid::Uuid,
+    client: ClientId,
+    visitor: &Visitor,
+) -> Caller {
     let service = Service { tenant, account, key: *client.uuid(), by_client: true };
     Caller::service(service, visitor.caller.request()).from_address(visitor.address.to_string())
 }
 
 /// Whether what somebody consented with still lives: the session, or the login method that opened it when the consent goes
 /// on without the session.
-pub(crate) async fn require_consenting(
-    app: &App,
-    request: &str,
-    terms: &GrantTerms,
-) -> Result<(), ApiError> {
+pub(crate) async fn require_consenting(app: &App, request: &str, terms: &GrantTerms) -> Result<(), ApiError> {
     let revoked = || ApiError::new(Code::TokenRevoked);
     let mut tx = match look_in(app, request, terms.home).await {
         Err(error) if error.code() == Code::NotFound => return Err(revoked()),

@@ -63,7 +63,12 @@ pub(crate) async fn check(
     Query(required): Query<Required>,
 ) -> Result<Response, ApiError> {
     let tenant = required.tenant.map(customer).transpose()?;
-    let scope: ScopeSet = required.scope.as_deref().unwrap_or_default().parse().map_err(|error| ApiError::field("scope", error))?;
+    let scope: ScopeSet = required
+        .scope
+        .as_deref()
+        .unwrap_or_default()
+        .parse::<ScopeSet>()
+        .map_err(|error| ApiError::field("scope", error))?;
     let identity = match &passing {
         Passing::Client(found) => {
             let claims = &found.token.claims;

@@ -65,15 +65,17 @@ impl ClientKeys {
     /// [`ProviderError::Invalid`] says what is wrong with it.
     pub fn parse(set: &serde_json::Value) -> Result<Self, ProviderError> {
         let invalid = |why: &str| ProviderError::invalid("jwks", why);
-        let set: Registered =
-            serde_json::from_value(set.clone()).map_err(|_| invalid("expected {\"keys\": […]} (RFC 7517)"))?;
+        let set: Registered = serde_json::from_value(set.clone())
+            .map_err(|_| invalid("expected {\"keys\": […]} (RFC 7517)"))?;
         if set.keys.is_empty() || set.keys.len() > MOST {
             return Err(invalid("1 to 16 keys"));
         }
         let mut keys = Vec::with_capacity(set.keys.len());
         for key in set.keys {
             if key.get("d").is_some() || key.get("k").is_some() {
-                return Err(invalid("this is a private key: it stays with the client, register the public one"));
+                return Err(invalid(
+                    "this is a private key: it stays with the client, register the public one",
+                ));
             }
             let key: ClientKey = serde_json::from_value(key)
                 .map_err(|_| invalid("a key is OKP with Ed25519, or EC with P-256"))?;
@@ -118,7 +120,7 @@ impl ClientKeys {
         if claims.iss != client || claims.sub != client || !is_for_us || !is_now || claims.jti.is_empty() {
             return Err(ProviderError::Client);
         }
-        let hash = Sha256::new().chain_update(client).chain_update([0]).chain_update(&claims.jti).finalize();
+        let hash = Sha256::new().chain_update(client).chain_update([0_u8]).chain_update(&claims.jti).finalize();
         let expires_at = claims.exp.saturating_add(LEEWAY).saturating_mul(1_000);
         Ok(Used { hash: hash.into(), expires_at })
     }

@@ -239,7 +239,8 @@ impl ClientTerms {
         if self.authentication == Authentication::Public
             && (has(GrantType::ClientCredentials) || has(GrantType::TokenExchange) || !self.serves.is_empty())
         {
-            let why = "a public client gets tokens for people only: what it does by itself needs a secret or keys";
+            let why =
+                "a public client gets tokens for people only: what it does by itself needs a secret or keys";
             return Err(ProviderError::invalid("grants", why));
         }
         if has(GrantType::AuthorizationCode) == self.redirect_uris.is_empty() {
@@ -251,11 +252,15 @@ impl ClientTerms {
             return Err(ProviderError::invalid("grants", why));
         }
         if has(GrantType::ClientCredentials) != self.service_account.is_some() {
-            let why = "client_credentials needs the service account that the client speaks for, and only that does";
+            let why =
+                "client_credentials needs the service account that the client speaks for, and only that does";
             return Err(ProviderError::invalid("service_account", why));
         }
         if self.grants.is_empty() && self.serves.is_empty() {
-            return Err(ProviderError::invalid("grants", "it gets no tokens and introspects none: say which"));
+            return Err(ProviderError::invalid(
+                "grants",
+                "it gets no tokens and introspects none: say which",
+            ));
         }
         let lists = [
             ("redirect_uris", self.redirect_uris.len()),
@@ -276,7 +281,9 @@ impl ClientTerms {
 }
 
 fn is_resource(text: &str) -> bool {
-    text.len() <= 500 && Url::parse(text).is_ok_and(|url| url.fragment().is_none()) && !text.contains(char::is_control)
+    text.len() <= 500
+        && Url::parse(text).is_ok_and(|url| url.fragment().is_none())
+        && !text.contains(char::is_control)
 }
 
 type Row = (Uuid, Vec<u8>, i64, String);

@@ -77,10 +77,7 @@ impl DeviceRequest {
 
     /// The client that asks.
     pub fn client(&self) -> ClientAddress {
-        ClientAddress {
-            tenant: TenantId::from_uuid(self.tenant),
-            client: ClientId::from_uuid(self.client),
-        }
+        ClientAddress { tenant: TenantId::from_uuid(self.tenant), client: ClientId::from_uuid(self.client) }
     }
 }
 
@@ -146,9 +143,8 @@ impl Provider {
     ) -> Result<(), ProviderError> {
         let (hash, now) = (self.user_hash(tx, code).await?, tx.now());
         let client = self.device_request(tx, code).await?.client;
-        let row: Option<([u8; 32],)> = tx
-            .query_opt("SELECT device_hash FROM oauth_device WHERE user_hash = $1", params![&hash])
-            .await?;
+        let row: Option<([u8; 32],)> =
+            tx.query_opt("SELECT device_hash FROM oauth_device WHERE user_hash = $1", params![&hash]).await?;
         let (device_hash,) = row.ok_or(ProviderError::NotFound)?;
         let state = if terms.is_some() { "allowed" } else { "denied" };
         let sealed =
@@ -194,8 +190,7 @@ impl Provider {
     /// Takes the answer: the row goes. False when somebody else was faster. In the platform's database.
     pub async fn take_device(&self, tx: &mut WriteTx, device_code: &str) -> Result<bool, ProviderError> {
         let Some(hash) = hash_of(DEVICE_CODE, device_code) else { return Ok(false) };
-        let taken =
-            tx.execute("DELETE FROM oauth_device WHERE device_hash = $1", params![&hash]).await?;
+        let taken = tx.execute("DELETE FROM oauth_device WHERE device_hash = $1", params![&hash]).await?;
         Ok(taken == 1)
     }
 

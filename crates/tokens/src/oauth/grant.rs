@@ -44,7 +44,7 @@ pub struct GrantTerms {
     /// The account that consented.
     pub account: Uuid,
     /// Its home.
-    #[serde(with = "home_as_uuid")]
+    #[serde(with = "home_as_text")]
     pub home: TenantId,
     /// The session that it consented in.
     pub session: Uuid,
@@ -120,7 +120,8 @@ impl Provider {
     ) -> Result<(GrantId, Option<Shown>), ProviderError> {
         let (id, now) = (GrantId::random(), tx.now());
         // What is over is forgotten by the way; a stolen token of it is then one that nobody knows.
-        tx.execute("DELETE FROM oauth_grant WHERE expires_at < $1", params![now.saturating_sub(DAY_MS)]).await?;
+        tx.execute("DELETE FROM oauth_grant WHERE expires_at < $1", params![now.saturating_sub(DAY_MS)])
+            .await?;
         let code = terms.code.as_ref().map(|_| new_code(id));
         let expires_at = match (&code, &terms.agent) {
             (Some(_), _) => now.saturating_add(CODE_MS),
@@ -232,8 +233,7 @@ impl Provider {
         let (token, hash) = new_refresh(&key, grant.id);
         let before = before.and_then(|token| refresh_hash(&key, token));
         let now = tx.now();
-        let expires_at =
-            now.saturating_add(REFRESH_IDLE_MS).min(grant.created_at.saturating_add(GRANT_MS));
+        let expires_at = now.saturating_add(REFRESH_IDLE_MS).min(grant.created_at.saturating_add(GRANT_MS));
         let replaced = match &before {
             Some(before) => {
                 tx.execute(
@@ -279,7 +279,10 @@ impl Provider {
     pub async fn end(&self, tx: &mut WriteTx, id: GrantId) -> Result<bool, ProviderError> {
         let now = tx.now();
         let ended = tx
-            .execute("UPDATE oauth_grant SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL", params![&id, now])
+            .execute(
+                "UPDATE oauth_grant SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL",
+                params![&id, now],
+            )
             .await?;
         Ok(ended == 1)
     }
@@ -310,7 +313,7 @@ impl Provider {
     }
 }
 
-mod home_as_uuid {
+mod home_as_text {
     use serde::{Deserialize as _, Deserializer, Serializer};
     use store::TenantId;
 
@@ -325,7 +328,8 @@ mod home_as_uuid {
 
 /// Whatever is wrong with a code: which it is, is not said.
 const NO_CODE: ProviderError = ProviderError::Grant("the code is unknown, over, or another client's");
-const NO_REFRESH: ProviderError = ProviderError::Grant("the refresh token is unknown, over, or another client's");
+const NO_REFRESH: ProviderError =
+    ProviderError::Grant("the refresh token is unknown, over, or another client's");
 /// What a grant's terms are sealed as, with its id and its client.
 const GRANT: &str = "tokens/grant";
 /// What the tags of refresh tokens are made with.

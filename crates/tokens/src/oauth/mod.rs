@@ -35,7 +35,8 @@ use custody::{Custody, StateSealer};
 
 pub use assertion::{ClientKeys, Used};
 pub use client::{
-    Authentication, Client, ClientAddress, ClientTerms, GrantType, MAX_CLIENTS, MAX_URIS, NewAuthentication, Proof,
+    Authentication, Client, ClientAddress, ClientTerms, GrantType, MAX_CLIENTS, MAX_URIS, NewAuthentication,
+    Proof,
 };
 pub use consent::Consent;
 pub use device::{Answered, DEVICE_MS, DeviceCodes, DeviceRequest, INTERVAL_SECONDS, MAX_WAITING};

@@ -71,7 +71,9 @@ impl RedirectUri {
         if self.0 == asked {
             return true;
         }
-        let (Ok(registered), Ok(mut asked_url)) = (Url::parse(&self.0), Url::parse(asked)) else { return false };
+        let (Ok(registered), Ok(mut asked_url)) = (Url::parse(&self.0), Url::parse(asked)) else {
+            return false;
+        };
         if !is_loopback(&registered) || registered.scheme() != "http" || asked_url.as_str() != asked {
             return false;
         }
@@ -135,7 +137,9 @@ mod tests {
     #[test]
     fn of_a_loopback_address_any_port_is_the_same_and_nothing_else_is() {
         let registered = uri("http://127.0.0.1/callback");
-        for same in ["http://127.0.0.1/callback", "http://127.0.0.1:1/callback", "http://127.0.0.1:65535/callback"] {
+        for same in
+            ["http://127.0.0.1/callback", "http://127.0.0.1:1/callback", "http://127.0.0.1:65535/callback"]
+        {
             assert!(registered.allows(same), "{same}");
         }
         for other in [
@@ -153,7 +157,10 @@ mod tests {
         ] {
             assert!(!registered.allows(other), "{other}");
         }
-        assert!(!uri("http://localhost:8080/cb").allows("http://localhost:8081/cb"), "a name may lead elsewhere");
+        assert!(
+            !uri("http://localhost:8080/cb").allows("http://localhost:8081/cb"),
+            "a name may lead elsewhere"
+        );
         assert!(!uri("https://127.0.0.1/cb").allows("https://127.0.0.1:8443/cb"));
         assert!(uri("http://[::1]:9/cb").allows("http://[::1]:10/cb"));
     }

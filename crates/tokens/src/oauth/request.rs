@@ -52,7 +52,10 @@ pub struct ConsentRequest {
 
 impl ConsentRequest {
     /// A request of this client.
-    #[allow(clippy::too_many_arguments, reason = "a request has as many parts, and each was checked by itself")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "a request has as many parts, and each was checked by itself"
+    )]
     pub fn new(
         client: ClientAddress,
         redirect_uri: String,
@@ -80,10 +83,7 @@ impl ConsentRequest {
 
     /// The client that asks.
     pub fn client(&self) -> ClientAddress {
-        ClientAddress {
-            tenant: TenantId::from_uuid(self.tenant),
-            client: ClientId::from_uuid(self.client),
-        }
+        ClientAddress { tenant: TenantId::from_uuid(self.tenant), client: ClientId::from_uuid(self.client) }
     }
 
     /// Binds the request to a browser; returns what that is to keep.
@@ -102,7 +102,7 @@ impl ConsentRequest {
     pub fn answer(&self, issuer: &str, parameters: &[(&str, &str)]) -> Option<String> {
         let mut all = parameters.to_vec();
         if let Some(state) = &self.state {
-            all.push(("state", state));
+            all.push(("state", state.as_str()));
         }
         all.push(("iss", issuer));
         with_parameters(&self.redirect_uri, &all)

@@ -68,7 +68,11 @@ impl FromStr for ScopeSet {
         let is_word = |word: &String| {
             word.len() <= LONGEST && word.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
         };
-        if scopes.len() <= MOST && scopes.iter().all(is_word) { Ok(ScopeSet(scopes)) } else { Err(ScopeError) }
+        if scopes.len() <= MOST && scopes.iter().all(is_word) {
+            Ok(ScopeSet(scopes))
+        } else {
+            Err(ScopeError)
+        }
     }
 }
 

@@ -30,7 +30,7 @@ impl fmt::Debug for Shown {
 
 /// A new secret with this prefix, and the hash to keep.
 pub(super) fn new_secret(prefix: &str) -> (Shown, [u8; 32]) {
-    let secret = random();
+    let secret = random::<32>();
     (shown(prefix, secret.as_slice()), Sha256::digest(secret.as_slice()).into())
 }
 
@@ -42,7 +42,7 @@ pub(super) fn hash_of(prefix: &str, text: &str) -> Option<[u8; 32]> {
 
 /// A code: the grant that it is for, and a secret. Returns the hash to keep.
 pub(super) fn new_code(grant: GrantId) -> (Shown, [u8; 32]) {
-    let secret = random();
+    let secret = random::<32>();
     let bytes: Zeroizing<Vec<u8>> =
         Zeroizing::new(grant.as_bytes().iter().chain(secret.iter()).copied().collect());
     (shown(CODE, &bytes), Sha256::digest(bytes.as_slice()).into())
@@ -57,7 +57,7 @@ pub(super) fn code_parts(text: &str) -> Option<(GrantId, [u8; 32])> {
 /// A refresh token: the grant that it is for, a secret, and a tag under the tenant's key. The tag tells a token of before, which
 /// must not turn up again, from a text that somebody made up. Returns the hash to keep.
 pub(super) fn new_refresh(key: &[u8; 32], grant: GrantId) -> (Shown, [u8; 32]) {
-    let secret = random();
+    let secret = random::<32>();
     let mut bytes: Zeroizing<Vec<u8>> = Zeroizing::new(Vec::with_capacity(64));
     bytes.extend_from_slice(grant.as_bytes());
     bytes.extend_from_slice(secret.as_slice());
@@ -88,7 +88,8 @@ fn tag(key: &[u8; 32], body: &[u8]) -> [u8; 16] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key");
     mac.update(body);
     let full: [u8; 32] = mac.finalize().into_bytes().into();
-    let [tag @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = full;
+    let mut tag = [0; 16];
+    tag.copy_from_slice(full.split_at(16).0);
     tag
 }
 
@@ -113,7 +114,10 @@ fn decoded<const N: usize>(prefix: &str, text: &str) -> Option<Zeroizing<[u8; N]
 
 pub(super) fn random<const N: usize>() -> Zeroizing<[u8; N]> {
     let mut bytes = Zeroizing::new([0; N]);
-    #[allow(clippy::expect_used, reason = "without randomness no secret may be made; there is nothing to fall back on")]
+    #[allow(
+        clippy::expect_used,
+        reason = "without randomness no secret may be made; there is nothing to fall back on"
+    )]
     getrandom::fill(bytes.as_mut_slice()).expect("the operating system's random generator");
     bytes
 }

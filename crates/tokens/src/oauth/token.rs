@@ -292,9 +292,9 @@ impl Provider {
             (None, Some(service)) => Subject::Service(service),
             (None, None) => return Err(VerifyError::Malformed),
         };
-        let grant = claims.grant_id.as_deref().map(str::parse).transpose();
+        let grant = claims.grant_id.as_deref().map(str::parse::<GrantId>).transpose();
         let grant = grant.map_err(|_| VerifyError::Malformed)?;
-        let scope = claims.scope.parse().map_err(|_| VerifyError::Malformed)?;
+        let scope = claims.scope.parse::<ScopeSet>().map_err(|_| VerifyError::Malformed)?;
         Ok(Verified { client, subject, grant, scope, claims })
     }
 

@@ -132,7 +132,9 @@ pub(super) async fn clients(context: &Context, arguments: ClientsArgs) -> Result
         ClientsCommand::Delete { client: named } => {
             let id = find(&client, tenant, &named).await?;
             changed(context, &proof, async |client| client.delete_client(tenant, id).await).await?;
-            context.output.result(&json!({ "deleted": id }), || format!("Deleted {id}; its tokens have ended."));
+            context
+                .output
+                .result(&json!({ "deleted": id }), || format!("Deleted {id}; its tokens have ended."));
         }
     }
     Ok(())
@@ -143,7 +145,10 @@ impl CreateArgs {
         let jwks = match &self.jwks {
             Some(path) => {
                 let text = std::fs::read_to_string(path).map_err(|error| {
-                    Failure::failed("file", format!("{} cannot be read: {}", path.display(), disk::said(&error)))
+                    Failure::failed(
+                        "file",
+                        format!("{} cannot be read: {}", path.display(), disk::said(&error)),
+                    )
                 })?;
                 let set = serde_json::from_str(&text);
                 Some(set.map_err(|error| Failure::usage(format!("{} is no JSON: {error}", path.display())))?)

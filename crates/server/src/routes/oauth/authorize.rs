@@ -13,7 +13,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use protocol::{Code, Problem};
-use tokens::oauth::{Challenge, Client, ClientAddress, ConsentRequest, GrantType, LONGEST_WORD, PUSHED_MS, ScopeSet};
+use tokens::oauth::{
+    Challenge, Client, ClientAddress, ConsentRequest, GrantType, LONGEST_WORD, PUSHED_MS, ScopeSet,
+};
 
 use super::form::Parameters;
 use super::{Asking, Form, OAuthError, client};
@@ -28,7 +30,11 @@ use crate::state::App;
         ("state" = Option<String>, Query), ("nonce" = Option<String>, Query), ("code_challenge" = Option<String>, Query), ("code_challenge_method" = Option<String>, Query),
         ("prompt" = Option<String>, Query), ("max_age" = Option<String>, Query), ("resource" = Option<String>, Query), ("request_uri" = Option<String>, Query)),
     responses((status = 303), (status = 422, body = Problem)))]
-pub(crate) async fn by_link(State(app): State<App>, visitor: Visitor, Parameters(form): Parameters) -> Response {
+pub(crate) async fn by_link(
+    State(app): State<App>,
+    visitor: Visitor,
+    Parameters(form): Parameters,
+) -> Response {
     answer(&app, begin(&app, &visitor, &form).await)
 }
 
@@ -70,9 +76,10 @@ enum Begun {
 
 async fn begin(app: &App, visitor: &Visitor, form: &Form) -> Result<Begun, ApiError> {
     let unknown = || ApiError::field("client_id", "there is no such application");
-    let address: ClientAddress =
-        form.one("client_id").and_then(|id| id.parse().ok()).ok_or_else(unknown)?;
-    let found = client(app, visitor, address).await.map_err(|error| Problem::new(Code::Unavailable).detail(error.parts().1))?;
+    let address: ClientAddress = form.one("client_id").and_then(|id| id.parse().ok()).ok_or_else(unknown)?;
+    let found = client(app, visitor, address)
+        .await
+        .map_err(|error| Problem::new(Code::Unavailable).detail(error.parts().1))?;
     let (_, client) = found.ok_or_else(unknown)?;
     let mut request = match form.one("request_uri") {
         Some(uri) => {
@@ -164,8 +171,7 @@ fn checked(
         word => Ok(word.map(str::to_owned)),
     };
     let (state, nonce) = (word("state")?, word("nonce")?);
-    let mut request =
-        ConsentRequest::new(address, redirect_uri, scope, resource, state, nonce, challenge);
+    let mut request = ConsentRequest::new(address, redirect_uri, scope, resource, state, nonce, challenge);
     let prompts: Vec<&str> = form.one("prompt").unwrap_or_default().split(' ').collect();
     if prompts.contains(&"none") && prompts.len() > 1 {
         return Err(OAuthError::invalid_request("prompt=none stands alone"));

@@ -15,7 +15,8 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use store::{Record, TenantId as StoredTenant, WriteTx};
 use tokens::oauth::{
-    Client, ClientAddress, CodeTerms, ConsentRequest, DeviceRequest, GrantTerms, GrantType, ProviderError, ScopeSet,
+    Client, ClientAddress, CodeTerms, ConsentRequest, DeviceRequest, GrantTerms, GrantType, ProviderError,
+    ScopeSet,
 };
 
 use super::authorize::bound;
@@ -78,8 +79,7 @@ pub(crate) async fn approve(
     let pending = Pending::of(&app, &signed, &headers, &asked).await?;
     pending.require_proof(&app, &signed)?;
     let address = pending.client();
-    let mut tx =
-        signed.enter_customer(&app, address.tenant, Action::ClientUse, Resource::Customer).await?;
+    let mut tx = signed.enter_customer(&app, address.tenant, Action::ClientUse, Resource::Customer).await?;
     let client = app.provider.client(&mut tx, address.client).await.map_err(over)?;
     // It was checked when it was asked; meanwhile the client may be another one.
     pending.require_registered(&client)?;
@@ -91,10 +91,18 @@ pub(crate) async fn approve(
             let code = code.ok_or_else(|| ApiError::internal("a grant without a code"))?;
             commit(&app, tx, &client, json!({ "grant": grant.to_string(), "scopes": terms.scope.to_string(), "resource": terms.resource })).await?;
             let redirect = request.answer(app.provider.issuer(), &[("code", code.expose())]);
-            Ok(Json(Answered { redirect: Some(redirect.ok_or_else(|| ApiError::internal("a redirect URI"))?.into()) }))
+            Ok(Json(Answered {
+                redirect: Some(redirect.ok_or_else(|| ApiError::internal("a redirect URI"))?.into()),
+            }))
         }
         Pending::Device(_, code) => {
-            commit(&app, tx, &client, json!({ "by": "device", "scopes": terms.scope.to_string(), "resource": terms.resource })).await?;
+            commit(
+                &app,
+                tx,
+                &client,
+                json!({ "by": "device", "scopes": terms.scope.to_string(), "resource": terms.resource }),
+            )
+            .await?;
             let mut tx = in_directory(&app, signed.caller.request()).await?;
             app.provider.answer_device(&mut tx, &code, Some(&terms)).await.map_err(over)?;
             tx.commit(Record::about(client.id)).await?;
@@ -257,7 +265,12 @@ fn proved_at(app: &App, signed: &Signed) -> i64 {
     at.div_euclid(1_000)
 }
 
-async fn commit(app: &App, mut tx: WriteTx, client: &Client, after: serde_json::Value) -> Result<(), ApiError> {
+async fn commit(
+    app: &App,
+    mut tx: WriteTx,
+    client: &Client,
+    after: serde_json::Value,
+) -> Result<(), ApiError> {
     let change = Change { after: Some(after), ..Change::default() };
     let record = app.tenancy.record(&mut tx, client.id, &change).await?;
     tx.commit(record).await?;

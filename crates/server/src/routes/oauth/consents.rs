@@ -19,10 +19,7 @@ use crate::state::App;
 
 /// Lists what the account allows applications, in all tenants that it is in.
 #[utoipa::path(get, path = "/api/v1/authorizations", tag = "oauth", operation_id = "list_authorizations", security(("session" = [])), responses((status = 200, body = Authorizations)))]
-pub(crate) async fn list(
-    State(app): State<App>,
-    signed: Signed,
-) -> Result<Json<Authorizations>, ApiError> {
+pub(crate) async fn list(State(app): State<App>, signed: Signed) -> Result<Json<Authorizations>, ApiError> {
     let account = *signed.session.account().uuid();
     let entry = Resource::DirectoryEntry { account };
     let platform = StoredTenant::PLATFORM;

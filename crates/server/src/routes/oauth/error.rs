@@ -60,8 +60,7 @@ impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         let body = Body { error: self.error, error_description: &self.description };
         let body = serde_json::to_vec(&body).unwrap_or_default();
-        let mut response =
-            (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
+        let mut response = (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
         response.extensions_mut().insert(OwnForm);
         let headers = response.headers_mut();
         if let Some(challenge) = self.challenge {

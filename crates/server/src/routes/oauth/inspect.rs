@@ -119,11 +119,7 @@ pub(crate) async fn revoke(
     Ok(done)
 }
 
-async fn revoke_one(
-    app: &App,
-    visitor: &Visitor,
-    token: &tokens::oauth::Verified,
-) -> Result<(), OAuthError> {
+async fn revoke_one(app: &App, visitor: &Visitor, token: &tokens::oauth::Verified) -> Result<(), OAuthError> {
     let worker = Caller::system("oauth", visitor.caller.request());
     let tenant = token.client.tenant;
     let mut tx = app.access.enter(&worker, tenant, Action::ClientRefuse, Resource::Customer).await?;

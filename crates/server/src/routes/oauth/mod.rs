@@ -49,7 +49,9 @@ impl Asking {
         let (named, secret) = (form.one("client_id"), form.one("client_secret"));
         let assertion = form.one("client_assertion");
         if assertion.is_some() && form.one("client_assertion_type") != Some(JWT_BEARER) {
-            return Err(OAuthError::invalid_request("client_assertion_type is not the one for JWTs (RFC 7523)"));
+            return Err(OAuthError::invalid_request(
+                "client_assertion_type is not the one for JWTs (RFC 7523)",
+            ));
         }
         let (id, proof) = match (&basic, secret, assertion) {
             (Some((id, secret)), None, None) => (id.as_str(), Proof::Secret(secret)),
@@ -62,13 +64,14 @@ impl Asking {
             _ => return Err(OAuthError::invalid_request("the client proves itself in more than one way")),
         };
         if named.is_some_and(|named| named != id) {
-            return Err(OAuthError::invalid_request("client_id is another one than in the Authorization header"));
+            return Err(OAuthError::invalid_request(
+                "client_id is another one than in the Authorization header",
+            ));
         }
         let unknown = || OAuthError::client(basic.is_some());
         let address: ClientAddress = id.parse().map_err(|_| unknown())?;
         let (_, client) = client(app, visitor, address).await?.ok_or_else(unknown)?;
-        let used =
-            app.provider.authenticate(&client, &address, proof, app.now()).map_err(|_| unknown())?;
+        let used = app.provider.authenticate(&client, &address, proof, app.now()).map_err(|_| unknown())?;
         Ok(Asking { address, client, used })
     }
 

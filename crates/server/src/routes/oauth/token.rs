@@ -64,7 +64,8 @@ pub(crate) async fn token(
         GrantType::TokenExchange => request.by_exchange().await,
     }?;
     // Pages of other origins may read the answer: it takes a code and its verifier to get one, never a cookie.
-    Ok(([(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (header::PRAGMA, "no-cache")], Json(tokens)).into_response())
+    Ok(([(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (header::PRAGMA, "no-cache")], Json(tokens))
+        .into_response())
 }
 
 struct Request<'a> {
@@ -130,9 +131,9 @@ impl Request<'_> {
     async fn for_itself(&self) -> Result<Tokens, OAuthError> {
         let Request { app, form, .. } = self;
         let terms = &self.asking.client.terms;
-        let service = terms
-            .service_account
-            .ok_or_else(|| OAuthError::new("unauthorized_client", "this client speaks for no service account"))?;
+        let service = terms.service_account.ok_or_else(|| {
+            OAuthError::new("unauthorized_client", "this client speaks for no service account")
+        })?;
         let scope = match form.one("scope") {
             Some(_) => terms.scopes_of(form.one("scope"))?,
             None => terms.scopes.clone(),
@@ -187,7 +188,9 @@ impl Request<'_> {
                 return Err(OAuthError::new("authorization_pending", "nobody has answered yet"));
             }
             Answered::Denied => return Err(OAuthError::new("access_denied", "the answer was no")),
-            Answered::Over => return Err(OAuthError::new("expired_token", "the device code is over, or is none")),
+            Answered::Over => {
+                return Err(OAuthError::new("expired_token", "the device code is over, or is none"));
+            }
         };
         // The answer goes, and then the grant begins: a crash in between costs the person another try.
         let mut tx = app.access.enter(&worker, platform, Action::MaintenanceRun, Resource::Platform).await?;
@@ -209,10 +212,14 @@ impl Request<'_> {
         let token_type = form.required("subject_token_type")?;
         let wanted = form.one("requested_token_type").unwrap_or(ACCESS_TOKEN_TYPE);
         if token_type != ACCESS_TOKEN_TYPE || wanted != ACCESS_TOKEN_TYPE {
-            return Err(OAuthError::invalid_request("access tokens alone are exchanged, and for access tokens"));
+            return Err(OAuthError::invalid_request(
+                "access tokens alone are exchanged, and for access tokens",
+            ));
         }
         if form.one("actor_token").is_some() {
-            return Err(OAuthError::invalid_request("who acts is the client that asks: leave actor_token out"));
+            return Err(OAuthError::invalid_request(
+                "who acts is the client that asks: leave actor_token out",
+            ));
         }
         let subject = by_token(app, self.visitor, form.required("subject_token")?).await?;
         if subject.token.client.tenant != self.tenant() {
@@ -227,7 +234,10 @@ impl Request<'_> {
         let terms = &self.asking.client.terms;
         let scope = terms.scopes_of(form.one("scope"))?;
         if scope.is_empty() || !scope.is_within(&subject.token.scope) {
-            return Err(OAuthError::new("invalid_scope", "say which of the subject_token's scopes, and no others"));
+            return Err(OAuthError::new(
+                "invalid_scope",
+                "say which of the subject_token's scopes, and no others",
+            ));
         }
         if scope.contains(ScopeSet::OFFLINE) || scope.contains(ScopeSet::OPENID) {
             return Err(OAuthError::new("invalid_scope", "openid and offline_access are not exchanged"));
@@ -235,8 +245,12 @@ impl Request<'_> {
         let asked = form.one("resource").or_else(|| form.one("audience"));
         let resource = terms.resource_of(asked, app.provider.issuer())?;
         let purpose = form.one("purpose");
-        if purpose.is_some_and(|purpose| purpose.len() > LONGEST_PURPOSE || purpose.contains(char::is_control)) {
-            return Err(OAuthError::invalid_request("purpose has at most 200 bytes, and no control characters"));
+        if purpose
+            .is_some_and(|purpose| purpose.len() > LONGEST_PURPOSE || purpose.contains(char::is_control))
+        {
+            return Err(OAuthError::invalid_request(
+                "purpose has at most 200 bytes, and no control characters",
+            ));
         }
         let mut tx = self.enter(of).await?;
         let ends_at = subject.token.claims.exp.saturating_mul(1_000);
@@ -294,9 +308,12 @@ impl Request<'_> {
 
     /// Ends a grant whose code or refresh token was shown twice, and says no more than that it is not good.
     async fn stolen(&self, grant: GrantId, what: &'static str) -> OAuthError {
-        let ended = end_grant(self.app, self.visitor, self.tenant(), grant, &format!("its {what} was shown twice"));
+        let ended =
+            end_grant(self.app, self.visitor, self.tenant(), grant, &format!("its {what} was shown twice"));
         match ended.await {
-            Ok(()) => OAuthError::invalid_grant(format_args!("the {what} is unknown, over, or another client's")),
+            Ok(()) => {
+                OAuthError::invalid_grant(format_args!("the {what} is unknown, over, or another client's"))
+            }
             Err(error) => error,
         }
     }

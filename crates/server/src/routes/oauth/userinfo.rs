@@ -45,8 +45,7 @@ async fn told(app: &App, visitor: &Visitor, headers: &HeaderMap) -> Result<Respo
     let tenant = found.token.client.tenant;
     let mut body = json!({ "sub": found.token.claims.sub, "tenant_id": tenant.to_string() });
     if found.token.scope.contains(ScopeSet::PROFILE) {
-        let mut tx =
-            app.access.view(&found.caller, tenant, Action::TenantRead, Resource::Customer).await?;
+        let mut tx = app.access.view(&found.caller, tenant, Action::TenantRead, Resource::Customer).await?;
         let label = app.tenancy.member(&mut tx, account).await?.label;
         if let Value::Object(fields) = &mut body {
             fields.insert("name".to_owned(), json!(label.as_str()));
@@ -58,5 +57,7 @@ async fn told(app: &App, visitor: &Visitor, headers: &HeaderMap) -> Result<Respo
 }
 
 fn too_little() -> ApiError {
-    Problem::new(Code::InsufficientScope).detail("this needs a token of a person's with the scope `openid`").into()
+    Problem::new(Code::InsufficientScope)
+        .detail("this needs a token of a person's with the scope `openid`")
+        .into()
 }

@@ -10,8 +10,8 @@ use protocol::{ClientId, Problem, Secret, ServiceAccountId, TenantId};
 use serde_json::json;
 use store::{TenantId as StoredTenant, WriteTx};
 use tokens::oauth::{
-    Authentication, Client as Stored, ClientAddress, ClientId as StoredId, ClientKeys, ClientTerms, GrantType,
-    NewAuthentication, RedirectUri,
+    Authentication, Client as Stored, ClientAddress, ClientId as StoredId, ClientKeys, ClientTerms,
+    GrantType, NewAuthentication, RedirectUri,
 };
 
 use super::{commit, customer};
@@ -124,7 +124,9 @@ fn authentication(body: &NewClient) -> Result<NewAuthentication, ApiError> {
         ("public", None) => Ok(NewAuthentication::Public),
         ("secret", None) => Ok(NewAuthentication::Secret),
         ("private_key_jwt", Some(jwks)) => Ok(NewAuthentication::PrivateKeyJwt(ClientKeys::parse(jwks)?)),
-        ("private_key_jwt", None) => Err(ApiError::field("jwks", "private_key_jwt needs the client's public keys")),
+        ("private_key_jwt", None) => {
+            Err(ApiError::field("jwks", "private_key_jwt needs the client's public keys"))
+        }
         ("public" | "secret", Some(_)) => Err(ApiError::field("jwks", "only private_key_jwt has keys")),
         _ => Err(ApiError::field("authentication", "one of public, secret, private_key_jwt")),
     }
