@@ -58,6 +58,7 @@ pub struct ClientTerms {
     /// The resources that it is: it may introspect the tokens for these.
     pub serves: Vec<String>,
     /// The service account that it speaks for by itself.
+    #[serde(with = "super::as_text::option")]
     pub service_account: Option<Uuid>,
 }
 

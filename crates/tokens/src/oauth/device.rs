@@ -24,7 +24,9 @@ pub const INTERVAL_SECONDS: u32 = 5;
 /// A request of a program without a browser.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DeviceRequest {
+    #[serde(with = "super::as_text")]
     tenant: Uuid,
+    #[serde(with = "super::as_text")]
     client: Uuid,
     /// What the client asks for.
     pub scope: ScopeSet,
@@ -46,6 +48,7 @@ pub struct DeviceCodes {
 /// An answer as it is kept, with the client that it is for.
 #[derive(Serialize, Deserialize)]
 struct Kept<T> {
+    #[serde(with = "super::as_text")]
     client: Uuid,
     answer: T,
 }

@@ -42,13 +42,16 @@ pub struct Grant {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GrantTerms {
     /// The account that consented.
+    #[serde(with = "super::as_text")]
     pub account: Uuid,
     /// Its home.
-    #[serde(with = "home_as_text")]
+    #[serde(with = "super::as_text")]
     pub home: TenantId,
     /// The session that it consented in.
+    #[serde(with = "super::as_text")]
     pub session: Uuid,
     /// The login method that opened that session.
+    #[serde(with = "super::as_text")]
     pub method: Uuid,
     /// Whether it goes on when the session has ended.
     pub offline: bool,
@@ -310,19 +313,6 @@ impl Provider {
         let grant = Grant { id, client: ClientId::from_uuid(client), terms, created_at };
         let parent = parent.map(GrantId::from_uuid);
         Ok(Some(Stored { grant, parent, code_hash, code_used_at, refresh_hash, expires_at, ended_at }))
-    }
-}
-
-mod home_as_text {
-    use serde::{Deserialize as _, Deserializer, Serializer};
-    use store::TenantId;
-
-    pub(super) fn serialize<S: Serializer>(home: &TenantId, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(home)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TenantId, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -16,6 +16,7 @@
 //! - *What decides is sealed*: clients and grants are not made by whoever can write the database alone.
 //! - *Who is nobody writes nothing*: up to a consent, all state travels sealed.
 
+mod as_text;
 mod assertion;
 mod client;
 mod consent;

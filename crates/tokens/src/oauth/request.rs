@@ -26,7 +26,9 @@ pub const LONGEST_WORD: usize = 512;
 /// A request for somebody's consent, checked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ConsentRequest {
+    #[serde(with = "super::as_text")]
     tenant: Uuid,
+    #[serde(with = "super::as_text")]
     client: Uuid,
     /// Where the browser is to be sent back to.
     pub redirect_uri: String,
