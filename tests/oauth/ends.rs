@@ -62,7 +62,7 @@ fn tokens_end_with_the_member_the_tenant_and_the_client(world: World) {
     let house = House::founded(&world);
     let app = house.usual();
     let bea = world.machine();
-    let person = bea.sign_up();
+    bea.sign_up();
     let made = house.run(&["invitations", "create", "--label", "Bea", "--role", "viewer"]).json();
     bea.run(["tenant", "join", &text(&made["link"]), "--json"]).done();
     let account = text(&bea.run(["whoami", "--json"]).json()["account"]);
@@ -102,7 +102,6 @@ fn tokens_end_with_the_member_the_tenant_and_the_client(world: World) {
     let tokens = app.tokens(&bea, &[("scope", "openid device.read offline_access")]);
     bea.run(["tenant", "leave", "--tenant", &house.tenant, "--json"]).done();
     are_dead(&world, &house, &app, &tokens);
-    drop(person);
 }
 
 fn a_client_revokes_its_own_tokens(world: World) {

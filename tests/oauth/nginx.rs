@@ -31,6 +31,17 @@ fn plain_service() -> String {
                 }
             }
             let head = String::from_utf8_lossy(&request).into_owned();
+            let (head, _) = head.split_once("\r\n\r\n").unwrap_or((&head, ""));
+            let length = head
+                .lines()
+                .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            let length: usize = length.unwrap_or(0);
+            while request.len() < head.len() + 4 + length {
+                match stream.read(&mut buffer) {
+                    Ok(read @ 1..) => request.extend_from_slice(&buffer[..read]),
+                    _ => break,
+                }
+            }
             let headers: Vec<Value> = head
                 .lines()
                 .skip(1)
@@ -38,8 +49,10 @@ fn plain_service() -> String {
                 .map(|(name, value)| json!([name.to_lowercase(), value]))
                 .collect();
             let body = json!(headers).to_string();
-            let answer =
-                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
             let _ = stream.write_all(answer.as_bytes());
         }
     });

@@ -65,6 +65,11 @@ impl Acting {
         if let Shown::Account(authenticated) = &self.shown {
             authenticated.look_again(app).await?;
         }
+        if let Shown::Client(shown, visitor) = &self.shown
+            && let Some(terms) = &shown.terms
+        {
+            client::require_consenting(app, visitor.caller.request(), terms).await?;
+        }
         let mut tx = app.access.enter(&self.caller, tenant, action, resource).await?;
         if let Shown::Service(shown) = &self.shown {
             app.tenancy.service_key_again(&mut tx, &shown.service).await.map_err(unknown)?;

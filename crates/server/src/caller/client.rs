@@ -53,10 +53,16 @@ pub(crate) async fn by_token(app: &App, visitor: &Visitor, token: &str) -> Resul
         other => other?,
     };
     let (caller, terms) = living(app, &mut tx, visitor, &token).await?;
+    // One transaction at a time: who waits for a second connection with one in hand may wait for themselves.
+    drop(tx);
+    if let Some(terms) = &terms {
+        require_consenting(app, visitor.caller.request(), terms).await?;
+    }
     Ok(OfClient { caller, token, terms })
 }
 
-/// Whether all that a token hangs on still lives, in a transaction of its tenant.
+/// Whether all that a token hangs on in its tenant still lives, in a transaction there. The rest is in the home:
+/// [`require_consenting`].
 pub(super) async fn living(
     app: &App,
     tx: &mut ReadTx,
@@ -72,7 +78,6 @@ pub(super) async fn living(
             if grant.client != token.client.client || grant.terms.account != account {
                 return Err(ApiError::new(Code::TokenUntrusted));
             }
-            require_consenting(app, visitor.caller.request(), &grant.terms).await?;
             let caller = consenting(&grant.terms, token.client.tenant, grant.client, visitor);
             (caller, Some(grant.terms))
         }

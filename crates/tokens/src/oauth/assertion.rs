@@ -120,7 +120,8 @@ impl ClientKeys {
         if claims.iss != client || claims.sub != client || !is_for_us || !is_now || claims.jti.is_empty() {
             return Err(ProviderError::Client);
         }
-        let hash = Sha256::new().chain_update(client).chain_update([0_u8]).chain_update(&claims.jti).finalize();
+        let hash =
+            Sha256::new().chain_update(client).chain_update([0_u8]).chain_update(&claims.jti).finalize();
         let expires_at = claims.exp.saturating_add(LEEWAY).saturating_mul(1_000);
         Ok(Used { hash: hash.into(), expires_at })
     }

@@ -308,9 +308,8 @@ impl Request<'_> {
 
     /// Ends a grant whose code or refresh token was shown twice, and says no more than that it is not good.
     async fn stolen(&self, grant: GrantId, what: &'static str) -> OAuthError {
-        let ended =
-            end_grant(self.app, self.visitor, self.tenant(), grant, &format!("its {what} was shown twice"));
-        match ended.await {
+        let why = format!("its {what} was shown twice");
+        match end_grant(self.app, self.visitor, self.tenant(), grant, &why).await {
             Ok(()) => {
                 OAuthError::invalid_grant(format_args!("the {what} is unknown, over, or another client's"))
             }
@@ -362,11 +361,11 @@ impl Request<'_> {
             },
         )?;
         let id_token = if scope.contains(ScopeSet::OPENID) {
-            let name = match scope.contains(ScopeSet::PROFILE) {
-                true => Some(self.app.tenancy.member(&mut tx, grant.terms.account).await?.label),
-                false => None,
-            };
-            let name = name.map(|name| name.as_str().to_owned());
+            let mut name = None;
+            if scope.contains(ScopeSet::PROFILE) {
+                let member = self.app.tenancy.member(&mut tx, grant.terms.account).await?;
+                name = Some(member.label.as_str().to_owned());
+            }
             Some(provider.issue_id_token(now, self.asking.address, grant, &issued.token, name)?)
         } else {
             None
