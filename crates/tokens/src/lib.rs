@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Access tokens: what a session hands to programs that ask for a signed proof.
+//! Access tokens: what a session hands to programs that ask for a signed proof. How applications get theirs is [`oauth`].
 //!
 //! # Words
 //! - A **signing key** is an Ed25519 key pair of the server. Its id (`kid`) is its thumbprint (RFC 7638).
