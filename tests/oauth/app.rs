@@ -22,7 +22,7 @@ pub(super) struct App {
     pub(super) id: String,
     pub(super) client_id: String,
     pub(super) secret: Option<String>,
-    server: String,
+    pub(super) server: String,
 }
 
 /// Tokens that an application got.

@@ -143,7 +143,7 @@ impl Request<'_> {
         }
         let resource = terms.resource_of(form.one("resource"), app.provider.issuer())?;
         let caller = speaking_for(self.tenant(), service, self.asking.client.id, self.visitor);
-        let mut tx = self.enter_as(&caller).await?;
+        let tx = self.enter_as(&caller).await?;
         let issued = app.provider.issue(
             tx.now(),
             &NewToken {
