@@ -29,16 +29,29 @@ help: ## what can be made
 run: ## build for release and serve ./data on http://127.0.0.1:7341
 	$(CARGO) run --release $(CARGO_FLAGS) -p bailiwick -- serve --data $(DATA) --listen $(LISTEN)
 
+.PHONY: demo
+demo: ## see in a minute what this is for
+	$(CARGO) run --release $(CARGO_FLAGS) -p bailiwick -- demo
+
 .PHONY: build
 build: ## the binary and every test, in the profile that the tests use
 	scripts/step "build" $(CARGO) build $(CARGO_FLAGS) --workspace --bins --lib --tests --examples
 
 .PHONY: test
-test: test-deps build ## everything that must hold: unit, integration, end to end, doc, WASM, a little fuzzing
+test: test-deps build ## everything that must hold: unit, integration, end to end, doc, WASM, proofs, a little fuzzing
 	scripts/step "documentation tests" $(CARGO) test $(CARGO_FLAGS) --workspace --doc --quiet
 	scripts/step "keyring for WASM" scripts/check-wasm
+	scripts/step "proofs" scripts/with-cvc5 $(CARGO_TARGET_DIR)/debug/prove
 	scripts/step "fuzz, $(FUZZ_SECONDS) s each" scripts/fuzz $(FUZZ_SECONDS)
 	TMPDIR=$(TEST_TMP) scripts/step "tests" scripts/with-postgres scripts/with-s3 scripts/run-tests
+
+.PHONY: prove
+prove: test-deps build ## what no policy can allow, proved for every request; and that a spoiled guardrail is noticed
+	scripts/step "proofs" scripts/with-cvc5 $(CARGO_TARGET_DIR)/debug/prove
+
+.PHONY: mutants
+mutants: test-deps ## the sources spoiled in one way at a time: what should notice does (half an hour)
+	TMPDIR=$(TEST_TMP) scripts/step "mutants" scripts/mutants
 
 .PHONY: test-deps
 test-deps: ## what the tests need from the operating system (Debian packages, when missing)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The walls inside PostgreSQL, tried by its own role.
 
-use harness::{Engine, Role, World};
+mod without_a_wall;
+
+use harness::{Database, Engine, Role, World};
 
 #[test]
 fn with_no_tenant_set_every_table_shows_nothing() {
@@ -35,24 +37,7 @@ fn with_one_tenant_set_another_ones_rows_are_neither_seen_nor_made() {
             in_ours(&format!("SELECT count(*) FROM {table} WHERE tenant IS DISTINCT FROM '{ours}'")).unwrap();
         assert_eq!(seen.trim(), "0", "{table}");
 
-        // One row of whatever the types allow: only the wall may be in its way.
-        let columns = database.rows(
-            Role::Superuser,
-            &format!(
-                "SELECT quote_ident(attname) || '|' || CASE format_type(atttypid, NULL)
-                     WHEN 'uuid' THEN 'gen_random_uuid()' WHEN 'bytea' THEN $$'\\x00'::bytea$$ WHEN 'boolean' THEN 'false'
-                     WHEN 'text' THEN $$'x'$$ ELSE '0' END
-                   FROM pg_attribute WHERE attrelid = '{table}'::regclass AND attnum > 0 AND NOT attisdropped
-                    AND attgenerated = '' AND attidentity = '' AND attname <> 'tenant'"
-            ),
-        );
-        let (names, values): (Vec<_>, Vec<_>) =
-            columns.iter().map(|row| row.split_once('|').unwrap()).unzip();
-        let row = format!(
-            "INSERT INTO {table} (tenant, {}) VALUES ('{theirs}', {})",
-            names.join(", "),
-            values.join(", ")
-        );
+        let row = row_of(database, &table, theirs);
         let refusal = in_ours(&row).expect_err(&row);
         assert!(
             refusal.contains("row-level security") || refusal.contains("permission denied"),
@@ -143,6 +128,23 @@ fn refused(world: &mut World, why: &str) {
     let refusal = world.try_start().expect_err("a role that could pass the walls");
     assert_ne!(refusal.status, Some(0), "{refusal:?}");
     assert!(refusal.said.contains(why), "should say {why:?}: {}", refusal.said);
+}
+
+/// A statement that makes a row of this tenant, of whatever the types allow: only the wall may be in its way.
+fn row_of(database: &Database, table: &str, tenant: &str) -> String {
+    let columns = database.rows(
+        Role::Superuser,
+        &format!(
+            "SELECT quote_ident(attname) || '|' || CASE format_type(atttypid, NULL)
+                 WHEN 'uuid' THEN 'gen_random_uuid()' WHEN 'bytea' THEN $$'\\x00'::bytea$$ WHEN 'boolean' THEN 'false'
+                 WHEN 'text' THEN $$'x'$$ ELSE '0' END
+               FROM pg_attribute WHERE attrelid = '{table}'::regclass AND attnum > 0 AND NOT attisdropped
+                AND attgenerated = '' AND attidentity = '' AND attname <> 'tenant'"
+        ),
+    );
+    let (names, values): (Vec<_>, Vec<_>) = columns.iter().map(|row| row.split_once('|').unwrap()).unzip();
+    let (names, values) = (names.join(", "), values.join(", "));
+    format!("INSERT INTO {table} (tenant, {names}) VALUES ('{tenant}', {values})")
 }
 
 /// A world on PostgreSQL with two accounts that each keep a small and a large file.

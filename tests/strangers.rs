@@ -2,6 +2,8 @@
 //! Every route of the OpenAPI document, called by those whom it is not for: without a session, with one that never was
 //! or has ended, and with the live session of somebody else who knows every id. A route that has no row here fails.
 
+mod matrix;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
@@ -167,6 +169,9 @@ fn rows() -> Vec<Row> {
         row("list_customers", Whoever, 403),
         with(row("suspend_tenant", Platform, 403), || json_body(json!({ "reason": "unpaid" }))),
         row("resume_tenant", Platform, 403),
+        row("read_account_standing", Platform, 403),
+        with(row("suspend_account", Platform, 403), || json_body(json!({ "reason": "abuse" }))),
+        row("resume_account", Platform, 403),
         row("read_tenant", Named, 200),
         with(row("change_tenant", Named, 200), || json_body(json!({ "name": "Acme and Sons" }))),
         row("list_organisations", Named, 200),
@@ -197,6 +202,29 @@ fn rows() -> Vec<Row> {
         row("read_tenant_device", Named, 200),
         with(row("change_tenant_device", Named, 200), || json_body(json!({ "name": "the meter" }))),
         row("delete_tenant_device", Named, 204),
+        row("list_tenant_collections", Named, 200),
+        with(row("create_tenant_collection", Named, 201), || {
+            json_body(json!({ "protection": "server_sealed", "name": "Papers" }))
+        }),
+        row("read_tenant_collection", Named, 200),
+        row("list_tenant_changes", Named, 200),
+        row("read_tenant_item", Named, 200),
+        if_any(with(row("put_tenant_item", Named, 200), || {
+            json_body(json!({ "name": "minutes", "content": "AA" }))
+        })),
+        if_any(row("delete_tenant_item", Named, 200)),
+        row("list_collection_grants", Named, 200),
+        // The key of one that is server-sealed is the server's alone.
+        with(row("put_collection_grant", Named, 409), || {
+            json_body(json!({ "generation": 1, "grant": key_grant() }))
+        }),
+        with(row("next_tenant_collection_key", Named, 409), || {
+            json_body(json!({
+                "from_generation": 1, "last_change": 7_777, "former_key": sealed(100), "sealed_meta": sealed(100),
+                "grants": [key_grant()],
+            }))
+        }),
+        row("delete_tenant_collection", Named, 204),
         row("list_invitations", Named, 200),
         with(row("create_invitation", Named, 201), || json_body(json!({}))),
         row("revoke_invitation", Named, 204),
@@ -226,6 +254,22 @@ fn rows() -> Vec<Row> {
             json_body(json!({ "operator_number": "0000000", "reason": "help", "ends_at": 1 }))
         }),
         row("end_support_grant", Named, 404),
+        row("read_policies", Named, 200),
+        with(row("check_policies", Named, 200), || json_body(json!({ "text": "" }))),
+        with(row("try_policies", Named, 200), || json_body(json!({ "text": "" }))),
+        Row {
+            headers: &[("if-match", "\"0\"")],
+            ..with(row("put_policies", Named, 200), || json_body(json!({ "text": "" })))
+        },
+        row("list_policy_versions", Named, 200),
+        row("read_policy_version", Named, 200),
+        Row {
+            headers: &[("if-match", "\"1\"")],
+            ..with(row("restore_policies", Named, 200), || json_body(json!({})))
+        },
+        row("list_decisions", Named, 200),
+        row("explain_decision", Named, 200),
+        row("list_decision_holders", Named, 200),
         with(row("transfer_tenant", Named, 404), || json_body(json!({ "to": any_id("acc_") }))),
         row("leave_tenant", Named, 409),
         row("remove_tenant_member", Named, 409),
@@ -276,7 +320,7 @@ const FOR_THE_SESSION_ALONE: [&str; 9] = [
 ];
 
 /// What an API key is for, of what names something: what is kept, the history, and tenants as far as it is scoped for them.
-const FOR_API_KEYS: [&str; 48] = [
+const FOR_API_KEYS: [&str; 69] = [
     "read_checkpoint",
     "list_records",
     "read_tile",
@@ -319,12 +363,33 @@ const FOR_API_KEYS: [&str; 48] = [
     "read_tenant_device",
     "change_tenant_device",
     "delete_tenant_device",
+    "list_tenant_collections",
+    "create_tenant_collection",
+    "read_tenant_collection",
+    "list_tenant_changes",
+    "read_tenant_item",
+    "put_tenant_item",
+    "delete_tenant_item",
+    "list_collection_grants",
+    "put_collection_grant",
+    "next_tenant_collection_key",
+    "delete_tenant_collection",
     "list_invitations",
     "list_service_accounts",
     "list_service_keys",
     "list_support_grants",
     "list_clients",
     "read_client",
+    "read_policies",
+    "check_policies",
+    "try_policies",
+    "put_policies",
+    "list_policy_versions",
+    "read_policy_version",
+    "restore_policies",
+    "list_decisions",
+    "explain_decision",
+    "list_decision_holders",
 ];
 
 /// A request to be let in that is not there.
@@ -609,12 +674,16 @@ impl Ids {
             ("key", any_id("svk_")),
             ("support_grant", any_id("sup_")),
             ("client", any_id("cli_")),
+            ("tenant_collection", any_id("col_")),
+            ("tenant_item", any_id("itm_")),
         ])
     }
 
     fn from<const N: usize>(ids: [(&'static str, String); N]) -> Self {
         let mut ids = BTreeMap::from(ids);
         ids.insert("part", "0".to_owned());
+        ids.insert("action", "organisation.write".to_owned());
+        ids.insert("version", "1".to_owned());
         ids.insert("tile", "0/000.p/1".to_owned());
         Self(ids)
     }
@@ -687,6 +756,8 @@ impl Home {
         let tenant = id(&["create", "Acme"]);
         let organisation = id(&["organisations", "create", "North"]);
         let service = id(&["service-accounts", "create", "nightly"]);
+        let papers = id(&["collections", "create", "Papers", "--protection", "server-sealed"]);
+        made(&["collections", "put", "Papers", "minutes"]);
         let ids = Ids::from([
             ("tenant", tenant.clone()),
             ("place", organisation.clone()),
@@ -703,6 +774,8 @@ impl Home {
             ("client", id(&["clients", "create", "App", "--serves", "https://api.example"])),
             ("service_account", service),
             ("support_grant", any_id("sup_")),
+            ("tenant_collection", papers),
+            ("tenant_item", text(&made(&["collections", "ls", "Papers"]), "/items/0/id")),
             ("item", text(item, "/id")),
             ("upload", text(&upload, "/id")),
             ("session", text(&other(&spare), "/id")),
@@ -777,7 +850,7 @@ impl Home {
     }
 }
 
-fn session_token(machine: &Machine) -> String {
+pub(crate) fn session_token(machine: &Machine) -> String {
     fs::read_to_string(machine.config().join("session")).expect("a signed-in machine").trim().to_owned()
 }
 
@@ -811,6 +884,12 @@ fn any_id(prefix: &str) -> String {
 
 fn sealed(length: usize) -> String {
     BASE64URL_NOPAD.encode(&noise(9, length))
+}
+
+fn key_grant() -> Value {
+    json!({
+        "account": any_id("acc_"), "key_version": 1, "own_key_version": 1, "grant": sealed(100), "tag": sealed(32),
+    })
 }
 
 fn new_collection(id: &str) -> Value {

@@ -4,7 +4,8 @@
 
 use keyring::{
     AccountId, AccountNumber, ApiKey, ApiKeyAuth, ApiKeyId, Authorship, BackupCode, Email, Grant,
-    IdentityPublicKeys, IdentityRotation, MethodPublicKey, MethodSecret, RecoveryKey, SealedMasterKey,
+    IdentityPublicKeys, IdentityRotation, ItemContent, MethodPublicKey, MethodSecret, RecoveryKey,
+    SealedMasterKey,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -20,6 +21,9 @@ fuzz_target!(|input: &[u8]| {
             drop(MethodSecret::from_bytes(bytes).map(|secret| secret.lookup()));
             let signature = Authorship::from_bytes(bytes);
             drop(signature.map(|signature| assert_eq!(signature.to_bytes().as_slice(), bytes)));
+            if let Ok(item) = ItemContent::from_bytes(bytes) {
+                assert_eq!(item.to_bytes().expect("what was read is one").as_slice(), bytes);
+            }
         }
         _ => {}
     }

@@ -8,6 +8,7 @@ use super::app::{App, House, Tokens, code, get, refused, said, text};
 on_both_engines!(
     tokens_end_with_the_session_unless_they_were_to_go_on,
     tokens_end_with_the_member_the_tenant_and_the_client,
+    tokens_stand_still_while_the_account_is_suspended,
     a_client_revokes_its_own_tokens,
 );
 
@@ -102,6 +103,30 @@ fn tokens_end_with_the_member_the_tenant_and_the_client(world: World) {
     let tokens = app.tokens(&bea, &[("scope", "openid device.read offline_access")]);
     bea.run(["tenant", "leave", "--tenant", &house.tenant, "--json"]).done();
     are_dead(&world, &house, &app, &tokens);
+}
+
+fn tokens_stand_still_while_the_account_is_suspended(mut world: World) {
+    let root = world.machine();
+    root.sign_up();
+    let account = |machine: &harness::Machine| text(&machine.run(["whoami", "--json"]).json()["account"]);
+    let administrator = account(&root);
+    world.stop();
+    let granted = world.command("admin grant").arg(&administrator).arg("administrator").output().unwrap();
+    assert!(granted.status.success(), "{granted:?}");
+    world.start();
+    let house = House::founded(&world);
+    let app = house.usual();
+    let suspended = account(&house.owner);
+    for scope in ["openid profile device.read", "openid device.read offline_access"] {
+        let tokens = app.tokens(&house.owner, &[("scope", scope)]);
+        let session = std::fs::read_to_string(house.owner.config().join("session")).unwrap();
+        root.run(["accounts", "suspend", &suspended, "--reason", "abuse", "--json"]).done();
+        are_dead(&world, &house, &app, &tokens);
+        let refused = get(&world, "/api/v1/forward-auth", session.trim());
+        assert_eq!((refused.status, code(&refused)), (403, "suspended".to_owned()));
+        root.run(["accounts", "resume", &suspended, "--json"]).done();
+        are_alive(&world, &house, &tokens);
+    }
 }
 
 fn a_client_revokes_its_own_tokens(world: World) {

@@ -95,6 +95,9 @@ fn a_request_passes_with_what_it_shows_and_never_with_what_it_says(world: World)
     }
     let nobody = Request::new("GET", check).header("x-bailiwick-user", &account).send(&world.url());
     assert_eq!((nobody.status, nobody.header("x-bailiwick-user")), (401, None));
+    house.run(&["service-accounts", "suspend", &service]).done();
+    let refused = asks("", &key);
+    assert_eq!((refused.status, code(&refused)), (403, "suspended".to_owned()));
     bea.run(["logout"]).done();
     for token in [session, &own, &token] {
         assert_eq!(get(&world, check, token).status, 401, "it ends at once");

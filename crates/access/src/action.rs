@@ -95,6 +95,8 @@ actions! {
     CollectionDelete = "collection.delete",
     /// Share a collection with others, and end that.
     CollectionShare = "collection.share",
+    /// Hand the key of a tenant's collection to members whose roles entitle them to it, and give it its next key.
+    CollectionAdmit = "collection.admit",
     /// Read items.
     ItemRead = "item.read",
     /// Write items.
@@ -196,6 +198,8 @@ actions! {
     PlatformRead = "platform.read",
     /// Change the platform: its roles, its settings.
     PlatformAdminister = "platform.administer",
+    /// Suspend an account, and end that.
+    AccountSuspend = "account.suspend",
     /// Replace the key that signs access tokens.
     SigningKeyRotate = "signing_key.rotate",
     /// Replace the root key and re-seal what stands under it.

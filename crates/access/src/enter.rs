@@ -10,8 +10,8 @@ use crate::caller::{Caller, Principal};
 use crate::decision::{Explanation, Refusal};
 use crate::policies::{Policies, PolicyError};
 use crate::resource::Resource;
-use crate::slice::{Slice, Unanswerable};
-use crate::standing::{Found, Known, Remembered, Standing};
+use crate::slice::{Slice, Unanswerable, When};
+use crate::standing::{Found, Known, Place, Remembered, Standing};
 
 /// Says that a home was founded. Only once, so that signing up never leads into a home that is
 /// there already.
@@ -235,11 +235,18 @@ impl Access {
             Standing::Stranger => Some(known.found(resource, Vec::new())),
             _ => known.find(tx, resource).await?,
         };
-        let Some(found) = found else { return Err(Refused::NotFound) };
-        known
-            .policies
-            .answer(self.slice(caller, tenant, &standing, action, &found))
-            .map_err(|refusal| refused(caller, tenant, action, refusal))?;
+        let answer = |found: &Found| {
+            known
+                .policies
+                .answer(self.slice(caller, tenant, &standing, action, found))
+                .map_err(|refusal| refused(caller, tenant, action, refusal))
+        };
+        let Some(found) = found else {
+            // As of the tenant as a whole: whoever is shut out, or may not do this, is not told what there is.
+            answer(&known.found(resource, vec![Place::Organisation(*tenant.uuid())]))?;
+            return Err(Refused::NotFound);
+        };
+        answer(&found)?;
         Ok(standing)
     }
 
@@ -255,19 +262,19 @@ impl Access {
         action: Action,
         found: &Found,
     ) -> Result<Slice, Unanswerable> {
-        Slice::in_customer(caller, tenant, standing, action, found, caller.is_fresh(self.now()))
+        Slice::in_customer(caller, tenant, standing, action, found, When::at(self.now(), caller))
     }
 
     pub(crate) fn door(&self) -> &Door {
         &self.door
     }
 
-    fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         self.door.store().clock().now_ms()
     }
 }
 
-fn refused(caller: &Caller, tenant: TenantId, action: Action, refusal: Refusal) -> Refused {
+pub(crate) fn refused(caller: &Caller, tenant: TenantId, action: Action, refusal: Refusal) -> Refused {
     tracing::info!(actor = caller.actor(), request = caller.request(), %action, %tenant, ?refusal, "refused");
     match refusal {
         Refusal::NotFound => Refused::NotFound,

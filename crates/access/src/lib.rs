@@ -76,16 +76,21 @@ mod customers;
 mod decision;
 mod enter;
 mod memo;
+mod people;
 mod platform_role;
 mod policies;
+mod policy_change;
 mod resource;
 mod scopes;
 mod slice;
 mod standing;
 pub mod tenancy;
 mod tenant_policies;
+mod trial;
 mod visible;
+mod visible_collections;
 mod vocabulary;
+mod why;
 
 pub use action::{Action, UnknownAction};
 pub use caller::{Caller, Invited, Service, Share, SignedIn, Via};
@@ -98,11 +103,17 @@ pub use scopes::Scopes;
 pub use standing::{MAX_DEPTH, Place};
 pub use tenancy::{Tenancy, TenancyError};
 pub use tenant_policies::{MAX_POLICIES, MAX_TENANT_POLICIES, PolicyProblem};
+pub use trial::{
+    Effect, MAX_EFFECTS, MAX_TRIED_DEVICES, MAX_TRIED_ORGANISATIONS, MAX_TRIED_PEOPLE, Trial, Tried,
+};
 pub use visible::Visible;
+pub use visible_collections::VisibleCollections;
 pub use vocabulary::{BuiltInRole, UnknownRole};
+pub use why::{Can, MAX_PLACES, Somebody, Way, WhatCan, WhoCan, Why};
 
 /// This room's tables.
 pub const MIGRATIONS: &[store::Migration] = &{
-    let [directory, customer] = tenancy::MIGRATIONS;
-    [platform_role::PLATFORM_ROLES, enter::FOUNDING, directory, customer]
+    let [directory, customer, policies] = tenancy::MIGRATIONS;
+    let (roles, founding) = (platform_role::PLATFORM_ROLES, enter::FOUNDING);
+    [roles, founding, directory, customer, policies, tenancy::COLLECTIONS]
 };

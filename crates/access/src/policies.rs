@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The policies: read once, validated strictly, then asked.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use cedar_policy::{Authorizer, Entities, PolicyId, PolicySet, Request, Response};
+use cedar_policy::{Authorizer, Entities, Policy, PolicyId, PolicySet, Request, Response};
 use store::TenantId;
 
 use crate::action::Action;
@@ -13,8 +13,8 @@ use crate::decision::{Decision, Explanation, Reason, Refusal};
 use crate::memo::Memo;
 use crate::resource::Resource;
 use crate::scopes::Scopes;
-use crate::slice::{Slice, Unanswerable};
-use crate::tenant_policies::{self, PolicyProblem};
+use crate::slice::{Slice, Unanswerable, When};
+use crate::tenant_policies::{self, Added, PolicyProblem};
 use crate::vocabulary::{BuiltInRole, Vocabulary};
 
 /// The built-in policies, by the name of their file.
@@ -33,9 +33,13 @@ pub(crate) const BUILT_IN: &[(&str, &str)] = &[
 pub struct Policies {
     vocabulary: Arc<Vocabulary>,
     set: PolicySet,
+    /// The set without the tenant's own policies, where there are any: for what these have no say in.
+    by_roles: Option<PolicySet>,
     refusals: HashMap<PolicyId, Refusal>,
     authorizer: Authorizer,
     memo: Memo,
+    /// Whether a policy looks at the hour.
+    looks_at_clock: bool,
 }
 
 /// A role that a tenant made for itself.
@@ -103,12 +107,18 @@ impl Policies {
         for (file, text) in sources {
             read_file(file, text, &mut set, &mut refusals)?;
         }
-        Ok(Self::of(Arc::new(Vocabulary::read()?), set, refusals))
+        Ok(Self::of(Arc::new(Vocabulary::read()?), set, None, refusals))
     }
 
-    fn of(vocabulary: Arc<Vocabulary>, set: PolicySet, refusals: HashMap<PolicyId, Refusal>) -> Policies {
+    fn of(
+        vocabulary: Arc<Vocabulary>,
+        set: PolicySet,
+        by_roles: Option<PolicySet>,
+        refusals: HashMap<PolicyId, Refusal>,
+    ) -> Policies {
         let memo = Memo::new(!names_no_single_thing(&set, &vocabulary));
-        Policies { vocabulary, set, refusals, authorizer: Authorizer::new(), memo }
+        let looks_at_clock = set.policies().any(|policy| mentions(policy, "hour"));
+        Policies { vocabulary, set, by_roles, refusals, authorizer: Authorizer::new(), memo, looks_at_clock }
     }
 
     /// This set with a tenant's own roles and policies added. What this set forbids stays forbidden, whatever is added: in
@@ -118,14 +128,18 @@ impl Policies {
     /// What is wrong with the text, with the line and the column where it stands: all of it, so that it can be mended in one
     /// go.
     pub fn with_tenant(&self, roles: &[CustomRole], text: &str) -> Result<Policies, Vec<PolicyProblem>> {
-        let set = tenant_policies::add(&self.vocabulary, &self.set, roles, text)?;
-        Ok(Self::of(Arc::clone(&self.vocabulary), set, self.refusals.clone()))
+        let Added { set, by_roles } = tenant_policies::add(&self.vocabulary, &self.set, roles, text)?;
+        Ok(Self::of(Arc::clone(&self.vocabulary), set, by_roles, self.refusals.clone()))
     }
 
     /// The set without one of its policies: for asking what that policy is worth. `None` when
     /// there is no such policy.
     pub fn without(mut self, id: &str) -> Option<Policies> {
         self.set.remove_static(PolicyId::new(id)).ok()?;
+        if let Some(by_roles) = &mut self.by_roles {
+            // One of the tenant's own is not in it.
+            let _ = by_roles.remove_static(PolicyId::new(id));
+        }
         // What was remembered is what the whole set said.
         self.memo = self.memo.emptied();
         Some(self)
@@ -156,17 +170,54 @@ impl Policies {
         self.vocabulary.role(BuiltInRole::Owner)
     }
 
+    /// What a member of a tenant can ask to do there, and so what a decision can be explained of.
+    pub fn askable(&self) -> Scopes {
+        self.vocabulary.of_members()
+    }
+
     pub(crate) fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
     }
 
+    /// Whether a policy looks at the hour.
+    pub(crate) fn looks_at_clock(&self) -> bool {
+        self.looks_at_clock
+    }
+
+    /// Whether one of the tenant's own policies looks at how fresh the caller's proof is.
+    pub(crate) fn own_look_at_proof(&self) -> bool {
+        self.own().any(|policy| mentions(policy, "fresh"))
+    }
+
+    /// The tenant's own policies.
+    pub(crate) fn own(&self) -> impl Iterator<Item = &Policy> {
+        let is_own = |id: &str| id.starts_with(tenant_policies::OWN);
+        self.set.policies().filter(move |policy| is_own(policy.id().as_ref()))
+    }
+
+    /// Every single thing that a policy names: whoever or whatever is not among them is to the policies like others of its
+    /// kind.
+    pub(crate) fn named(&self) -> BTreeSet<String> {
+        let id = |named: cedar_policy::EntityUid| named.id().unescaped().to_owned();
+        self.set.policies().flat_map(Policy::entity_literals).map(id).collect()
+    }
+
     /// The devices that a policy names.
-    pub(crate) fn named_devices(&self) -> std::collections::BTreeSet<uuid::Uuid> {
+    pub(crate) fn named_devices(&self) -> BTreeSet<uuid::Uuid> {
+        self.named_of("dvc_")
+    }
+
+    /// The collections that a policy names.
+    pub(crate) fn named_collections(&self) -> BTreeSet<uuid::Uuid> {
+        self.named_of("col_")
+    }
+
+    fn named_of(&self, prefix: &str) -> BTreeSet<uuid::Uuid> {
         let id = |named: cedar_policy::EntityUid| {
-            let digits = named.id().unescaped().strip_prefix("dvc_")?;
+            let digits = named.id().unescaped().strip_prefix(prefix)?;
             uuid::Uuid::try_parse(digits).ok()
         };
-        self.set.policies().flat_map(cedar_policy::Policy::entity_literals).filter_map(id).collect()
+        self.set.policies().flat_map(Policy::entity_literals).filter_map(id).collect()
     }
 
     /// Whether the caller may do this in that tenant at this time (milliseconds since the epoch).
@@ -178,14 +229,14 @@ impl Policies {
         resource: Resource,
         now_ms: i64,
     ) -> Result<(), Refusal> {
-        let fresh = caller.is_fresh(now_ms);
-        self.answer(Slice::new(caller, tenant, action, &resource, fresh))
+        self.answer(Slice::new(caller, tenant, action, &resource, When::at(now_ms, caller)))
     }
 
     pub(crate) fn answer(&self, slice: Result<Slice, Unanswerable>) -> Result<(), Refusal> {
         let Ok(slice) = slice else {
             return Err(Refusal::Forbidden);
         };
+        let slice = if self.looks_at_clock { slice } else { slice.at_any_hour() };
         self.memo.answer(slice, |slice| self.decide_anew(slice))
     }
 
@@ -210,7 +261,7 @@ impl Policies {
         resource: Resource,
         now_ms: i64,
     ) -> Explanation {
-        let slice = || Slice::new(caller, tenant, action, &resource, caller.is_fresh(now_ms));
+        let slice = || Slice::new(caller, tenant, action, &resource, When::at(now_ms, caller));
         self.explained(slice(), slice())
     }
 
@@ -240,11 +291,16 @@ impl Policies {
         let action = self.vocabulary.action(slice.action).ok_or(Unanswerable::Misplaced)?;
         let principal = types.entity(&slice.principal)?;
         let object = types.entity(&slice.resource)?;
-        let context = self.vocabulary.circumstances(slice.fresh, slice.in_scope);
+        let context =
+            self.vocabulary.circumstances(slice.when, slice.in_scope).ok_or(Unanswerable::Misplaced)?;
         let request =
             Request::new(principal.uid(), action.uid(), object.uid(), context.clone(), Some(schema))?;
         let entities = Entities::from_entities([principal, action.clone(), object], None)?;
-        Ok(self.authorizer.is_authorized(&request, &self.set, &entities))
+        let set = match &self.by_roles {
+            Some(by_roles) if self.vocabulary.by_roles_alone().contains(slice.action) => by_roles,
+            _ => &self.set,
+        };
+        Ok(self.authorizer.is_authorized(&request, set, &entities))
     }
 
     /// How the caller is answered; `None` for yes.
@@ -324,18 +380,22 @@ fn read_file(
     Ok(())
 }
 
+/// Whether a policy reads the circumstance of this name. Doubt says yes.
+fn mentions(policy: &Policy, circumstance: &str) -> bool {
+    let Ok(text) = policy.to_json() else { return true };
+    text.get("conditions")
+        .is_none_or(|conditions| conditions.to_string().contains(&format!("\"{circumstance}\"")))
+}
+
 /// Whether the policies answer alike whoever in particular asks for whatever in particular: all that they name are actions,
 /// roles and the platform.
 fn names_no_single_thing(set: &PolicySet, vocabulary: &Vocabulary) -> bool {
     let is_word = |named| vocabulary.types.is_word(&named);
-    set.templates().next().is_none()
-        && set.policies().flat_map(cedar_policy::Policy::entity_literals).all(is_word)
+    set.templates().next().is_none() && set.policies().flat_map(Policy::entity_literals).all(is_word)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::caller::Principal;
     use crate::platform_role::PlatformRole;
@@ -453,6 +513,21 @@ mod tests {
             assert_eq!(policies.decide(&caller, account.home, Action::ItemWrite, item, 0), Ok(()));
         }
         assert_eq!(memo.len(), 1);
+    }
+
+    #[test]
+    fn whatever_a_tenant_adds_takes_no_policy_away_and_changes_none() {
+        let delivered = policies();
+        // Under the names of guardrails.
+        let text = "@id(\"tenant-wall\") permit (principal, action, resource);\n\
+                    @id(\"suspended\") forbid (principal is Member, action, resource);";
+        let role = CustomRole { id: uuid::Uuid::new_v4(), actions: delivered.grantable() };
+        let both = delivered.with_tenant(&[role], text).unwrap();
+        for policy in delivered.set.policies() {
+            assert_eq!(both.set.policy(policy.id()).unwrap().to_string(), policy.to_string());
+        }
+        assert_eq!(both.set.num_of_policies(), delivered.set.num_of_policies() + 3);
+        assert_eq!(both.refusals, delivered.refusals);
     }
 
     #[test]

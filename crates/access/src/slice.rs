@@ -13,6 +13,7 @@ use crate::caller::{Caller, Principal};
 use crate::policies::PolicyError;
 use crate::resource::Resource;
 use crate::standing::{Found, Holder, Place, Standing};
+use crate::vocabulary::HOURS;
 
 /// Why a question could not be put to the policies. It is refused then.
 #[derive(Debug, thiserror::Error)]
@@ -41,14 +42,22 @@ impl From<EntitiesError> for Unanswerable {
     }
 }
 
-/// A question as the policies see it: who asks, what for, about what, and two circumstances. What Cedar is given is made
+/// When a question is asked, as far as policies look at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct When {
+    /// Whether the caller proved again, moments ago, who they are.
+    pub(crate) fresh: bool,
+    /// The hour of the day, in UTC: 0 to 23.
+    pub(crate) hour: u8,
+}
+
+/// A question as the policies see it: who asks, what for, about what, and its circumstances. What Cedar is given is made
 /// of this and of nothing else, and so is the key under which its answer is remembered.
 pub(crate) struct Slice {
     pub(crate) principal: Fact,
     pub(crate) action: Action,
     pub(crate) resource: Fact,
-    /// Whether the caller proved again, moments ago, who they are.
-    pub(crate) fresh: bool,
+    pub(crate) when: When,
     /// Whether the action is within what the caller's token may be used for.
     pub(crate) in_scope: bool,
 }
@@ -108,6 +117,14 @@ types! {
     Member, ServiceAccount, Supporter, Invitee, Team, Place, Device,
 }
 
+impl When {
+    /// At this time, in milliseconds since the Unix epoch, by this caller.
+    pub(crate) fn at(now_ms: i64, caller: &Caller) -> When {
+        let hour = now_ms.div_euclid(3_600_000).rem_euclid(i64::from(HOURS));
+        When { fresh: caller.is_fresh(now_ms), hour: u8::try_from(hour).unwrap_or(0) }
+    }
+}
+
 impl Slice {
     /// The question whether the caller may do this. The resource's owner is the tenant that is being entered, whatever the
     /// caller claims.
@@ -116,7 +133,7 @@ impl Slice {
         tenant: TenantId,
         action: Action,
         resource: &Resource,
-        fresh: bool,
+        when: When,
     ) -> Result<Slice, Unanswerable> {
         if !resource.belongs_in(tenant) {
             return Err(Unanswerable::Misplaced);
@@ -132,7 +149,7 @@ impl Slice {
             principal,
             action,
             resource: Fact::of_resource(resource, tenant),
-            fresh,
+            when,
             in_scope: caller.scopes().contains(action),
         })
     }
@@ -145,7 +162,7 @@ impl Slice {
         standing: &Standing,
         action: Action,
         found: &Found,
-        fresh: bool,
+        when: When,
     ) -> Result<Slice, Unanswerable> {
         if !found.resource.belongs_in(tenant) {
             return Err(Unanswerable::Misplaced);
@@ -158,14 +175,19 @@ impl Slice {
             principal: Fact::of_standing(caller, tenant, standing, found),
             action,
             resource: Fact::of_found(found, tenant),
-            fresh,
+            when,
             in_scope: grant && caller.scopes().contains(action),
         })
     }
 
     /// The same question of somebody who has just proved who they are.
     pub(crate) fn with_fresh_proof(self) -> Slice {
-        Slice { fresh: true, ..self }
+        Slice { when: When { fresh: true, ..self.when }, ..self }
+    }
+
+    /// The same question at the first hour of the day: for policies that do not look at the clock, which answer it alike.
+    pub(crate) fn at_any_hour(self) -> Slice {
+        Slice { when: When { hour: 0, ..self.when }, ..self }
     }
 
     /// This question but for the names of single things: each id is replaced by its type and by which id of that type it
@@ -184,7 +206,8 @@ impl Slice {
 
     fn write_key(&self, exact: bool) -> Vec<u8> {
         let mut key = Key { bytes: Vec::with_capacity(128), seen: Vec::with_capacity(8), exact };
-        key.bytes.extend([self.action as u8, u8::from(self.fresh), u8::from(self.in_scope)]);
+        let When { fresh, hour } = self.when;
+        key.bytes.extend([self.action as u8, u8::from(fresh), u8::from(self.in_scope), hour]);
         key.fact(&self.principal);
         key.fact(&self.resource);
         key.bytes

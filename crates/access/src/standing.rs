@@ -16,6 +16,7 @@ use crate::caller::{Caller, Principal};
 use crate::policies::{CustomRole, Policies};
 use crate::resource::Resource;
 use crate::scopes::Scopes;
+use crate::tenancy::HolderKind;
 
 /// Where a role is held and where things lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -199,6 +200,23 @@ impl Known {
         Ok(holder.map_or(Standing::Stranger, Standing::Member))
     }
 
+    /// A member or a service account, whoever asks.
+    pub(crate) async fn who(
+        &self,
+        tx: &mut ReadTx,
+        kind: HolderKind,
+        id: Uuid,
+    ) -> Result<Standing, StoreError> {
+        match kind {
+            HolderKind::Member => self.member(tx, id).await,
+            HolderKind::ServiceAccount => {
+                let holder = self.holder(tx, Holding::ServiceAccount(id)).await?;
+                Ok(holder.map_or(Standing::Stranger, Standing::ServiceAccount))
+            }
+            HolderKind::Team => Ok(Standing::Stranger),
+        }
+    }
+
     /// Where the resource lies; `None` when it is not there.
     pub(crate) async fn find(
         &self,
@@ -281,25 +299,33 @@ async fn read_tree(tx: &mut ReadTx) -> Result<Tree, StoreError> {
 }
 
 async fn read_policies(tx: &mut ReadTx, built_in: &Arc<Policies>) -> Result<Arc<Policies>, StoreError> {
-    let roles: Vec<(Uuid, String)> = tx.query("SELECT id, actions FROM role ORDER BY id", params![]).await?;
+    let roles = read_roles(tx).await?;
     let text: Option<(String,)> =
         tx.query_opt("SELECT text FROM policy_version ORDER BY number DESC LIMIT 1", params![]).await?;
     let text = text.map_or_else(String::new, |(text,)| text);
     if roles.is_empty() && text.trim().is_empty() {
         return Ok(Arc::clone(built_in));
     }
-    // An action that this release does not know allows nothing.
-    let known = |names: &str| names.split_ascii_whitespace().filter_map(|name| name.parse().ok()).collect();
-    let roles: Vec<_> =
-        roles.into_iter().map(|(id, actions)| CustomRole { id, actions: known(&actions) }).collect();
     match built_in.with_tenant(&roles, &text) {
         Ok(policies) => Ok(Arc::new(policies)),
-        // It was accepted once; a release that no longer does must not open more than it did.
+        // It was accepted once; a release that no longer does must not open more than it did. Whoever writes the tenant's
+        // policies can still mend them.
         Err(problems) => {
             let problem = problems.first().map_or_else(String::new, |problem| problem.message.clone());
-            Err(StoreError::Refused(format!("this tenant's policies do not fit this release: {problem}")))
+            tracing::error!(tenant = %tx.tenant(), problem, "this tenant's policies do not fit this release");
+            let refuse =
+                |_| StoreError::Refused("the policies of a tenant do not fit this release".to_owned());
+            built_in.with_tenant(&roles, UNFIT).map(Arc::new).map_err(refuse)
         }
     }
+}
+
+/// The roles that the tenant made for itself.
+pub(crate) async fn read_roles(tx: &mut ReadTx) -> Result<Vec<CustomRole>, StoreError> {
+    let roles: Vec<(Uuid, String)> = tx.query("SELECT id, actions FROM role ORDER BY id", params![]).await?;
+    // An action that this release does not know allows nothing.
+    let known = |names: &str| names.split_ascii_whitespace().filter_map(|name| name.parse().ok()).collect();
+    Ok(roles.into_iter().map(|(id, actions)| CustomRole { id, actions: known(&actions) }).collect())
 }
 
 async fn read_holder(tx: &mut ReadTx, who: Holding) -> Result<Option<Holder>, StoreError> {
@@ -355,6 +381,11 @@ async fn read_support(tx: &mut ReadTx, operator: Uuid) -> Result<Standing, Store
     })
 }
 
+/// What stands in for policies that do not fit this release.
+const UNFIT: &str = "\
+@id(\"unfit\")
+@says(\"The tenant's own policies do not fit this release of the server. Until they are mended, nothing else is done.\")
+forbid (principal, action, resource);";
 /// How deep organisations lie in one another at most, the topmost not counted.
 pub const MAX_DEPTH: usize = 16;
 /// How many tenants are remembered; at the bound all are forgotten.

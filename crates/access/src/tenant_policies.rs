@@ -2,7 +2,9 @@
 //! A tenant's own roles and policies, added to the built-in ones.
 //!
 //! What the guardrails forbid holds whatever a tenant adds, by construction: the built-in policies are in every set, in Cedar a
-//! forbid wins over every permit, and what a tenant adds has ids of its own (`role/…`, `tenant/…`) and is read after them. A
+//! forbid wins over every permit, and what a tenant adds has ids of its own (`role/…`, `tenant/…`) and is read after them. In
+//! what the schema calls `by_roles_alone` a tenant's policies have no say: a set without them decides it. So none of them
+//! makes anybody a writer of policies, and none keeps who is one from mending them. A
 //! text is accepted when each of its policies has an id, none is a template, none asks to be answered in a way of its own, and
 //! all fit the schema strictly.
 
@@ -32,13 +34,25 @@ pub struct PolicyProblem {
     pub message: String,
 }
 
+/// How the ids of a tenant's own policies begin.
+pub(crate) const OWN: &str = "tenant/";
+/// How the ids of the policies begin that a tenant's own roles become.
+pub(crate) const ROLE: &str = "role/";
+
+/// A set with a tenant's roles and policies added.
+pub(crate) struct Added {
+    pub(crate) set: PolicySet,
+    /// With the roles alone; `None` when the tenant has no policies of its own, and it is the same.
+    pub(crate) by_roles: Option<PolicySet>,
+}
+
 /// The set with a tenant's roles and policies added.
 pub(crate) fn add(
     vocabulary: &Vocabulary,
     built_in: &PolicySet,
     roles: &[CustomRole],
     text: &str,
-) -> Result<PolicySet, Vec<PolicyProblem>> {
+) -> Result<Added, Vec<PolicyProblem>> {
     if text.len() > MAX_POLICIES {
         return Err(vec![PolicyProblem::general(format!(
             "a tenant's policies take at most {MAX_POLICIES} bytes"
@@ -57,7 +71,7 @@ pub(crate) fn add(
     for policy in own.policies() {
         match named(policy, &mut seen) {
             Ok(id) => {
-                let renamed = policy.new_id(PolicyId::new(format!("tenant/{id}")));
+                let renamed = policy.new_id(PolicyId::new(format!("{OWN}{id}")));
                 if let Err(error) = added.add(renamed) {
                     problems.push(PolicyProblem::general(error.to_string()));
                 }
@@ -73,7 +87,7 @@ pub(crate) fn add(
     }
     vocabulary.validate(&added).map_err(|verdict| {
         let problem = |diagnostic: &dyn Diagnostic, policy: &PolicyId| PolicyProblem {
-            policy: policy.to_string().strip_prefix("tenant/").map(str::to_owned),
+            policy: policy.to_string().strip_prefix(OWN).map(str::to_owned),
             ..PolicyProblem::at(text, offset(diagnostic), diagnostic.to_string())
         };
         let errors = verdict.validation_errors().map(|error| problem(error, error.policy_id()));
@@ -88,7 +102,7 @@ fn join(
     built_in: &PolicySet,
     roles: &[CustomRole],
     own: &PolicySet,
-) -> Result<PolicySet, String> {
+) -> Result<Added, String> {
     let mut set = built_in.clone();
     for role in roles {
         let policy = role_policy(role)?;
@@ -97,10 +111,11 @@ fn join(
         vocabulary.validate(&alone).map_err(|verdict| verdict.to_string())?;
         set.add(policy).map_err(|error| error.to_string())?;
     }
+    let by_roles = (!own.is_empty()).then(|| set.clone());
     for policy in own.policies() {
         set.add(policy.clone()).map_err(|error| error.to_string())?;
     }
-    Ok(set)
+    Ok(Added { set, by_roles })
 }
 
 /// A role of the tenant's own as a policy: the shape of the built-in ones, with its actions listed.
@@ -118,7 +133,7 @@ fn role_policy(role: &CustomRole) -> Result<Policy, String> {
            (principal is ServiceAccount && principal.hasTag(\"{id}\") && resource in principal.getTag(\"{id}\"))\n\
          }};"
     );
-    Policy::parse(Some(PolicyId::new(format!("role/{id}"))), text).map_err(|error| error.to_string())
+    Policy::parse(Some(PolicyId::new(format!("{ROLE}{id}"))), text).map_err(|error| error.to_string())
 }
 
 /// The policy's id, which is its own and asks for nothing special.

@@ -10,13 +10,13 @@ use store::{ReadTx, TenantId, TenantKind};
 use uuid::Uuid;
 
 use crate::action::Action;
-use crate::caller::{Caller, SignedIn, Via};
+use crate::caller::Caller;
 use crate::enter::{Access, Refused};
-use crate::platform_role::PlatformRoles;
+use crate::people::absent;
 use crate::resource::Resource;
 use crate::scopes::Scopes;
 use crate::standing::{Found, Known, Place, Standing};
-use crate::tenancy::Held;
+use crate::tenancy::{Held, HolderKind};
 use crate::vocabulary::Sample;
 
 /// The devices that a caller may do something to.
@@ -122,15 +122,7 @@ impl Access {
         member: Uuid,
         held: &Held,
     ) -> Result<bool, Refused> {
-        let absent = SignedIn {
-            account: member,
-            home: TenantId::PLATFORM,
-            via: Via::Session(Uuid::nil()),
-            fresh_until: Some(i64::MAX),
-            suspended: false,
-            platform_roles: PlatformRoles::NONE,
-        };
-        let caller = Caller::account(absent, "");
+        let caller = absent(HolderKind::Member, member, tx.tenant());
         let known = self.known(tx).await?;
         let standing = known.member(tx, member).await?;
         let whole = Place::Organisation(*tx.tenant().uuid());
@@ -173,7 +165,7 @@ impl Access {
         Ok(())
     }
 
-    fn may(
+    pub(crate) fn may(
         &self,
         known: &Known,
         tx: &ReadTx,

@@ -6,14 +6,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use cedar_policy::{
-    Context, ContextCreationError, Entity, PolicySet, RestrictedExpression, Schema, ValidationMode,
-    ValidationResult, Validator,
+    Context, ContextCreationError, Entities, Entity, EntityUid, PolicySet, RestrictedExpression, Schema,
+    ValidationMode, ValidationResult, Validator,
 };
 
 use crate::action::Action;
 use crate::policies::PolicyError;
 use crate::scopes::Scopes;
-use crate::slice::Types;
+use crate::slice::{Types, When};
 
 /// What exists and what can be done to it.
 pub(crate) const SCHEMA: &str = include_str!("../policies/schema.cedarschema");
@@ -23,14 +23,19 @@ pub(crate) struct Vocabulary {
     pub(crate) schema: Schema,
     pub(crate) types: Types,
     actions: HashMap<Action, Entity>,
+    /// The actions with their groups.
+    groups: Entities,
     unrecorded: Scopes,
     support: Scopes,
+    by_roles_alone: Scopes,
+    of_members: Scopes,
     roles: [Scopes; BuiltInRole::ALL.len()],
     /// On what each action of a customer's tenant can be tried when no single thing is meant.
     samples: HashMap<Action, Sample>,
     /// What can be done to a device.
     on_devices: Scopes,
-    circumstances: [Context; 4],
+    /// By the hour, and there by whether the proof is fresh and the action in scope.
+    circumstances: Vec<[Context; 4]>,
 }
 
 /// A role that every customer's tenant has. It is held at an organisation, and reaches all that lies below.
@@ -122,6 +127,12 @@ impl Vocabulary {
         Ok(Vocabulary {
             unrecorded: in_group("leaves_no_record"),
             support: in_group("support"),
+            by_roles_alone: in_group("by_roles_alone"),
+            of_members: Action::ALL
+                .iter()
+                .copied()
+                .filter(|action| principals(&schema, &types, *action).iter().any(|name| name == "Member"))
+                .collect(),
             roles: BuiltInRole::ALL.map(|role| in_group(role.name())),
             samples: samples(&schema, &types),
             on_devices: Action::ALL
@@ -130,12 +141,8 @@ impl Vocabulary {
                 .filter(|action| resources(&schema, &types, *action).iter().any(|name| name == "Device"))
                 .collect(),
             actions,
-            circumstances: [
-                circumstances(false, false)?,
-                circumstances(true, false)?,
-                circumstances(false, true)?,
-                circumstances(true, true)?,
-            ],
+            circumstances: (0..HOURS).map(circumstances_at).collect::<Result<_, _>>()?,
+            groups: entities,
             types,
             schema,
         })
@@ -173,14 +180,31 @@ impl Vocabulary {
         self.on_devices
     }
 
-    pub(crate) fn circumstances(&self, fresh: bool, in_scope: bool) -> &Context {
-        let [strict, proven, scoped, proven_scoped] = &self.circumstances;
-        match (fresh, in_scope) {
+    /// What a tenant's own policies have no say in.
+    pub(crate) fn by_roles_alone(&self) -> Scopes {
+        self.by_roles_alone
+    }
+
+    /// What a member of a tenant can ask to do there.
+    pub(crate) fn of_members(&self) -> Scopes {
+        self.of_members
+    }
+
+    /// The actions that this one is: itself, or those in it when it is a group.
+    pub(crate) fn actions_in(&self, named: &EntityUid) -> Scopes {
+        let is_in = |action: &Action| self.groups.is_ancestor_of(named, &self.types.action(action.name()));
+        let is_it = |action: &Action| self.types.action(action.name()) == *named;
+        Action::ALL.iter().copied().filter(|action| is_it(action) || is_in(action)).collect()
+    }
+
+    pub(crate) fn circumstances(&self, when: When, in_scope: bool) -> Option<&Context> {
+        let [strict, proven, scoped, proven_scoped] = self.circumstances.get(usize::from(when.hour))?;
+        Some(match (when.fresh, in_scope) {
             (false, false) => strict,
             (true, false) => proven,
             (false, true) => scoped,
             (true, true) => proven_scoped,
-        }
+        })
     }
 }
 
@@ -198,16 +222,34 @@ fn samples(schema: &Schema, types: &Types) -> HashMap<Action, Sample> {
     Action::ALL.iter().filter_map(|action| Some((*action, of(action)?.1))).collect()
 }
 
+/// The types of who can do the action.
+fn principals(schema: &Schema, types: &Types, action: Action) -> Vec<String> {
+    let principals = schema.principals_for_action(&types.action(action.name()));
+    principals.map(|names| names.map(|name| name.to_string()).collect()).unwrap_or_default()
+}
+
 /// The types of what the action can be done to.
 fn resources(schema: &Schema, types: &Types, action: Action) -> Vec<String> {
     let resources = schema.resources_for_action(&types.action(action.name()));
     resources.map(|names| names.map(|name| name.to_string()).collect()).unwrap_or_default()
 }
 
-fn circumstances(fresh: bool, in_scope: bool) -> Result<Context, PolicyError> {
-    Context::from_pairs([
-        ("fresh".to_owned(), RestrictedExpression::new_bool(fresh)),
-        ("in_scope".to_owned(), RestrictedExpression::new_bool(in_scope)),
+fn circumstances_at(hour: u8) -> Result<[Context; 4], PolicyError> {
+    let circumstances = |fresh: bool, in_scope: bool| {
+        Context::from_pairs([
+            ("fresh".to_owned(), RestrictedExpression::new_bool(fresh)),
+            ("in_scope".to_owned(), RestrictedExpression::new_bool(in_scope)),
+            ("hour".to_owned(), RestrictedExpression::new_long(i64::from(hour))),
+        ])
+        .map_err(|error: ContextCreationError| PolicyError::Schema(error.to_string()))
+    };
+    Ok([
+        circumstances(false, false)?,
+        circumstances(true, false)?,
+        circumstances(false, true)?,
+        circumstances(true, true)?,
     ])
-    .map_err(|error: ContextCreationError| PolicyError::Schema(error.to_string()))
 }
+
+/// How many hours a day has.
+pub(crate) const HOURS: u8 = 24;

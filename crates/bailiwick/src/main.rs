@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The one program: the server and the command line.
 
+mod demo;
+
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -22,6 +24,7 @@ static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
   bailiwick signup                                    make an account
   bailiwick put ./photos photos                       keep a folder, sealed
   bailiwick help put                                  more about a command
+  bailiwick demo                                      see in a minute what it is for
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 verification failed, 4 not signed in, 5 not allowed,
 6 server not reachable."
@@ -39,6 +42,8 @@ enum Command {
     Client(client::cli::Command),
     #[command(flatten)]
     Server(server::cli::Command),
+    /// Show in a minute what this is for: a server, two customers, and what keeps them apart
+    Demo(demo::DemoArgs),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +52,7 @@ fn main() -> ExitCode {
         Ok(Program { command: Command::Client(client::cli::Command::Completions(arguments)), .. }) => {
             client::cli::completions(&arguments, Program::command())
         }
+        Ok(Program { command: Command::Demo(arguments), globals }) => demo::run(arguments, globals.json),
         Ok(Program { command: Command::Client(command), globals }) => client::cli::run(command, globals),
         Ok(Program { command: Command::Server(command), globals }) => server::cli::run(command, globals.json),
         Err(error) => client::cli::usage_failed(&error),

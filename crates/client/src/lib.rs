@@ -57,6 +57,7 @@ mod pins;
 mod place;
 mod profile;
 mod sharing;
+mod tenant_drive;
 mod trust;
 pub mod verify;
 
@@ -71,8 +72,10 @@ pub use client::signin::{NewAccount, SignIn, SignInError, SignUp, SignedIn, Unlo
 pub use client::{Client, ConnectError, Options, RequestError};
 pub use files::{Drive, RemotePath};
 pub use keychain::{KeyPlace, Keychain, KeychainError};
-pub use pins::{AccountPins, CollectionPins, Newer, OtherPins, Pins};
+pub use pins::{AccountPins, CollectionPins, Newer, OtherPins, Pins, TenantCollectionPins};
 pub use profile::{Profile, ProfileError, Stored};
 pub use protocol::sharing::Permission;
+pub use protocol::tenants::collections::Protection;
 pub use sharing::{KnownAccount, SharingError, Standing};
+pub use tenant_drive::{OpenTenantCollection, OpenTenantItem, TenantDrive, TenantDriveError};
 pub use trust::Trust;

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use data_encoding::BASE64URL_NOPAD;
 use keyring::IdentityPublicKeys;
 use protocol::service::Service;
-use protocol::{AccountId, CollectionId};
+use protocol::tenants::collections::Protection;
+use protocol::{AccountId, CollectionId, TenantId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::profile::ProfileError;
 use crate::sharing::{KnownAccount, SharingError};
+use crate::tenant_drive::TenantDriveError;
 
 /// What is known of a server from before: the key of its logs, the newest checkpoints that were verified, and which
 /// keys the accounts had that signed in here.
@@ -35,6 +37,30 @@ pub struct Pins {
     /// The keys of collections that had more than one, or that others share.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub collections: BTreeMap<CollectionId, CollectionPins>,
+    /// The collections of tenants.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tenant_collections: BTreeMap<CollectionId, TenantCollectionPins>,
+}
+
+/// What is known of a tenant's collection from before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantCollectionPins {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Who can open what is in it.
+    pub protection: Protection,
+    /// The highest generation of its key that was seen.
+    pub generation: u32,
+    /// SHA-256 of its name, base64url, once it could be opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl TenantCollectionPins {
+    /// What is to be remembered of a collection as it is now.
+    pub fn new(tenant: TenantId, protection: Protection, generation: u32, name: Option<&str>) -> Self {
+        TenantCollectionPins { tenant, protection, generation, name: name.map(name_digest) }
+    }
 }
 
 /// What is known of a collection's key from before.
@@ -176,6 +202,41 @@ impl Pins {
         Ok(())
     }
 
+    /// Takes a tenant's collection as it is shown, and refuses one whose protection was lowered, or an older key of it.
+    ///
+    /// # Errors
+    /// [`TenantDriveError::Protection`], [`SharingError::KeyRolledBack`].
+    pub(crate) fn check_tenant_collection(
+        &mut self,
+        collection: CollectionId,
+        shown: TenantCollectionPins,
+    ) -> Result<(), TenantDriveError> {
+        let seen = self.tenant_collections.get(&collection);
+        if seen.is_some_and(|seen| seen.protection != shown.protection) {
+            return Err(TenantDriveError::Protection(collection));
+        }
+        if seen.is_some_and(|seen| shown.generation < seen.generation) {
+            return Err(SharingError::KeyRolledBack.into());
+        }
+        // Who was let out no longer learns the name; it stays known.
+        let name = shown.name.clone().or_else(|| seen.and_then(|seen| seen.name.clone()));
+        self.tenant_collections.insert(collection, TenantCollectionPins { name, ..shown });
+        while self.tenant_collections.len() > MAX_COLLECTIONS {
+            self.tenant_collections.pop_first();
+        }
+        Ok(())
+    }
+
+    /// Whether an end-to-end collection of this name was seen in the tenant.
+    pub(crate) fn knows_end_to_end(&self, tenant: TenantId, name: &str) -> bool {
+        let digest = name_digest(name);
+        self.tenant_collections.values().any(|seen| {
+            seen.tenant == tenant
+                && seen.protection == Protection::EndToEnd
+                && seen.name.as_ref() == Some(&digest)
+        })
+    }
+
     /// Forgets what is known of an account's keys: the next ones are taken as they come.
     pub fn forget_account(&mut self, account: AccountId) {
         self.accounts.remove(&account);
@@ -186,6 +247,10 @@ impl Pins {
 const MAX_IDENTITIES: usize = 256;
 /// More collections than these are believed as they come.
 const MAX_COLLECTIONS: usize = 10_000;
+
+fn name_digest(name: &str) -> String {
+    BASE64URL_NOPAD.encode(&Sha256::digest(name))
+}
 
 fn digest(keys: &IdentityPublicKeys) -> String {
     BASE64URL_NOPAD.encode(&Sha256::digest(keys.to_bytes()))

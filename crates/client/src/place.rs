@@ -59,7 +59,7 @@ pub(crate) fn former_keys(home: TenantId, collection_id: CollectionId) -> Collec
     CollectionPlace { owner: tenant(home).into(), collection: collection(collection_id) }
 }
 
-fn tenant(id: TenantId) -> keyring::TenantId {
+pub(crate) fn tenant(id: TenantId) -> keyring::TenantId {
     keyring::TenantId::from_bytes(*id.as_bytes())
 }
 

@@ -319,7 +319,7 @@ pub(crate) async fn open_shared(
 
 /// The account's identity keys of this version: those in use, or older ones, which the account key in use opens one after the
 /// other. So what was granted before the master key was rotated still opens.
-async fn identity_keys(
+pub(crate) async fn identity_keys(
     account: &Opened,
     key_version: u32,
     owner: &str,

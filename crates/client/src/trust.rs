@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use protocol::service::Service;
-use protocol::{AccountId, CollectionId};
+use protocol::{AccountId, CollectionId, TenantId};
 use tokio::sync::Mutex;
 
 use crate::client::Client;
-use crate::pins::{CollectionPins, Pins};
+use crate::pins::{CollectionPins, Pins, TenantCollectionPins};
 use crate::profile::Profile;
 use crate::sharing::{KnownAccount, SharingError};
+use crate::tenant_drive::TenantDriveError;
 
 /// Looks accounts up, each once, and holds collections against what was seen of them before.
 pub struct Trust {
@@ -99,6 +100,30 @@ impl Trust {
         let mut pins = self.pins(&state)?;
         pins.check_collection(collection, shown)?;
         self.keep(&mut state, pins)
+    }
+
+    /// Holds a tenant's collection against what was seen of it before.
+    ///
+    /// # Errors
+    /// [`TenantDriveError::Protection`], [`SharingError::KeyRolledBack`].
+    pub(crate) async fn see_tenant_collection(
+        &self,
+        collection: CollectionId,
+        shown: TenantCollectionPins,
+    ) -> Result<(), TenantDriveError> {
+        let mut state = self.state.lock().await;
+        let mut pins = self.pins(&state)?;
+        if pins.tenant_collections.get(&collection) == Some(&shown) {
+            return Ok(());
+        }
+        pins.check_tenant_collection(collection, shown)?;
+        Ok(self.keep(&mut state, pins)?)
+    }
+
+    /// Whether an end-to-end collection of this name was seen in the tenant.
+    pub(crate) async fn knows_end_to_end(&self, tenant: TenantId, name: &str) -> Result<bool, SharingError> {
+        let state = self.state.lock().await;
+        Ok(self.pins(&state)?.knows_end_to_end(tenant, name))
     }
 
     fn pins(&self, state: &State) -> Result<Pins, SharingError> {

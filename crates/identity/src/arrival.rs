@@ -119,6 +119,14 @@ pub(crate) struct ProvenAccount {
     /// The authenticator's secret, sealed.
     pub(crate) totp: Option<Vec<u8>>,
     identity_public: Vec<u8>,
+    is_suspended: bool,
+}
+
+impl ProvenAccount {
+    /// Asked when every factor was proved: nobody else is told.
+    fn not_suspended(&self) -> Result<(), SigninError> {
+        if self.is_suspended { Err(SigninError::Suspended) } else { Ok(()) }
+    }
 }
 
 impl Identity {
@@ -159,7 +167,15 @@ impl Identity {
         key: AddressKey<'_>,
     ) -> Result<ProvenAccount, SigninError> {
         in_home(tx, proof.home)?;
-        type Row = (String, Option<[u8; 32]>, Option<Vec<u8>>, Option<Vec<u8>>, Vec<u8>, Option<Vec<u8>>);
+        type Row = (
+            String,
+            Option<[u8; 32]>,
+            Option<Vec<u8>>,
+            Option<Vec<u8>>,
+            Vec<u8>,
+            Option<i64>,
+            Option<Vec<u8>>,
+        );
         let ids = params![proof.account.uuid(), proof.method.uuid()];
         let row: Option<Row> = match &proof.exchange {
             Some((exchange, expires_at)) => {
@@ -172,7 +188,15 @@ impl Identity {
             }
             None => tx.query_opt(FIND_ACCOUNT, ids).await?,
         };
-        let Some((number, Some(email_index), Some(sealed_email), totp, identity_public, address)) = row
+        let Some((
+            number,
+            Some(email_index),
+            Some(sealed_email),
+            totp,
+            identity_public,
+            suspended_at,
+            address,
+        )) = row
         else {
             return Err(SigninError::InvalidCredentials);
         };
@@ -196,6 +220,7 @@ impl Identity {
             email_index,
             totp,
             identity_public,
+            is_suspended: suspended_at.is_some(),
         })
     }
 
@@ -207,6 +232,7 @@ impl Identity {
         account: ProvenAccount,
         arrival: &Arrival,
     ) -> Result<SignedIn, SigninError> {
+        account.not_suspended()?;
         let now = tx.now();
         let token = arrival.device_token.as_ref();
         let shown = token.map(DeviceToken::device);
@@ -263,6 +289,7 @@ impl Identity {
         proof: &Proof,
         account: &ProvenAccount,
     ) -> Result<SteppedUp, SigninError> {
+        account.not_suspended()?;
         self.used(tx, proof.method).await?;
         let method = self.login_method(tx, proof.method).await?.ok_or(SigninError::InvalidCredentials)?;
         let renewed = self.renew_session(tx, session, &account.email_key).await?;
@@ -278,7 +305,7 @@ impl Identity {
 }
 
 const FIND_ACCOUNT: &str = "SELECT account.number, account.email_index, account.sealed_email, account.totp,
-                                   account.identity_public, login_method.address
+                                   account.identity_public, account.suspended_at, login_method.address
                             FROM account JOIN login_method ON login_method.id = $2
                             WHERE account.id = $1 AND account.deleted_at IS NULL";
 const USE_METHOD: &str = "UPDATE login_method SET last_used_at = $1 WHERE id = $2";

@@ -204,7 +204,7 @@ impl Identity {
     /// The letter that invites an address to a tenant. The link is for its owner alone.
     pub fn invitation(&self, to: Email, tenant: &str, link: &str, expires_at: i64, now_ms: i64) -> Letter {
         let link = Zeroizing::new(link.to_owned());
-        let message = Message::Invited { tenant: tenant.to_owned(), link, expires_at };
+        let message = Message::Invited { tenant: unlinked(tenant), link, expires_at };
         Letter::new(to, &self.settings.service_name, now_ms, message)
     }
 }
@@ -237,6 +237,21 @@ pub(crate) enum Message {
     ImportedSignedIn { device: String, place: String, session: crate::SessionId },
     Invited { tenant: String, link: Zeroizing<String>, expires_at: i64 },
 }
+
+/// What strangers chose, in a letter of ours: without what mail programs make links of, and no longer than a line.
+fn unlinked(name: &str) -> String {
+    let makes_links =
+        |letter: char| matches!(letter, '.' | ':' | '/' | '\\' | '@' | '<' | '>' | '\u{3002}' | '\u{ff0e}');
+    let spaced: String = name.chars().map(|letter| if makes_links(letter) { ' ' } else { letter }).collect();
+    let mut line = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = line.char_indices().nth(LONGEST_NAME) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
+}
+
+const LONGEST_NAME: usize = 80;
 
 /// A method of this kind, as people call it.
 fn a(kind: MethodKind) -> &'static str {
@@ -294,5 +309,13 @@ mod tests {
         assert!(!shown.contains("ada") && !shown.contains("123456"));
         assert!(!letter.subject().contains("123456"));
         assert!(letter.text().contains("123456"));
+    }
+
+    #[test]
+    fn an_invitation_carries_no_link_but_its_own() {
+        assert_eq!(unlinked("Müller & Söhne"), "Müller & Söhne");
+        assert_eq!(unlinked("Win at https://evil.example/x now"), "Win at https evil example x now");
+        assert_eq!(unlinked("mail eve@evil.example"), "mail eve evil example");
+        assert_eq!(unlinked(&"a".repeat(200)).chars().count(), LONGEST_NAME + 1);
     }
 }

@@ -78,6 +78,7 @@ mod settings;
 mod signin;
 mod signup;
 mod state;
+mod suspension;
 mod sweep;
 mod totp;
 mod webauthn;

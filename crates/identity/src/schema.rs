@@ -57,6 +57,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/former-account-keys.sql"),
     },
     Migration {
+        name: "identity/suspension",
+        scope: Scope::Tenant,
+        sql: include_str!("../migrations/suspension.sql"),
+    },
+    Migration {
         name: "identity/keys-due",
         scope: Scope::Platform,
         sql: include_str!("../migrations/keys-due.sql"),

@@ -73,6 +73,7 @@ pub struct AuthenticatedSession {
     last_used_at: i64,
     expires_at: i64,
     fresh_until: i64,
+    is_suspended: bool,
     /// There when the token itself was shown.
     address_seal: Option<SealingKey>,
 }
@@ -121,6 +122,11 @@ impl AuthenticatedSession {
     /// Until when it may change methods and keys without proving both factors again.
     pub fn fresh_until(&self) -> i64 {
         self.fresh_until
+    }
+
+    /// Whether its account is suspended.
+    pub fn is_suspended(&self) -> bool {
+        self.is_suspended
     }
 
     /// Whether both factors were proved a short while ago.
@@ -183,15 +189,18 @@ pub struct Session {
 }
 
 /// As [`select_session`] reads it; the last column is `NULL` when the method that opened the session is gone.
-type SessionRow = (Uuid, Uuid, Uuid, Uuid, String, i64, i64, i64, i64, Option<i64>, Option<Uuid>);
+type SessionRow =
+    (Uuid, Uuid, Uuid, Uuid, String, i64, i64, i64, i64, Option<i64>, Option<i64>, Option<Uuid>);
 
 /// The statement that finds a session by one of its unique columns.
 macro_rules! select_session {
     ($column:literal) => {
         concat!(
             "SELECT session.id, session.account, session.device, session.method, session.kind,
-                    session.created_at, session.last_used_at, session.expires_at, session.fresh_until, session.ended_at, login_method.id
+                    session.created_at, session.last_used_at, session.expires_at, session.fresh_until, session.ended_at,
+                    account.suspended_at, login_method.id
              FROM session LEFT JOIN login_method ON login_method.id = session.method
+             LEFT JOIN account ON account.id = session.account
              WHERE session.",
             $column,
             " = $1"
@@ -245,6 +254,7 @@ impl Identity {
             expires_at,
             fresh_until,
             ended_at,
+            suspended_at,
             opened_by,
         ) = row.ok_or(SessionError::Unknown)?;
         if ended_at.is_some() || opened_by.is_none() {
@@ -267,6 +277,7 @@ impl Identity {
             last_used_at,
             expires_at,
             fresh_until,
+            is_suspended: suspended_at.is_some(),
             address_seal,
         })
     }

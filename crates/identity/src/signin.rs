@@ -132,6 +132,9 @@ pub enum SigninError {
     /// Something is wrong: address, password, second factor, an exchange that is over or was used. It is not said what.
     #[error("the email address, the password or the code is wrong")]
     InvalidCredentials,
+    /// Everything is right, and those who run the platform have suspended the account.
+    #[error("this account is suspended")]
+    Suspended,
     /// The passkey is right and its count of signatures went back. Whoever asks hears that the credentials are not valid;
     /// the owner is told ([`Identity::note_copied_passkey`]).
     #[error("the passkey's count of signatures went back")]

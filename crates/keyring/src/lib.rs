@@ -19,6 +19,7 @@
 //! - **Pairing** ([`pairing`]) lets a device in through one that is signed in.
 //! - A **collection** is items under one key; a **grant** is that key for another account. When somebody may no longer read,
 //!   the collection gets a key of the next **generation** ([`CollectionKeys`]).
+//! - A **founding** is what a collection of a tenant was made as; its id is made of that ([`tenant_collection`]).
 //! - A key's **version** counts its rotations, from 1.
 //!
 //! ```text
@@ -125,6 +126,7 @@ pub mod sealed;
 mod secret;
 mod spake2;
 pub mod split;
+pub mod tenant_collection;
 
 pub use address::AddressSeal;
 pub use api_key::{ApiKey, ApiKeyAuth, ApiKeyId, ApiKeyUnlock};
@@ -149,3 +151,4 @@ pub use random::SystemRng;
 pub use recovery::RecoveryKey;
 pub use sealed::{OpenError, Sealed};
 pub use split::{LocalHalf, ServerHalf, SplitKey};
+pub use tenant_collection::{Founding, ItemContent, Protection};

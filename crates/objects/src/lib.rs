@@ -50,6 +50,7 @@ mod changes;
 mod collection;
 mod feed;
 mod generations;
+mod granted;
 mod id;
 mod item;
 mod layout;
@@ -69,6 +70,7 @@ pub use collection::{
 };
 pub use feed::{Event, Feed, Follower, TooManyFollowers};
 pub use generations::{Admitted, FormerKey, MAX_GENERATIONS, NextKey, NextKeyError};
+pub use granted::{KeyGrant, MAX_HOLDERS, NewKeyGrant, NextGrantedKey};
 pub use id::{BlobId, CollectionId, ItemId};
 pub use item::{
     BlobRef, Expected, Item, ItemError, ItemSignature, MAX_SEALED, MAX_SIGNATURE, PutItem, Written,

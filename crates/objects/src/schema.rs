@@ -4,7 +4,7 @@
 use store::{Migration, Scope};
 
 /// The steps forward of this room's tables.
-pub const MIGRATIONS: &[Migration] = &[OBJECTS, MEMBERS, SHARES, GENERATIONS, WRITERS];
+pub const MIGRATIONS: &[Migration] = &[OBJECTS, MEMBERS, SHARES, GENERATIONS, WRITERS, GRANTS];
 
 /// Who else reads a collection, in its home: what decides.
 const MEMBERS: Migration = Migration {
@@ -72,6 +72,25 @@ const WRITERS: Migration = Migration {
     scope: Scope::Platform,
     sql: "
 ALTER TABLE share ADD COLUMN permission TEXT NOT NULL DEFAULT 'read';
+",
+};
+
+/// Who has the key of a collection of a customer's tenant.
+const GRANTS: Migration = Migration {
+    name: "objects/grants",
+    scope: Scope::Customer,
+    sql: "
+CREATE TABLE collection_grant (
+  collection BLOB NOT NULL,
+  account BLOB NOT NULL,
+  key_version INTEGER NOT NULL,
+  sharer BLOB NOT NULL,
+  sharer_key_version INTEGER NOT NULL,
+  sealed_grant BLOB NOT NULL,
+  tag BLOB NOT NULL,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (collection, account)
+);
 ",
 };
 

@@ -88,6 +88,10 @@ codes! {
     Conflict = "conflict" 409;
     /// The collection has a newer key than this was sealed under: fetch it, and seal anew.
     KeyOutdated = "key_outdated" 409;
+    /// Somebody who holds the collection's key may no longer read it: give it its next key first, then write.
+    RekeyDue = "rekey_due" 409;
+    /// The collection is end-to-end encrypted, and its key was not granted to you yet: ask somebody who has it to admit you.
+    NotAdmitted = "not_admitted" 403;
     /// This is the last login method that opens the account's data; add another one first.
     LastMethod = "last_method" 409;
     /// A password needs a second factor: set an authenticator app up first.

@@ -12,6 +12,7 @@
 //! - Values that are secrets have types that do not print ([`Secret`]).
 
 pub mod account;
+pub mod accounts;
 pub mod api_keys;
 mod bytes;
 mod error;

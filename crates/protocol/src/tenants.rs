@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Customers' tenants. What is in one has a module of its own for each thing.
 
+pub mod collections;
+pub mod decisions;
 pub mod devices;
 pub mod grants;
 pub mod invitations;
 pub mod members;
 pub mod organisations;
 pub mod platform;
+pub mod policies;
 pub mod roles;
 pub mod teams;
 

@@ -76,7 +76,7 @@ impl Signed {
         resource: Resource,
     ) -> Result<store::WriteTx, ApiError> {
         let mut tx = app.access.enter(&self.caller, self.home(), action, resource).await?;
-        app.identity.session_by_id(&mut tx, self.session.id()).await?;
+        self.lives(app, &mut tx).await?;
         claim(app, self.once.as_ref(), &mut tx, self.session.account()).await?;
         Ok(tx)
     }
@@ -101,7 +101,14 @@ impl Signed {
             return Err(ApiError::new(Code::SessionEnded));
         }
         let mut tx = look_in(app, self.caller.request(), self.home()).await?;
-        app.identity.session_by_id(&mut tx, self.session.id()).await?;
+        self.lives(app, &mut tx).await
+    }
+
+    async fn lives(&self, app: &App, tx: &mut store::ReadTx) -> Result<(), ApiError> {
+        let session = app.identity.session_by_id(tx, self.session.id()).await?;
+        if session.is_suspended() {
+            return Err(ApiError::new(Code::Suspended));
+        }
         Ok(())
     }
 
@@ -165,7 +172,7 @@ impl Authenticated {
             Authenticated::Key(keyed) => keyed,
         };
         let mut tx = app.access.enter(&keyed.caller, keyed.key.home(), action, resource).await?;
-        app.identity.key_again(&mut tx, &keyed.key).await?;
+        keyed.lives(app, &mut tx).await?;
         claim(app, keyed.once.as_ref(), &mut tx, keyed.key.account()).await?;
         Ok(tx)
     }
@@ -177,7 +184,7 @@ impl Authenticated {
             Authenticated::Key(keyed) => keyed,
         };
         let mut tx = look_in(app, keyed.caller.request(), keyed.key.home()).await?;
-        Ok(app.identity.key_again(&mut tx, &keyed.key).await?)
+        keyed.lives(app, &mut tx).await
     }
 }
 
@@ -205,7 +212,7 @@ impl FromRequestParts<App> for Authenticated {
             via: Via::Session(*session.id().uuid()),
             // Both factors were proved for the session. Whoever shows a token of it may be somebody else.
             fresh_until: ends_at.is_none().then(|| session.fresh_until()),
-            suspended: false,
+            suspended: session.is_suspended(),
             platform_roles: roles,
         };
         let scopes = match session.kind() {

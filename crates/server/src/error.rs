@@ -127,6 +127,7 @@ impl From<access::TenancyError> for ApiError {
             E::NotFound => ApiError::new(Code::NotFound),
             E::Invalid { field, why } => ApiError::field(field, why),
             E::Exists(_) | E::InUse(_) | E::TooMany(_) => Problem::new(Code::Conflict).detail(error).into(),
+            E::Outdated { .. } => Problem::new(Code::Conflict).field("If-Match").detail(error).into(),
             E::InvitationOver => ApiError::new(Code::InvitationOver),
             E::LastOwner => Problem::new(Code::LastOwner).detail(error).into(),
             E::BeyondOwn { action } => {

@@ -293,7 +293,10 @@ WHERE id > $1 AND id IN ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $1
 ORDER BY id LIMIT $2";
 
 /// Waits for whoever deletes organisations, and refuses one that is not there.
-async fn require_organisation(tx: &mut WriteTx, organisation: OrganisationId) -> Result<(), TenancyError> {
+pub(super) async fn require_organisation(
+    tx: &mut WriteTx,
+    organisation: OrganisationId,
+) -> Result<(), TenancyError> {
     tx.execute("UPDATE tenant_state SET places = places", params![]).await?;
     let found: Option<(i64,)> =
         tx.query_opt("SELECT 1 FROM organisation WHERE id = $1", params![&organisation]).await?;

@@ -26,6 +26,12 @@ pub enum TenancyError {
     /// There is one already.
     #[error("{0}")]
     Exists(&'static str),
+    /// It was changed since it was read.
+    #[error("the policies are at version {newest} by now: read them again")]
+    Outdated {
+        /// The newest version.
+        newest: u64,
+    },
     /// It is still needed.
     #[error("{0}")]
     InUse(&'static str),

@@ -181,13 +181,13 @@ pub const DEVICE_ACTIONS: [Action; 3] = [Action::DeviceRead, Action::DeviceWrite
 const AUDITOR: RoleName = RoleName::BuiltIn(BuiltInRole::Auditor);
 
 /// What each role may.
-struct Actions {
+pub(crate) struct Actions {
     built_in: [Scopes; BuiltInRole::ALL.len()],
     own: HashMap<Uuid, Scopes>,
 }
 
 impl Actions {
-    async fn read(tx: &mut ReadTx, policies: &Policies) -> Result<Self, TenancyError> {
+    pub(crate) async fn read(tx: &mut ReadTx, policies: &Policies) -> Result<Self, TenancyError> {
         let rows: Vec<(Uuid, String)> = tx.query("SELECT id, actions FROM role", params![]).await?;
         // An action that this release does not know allows nothing.
         let known = |names: &str| {
@@ -199,7 +199,7 @@ impl Actions {
         })
     }
 
-    fn of(&self, role: RoleName) -> Option<Scopes> {
+    pub(crate) fn of(&self, role: RoleName) -> Option<Scopes> {
         match role {
             RoleName::BuiltIn(role) => self.built_in.get(role as usize).copied(),
             RoleName::Own(role) => self.own.get(role.uuid()).copied(),

@@ -17,6 +17,7 @@
 //!
 //! Every operation here runs in a transaction that [`Access`](crate::Access) opened; those on the directory say so.
 
+mod collection;
 mod device;
 mod error;
 mod held;
@@ -24,6 +25,7 @@ mod invitation;
 mod member;
 mod name;
 mod organisation;
+mod policy;
 mod role;
 mod service_account;
 mod support;
@@ -34,8 +36,10 @@ use custody::{Custody, TenantKeys};
 use serde::Serialize;
 use store::{Migration, ReadTx, Record, Scope};
 
+pub use collection::{Collection, CollectionSeal, NewCollection};
 pub use device::{Device, Devices, MAX_EXTERNAL_ID, NewDevice};
 pub use error::TenancyError;
+pub(crate) use held::Actions;
 pub use held::{DEVICE_ACTIONS, Held};
 pub use invitation::{
     Invitation, InvitationToken, InvitedTo, MAX_INVITATION_ROLES, MAX_INVITATION_USES, MAX_INVITATIONS,
@@ -44,6 +48,7 @@ pub use invitation::{
 pub use member::{MAX_MEMBERS, MAX_PAGE, Member, MemberState};
 pub use name::{MAX_NAME, Name, NameError};
 pub use organisation::{MAX_ORGANISATIONS, Organisation};
+pub use policy::{MAX_VERSIONS, NewPolicies, PolicyVersion};
 pub use role::{Grant, Grants, HolderKind, MAX_GRANTS, NewGrant, NoRole, Role, RoleName};
 pub use service_account::{
     AuthenticatedService, MAX_SERVICE_ACCOUNTS, MAX_SERVICE_KEYS, NewServiceKey, ServiceAccount, ServiceKey,
@@ -74,7 +79,13 @@ store::id! {
     SupportGrantId = "sup_";
 }
 
-pub(crate) const MIGRATIONS: [Migration; 2] = [
+pub(crate) const COLLECTIONS: Migration = Migration {
+    name: "access/collections",
+    scope: Scope::Customer,
+    sql: include_str!("../../migrations/collections.sql"),
+};
+
+pub(crate) const MIGRATIONS: [Migration; 3] = [
     Migration {
         name: "access/3",
         scope: Scope::Platform,
@@ -84,6 +95,11 @@ pub(crate) const MIGRATIONS: [Migration; 2] = [
         name: "access/4",
         scope: Scope::Customer,
         sql: include_str!("../../migrations/4-customer.sql"),
+    },
+    Migration {
+        name: "access/policies",
+        scope: Scope::Customer,
+        sql: include_str!("../../migrations/5-policies.sql"),
     },
 ];
 

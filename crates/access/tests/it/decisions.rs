@@ -37,6 +37,9 @@ account.delete password.change method.add method.revoke
 api_key.report
                                         own        | Y - - x ! - - - - !
                                         other      | Y ? ? x ? ? ? ? ? !
+collection.admit
+                                        own        | ! - - x ! - - - - !
+                                        other      | ! ? ? x ? ? ? ? ? !
 pairing.ask
                                         platform   | Y ! ! x ! ! ! ! ! !
 pairing.read
@@ -47,7 +50,7 @@ pairing.approve
                                         other      | ! ? ? x ? ? ? ? ? !
                                         own-entry  | ! ^ Y x ! Y ^ Y Y !
                                         its-entry  | ! ? ? x ? ? ? ? ? !
-root_key.rotate maintenance.run api_key.refuse passkey.refuse share.receive
+root_key.rotate maintenance.run api_key.refuse passkey.refuse share.receive account.suspend
                                         own        | ! - - x ! - - - - Y
                                         other      | ! ? ? x ? ? ? ? ? Y
 log.read
@@ -55,24 +58,23 @@ log.read
 platform.read
                                         platform   | ! ! ! x ! Y Y Y Y !
 maintenance.run
-                                        platform   | ! ! ! x ! Y Y Y - Y
+                                        platform   | ! ! ! x ! Y Y Y ! Y
 signing_key.rotate
                                         platform   | ! ! ! x ! Y ^ Y ! Y
 platform.administer root_key.rotate
                                         platform   | ! ! ! x ! Y ^ - ! Y
-tenant.suspend
+tenant.suspend account.suspend
                                         platform   | ! ! ! x ! Y ^ - ! Y
 support.note
                                         platform   | ! ! ! x ! ! ! ! ! Y
 ";
 
 /// What is done in customers' tenants only, by whom no role makes.
-const CUSTOMERS: [Action; 6] = [
+const CUSTOMERS: [Action; 5] = [
     Action::TenantFound,
     Action::TenantLeave,
     Action::TenantJoin,
     Action::ServiceAccountRefuse,
-    Action::ClientUse,
     Action::ClientRefuse,
 ];
 /// Guardrails of customers' tenants: `src/customers.rs` tries them.

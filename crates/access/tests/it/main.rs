@@ -8,9 +8,11 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod against_the_model;
 mod decisions;
 mod entering;
 mod memo;
+mod model;
 mod platform_roles;
 mod policies;
 mod sharing;

@@ -14,22 +14,22 @@ use store::testing::{TestStore, engines};
 use store::{Entry, ManualClock, Record, Store, TenantId, WriteTx};
 use uuid::Uuid;
 
-const ADA: Uuid = Uuid::from_u128(0xada);
+pub(crate) const ADA: Uuid = Uuid::from_u128(0xada);
 const BEA: Uuid = Uuid::from_u128(0xbea);
 const CLEO: Uuid = Uuid::from_u128(0xc1e0);
 
 /// A tenant of Ada's.
-struct House {
-    name: &'static str,
-    access: Access,
-    tenancy: Tenancy,
-    tenant: TenantId,
-    clock: std::sync::Arc<ManualClock>,
+pub(crate) struct House {
+    pub(crate) name: &'static str,
+    pub(crate) access: Access,
+    pub(crate) tenancy: Tenancy,
+    pub(crate) tenant: TenantId,
+    pub(crate) clock: std::sync::Arc<ManualClock>,
     #[allow(dead_code, reason = "held, not used")]
     held: (Store, tempfile::TempDir, tempfile::TempDir),
 }
 
-fn signed_in(account: Uuid) -> SignedIn {
+pub(crate) fn signed_in(account: Uuid) -> SignedIn {
     SignedIn {
         account,
         home: TenantId::from_uuid(account),
@@ -44,13 +44,22 @@ fn caller(account: Uuid) -> Caller {
     Caller::account(signed_in(account), "req_1")
 }
 
-fn name(text: &str) -> Name {
+pub(crate) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
+pub(crate) const ROOMS: &[&[store::Migration]] = &[custody::MIGRATIONS, MIGRATIONS];
+
 async fn houses() -> Vec<House> {
     let mut houses = Vec::new();
-    for test in engines(&[custody::MIGRATIONS, MIGRATIONS]).await.unwrap() {
+    for test in engines(ROOMS).await.unwrap() {
+        houses.push(House::built(test).await);
+    }
+    houses
+}
+
+impl House {
+    pub(crate) async fn built(test: TestStore) -> House {
         let TestStore { name: engine, store, door, clock, config: _, folder } = test;
         let keys = tempfile::tempdir().unwrap();
         let entry = Entry { actor: "system:test".to_owned(), ..Entry::default() };
@@ -73,12 +82,9 @@ async fn houses() -> Vec<House> {
         house.tenancy.found(&mut tx, &new).await.unwrap();
         tx.commit(Record::about(house.tenant)).await.unwrap();
         house.clock.advance(1);
-        houses.push(house);
+        house
     }
-    houses
-}
 
-impl House {
     fn whole(&self) -> OrganisationId {
         OrganisationId::from_uuid(*self.tenant.uuid())
     }
@@ -91,7 +97,7 @@ impl House {
         self.access.view(&caller(account), self.tenant, action, resource).await.map(drop)
     }
 
-    async fn commit(&self, tx: WriteTx) {
+    pub(crate) async fn commit(&self, tx: WriteTx) {
         tx.commit(Record::about("test")).await.unwrap();
         self.clock.advance(1);
     }

@@ -18,6 +18,7 @@ use crate::files::{DriveError, GetError, PathError, PutError, SyncError};
 use crate::output::write_line;
 use crate::profile::ProfileError;
 use crate::sharing::SharingError;
+use crate::tenant_drive::TenantDriveError;
 use crate::verify::VerifyError;
 
 /// Why a command did not succeed.
@@ -116,6 +117,11 @@ impl Failure {
         }
         self.details = details;
         self
+    }
+
+    /// Adds what it is about, as JSON.
+    pub(crate) fn with_details(self, details: Vec<Value>) -> Self {
+        Failure { details, ..self }
     }
 
     /// Says it, and gives the status to end with.
@@ -396,6 +402,36 @@ impl From<SharingError> for Failure {
             SharingError::NoCollection | SharingError::NoMember(_) => {
                 Failure::failed(Code::NotFound.as_str(), message)
             }
+        }
+    }
+}
+
+impl From<TenantDriveError> for Failure {
+    fn from(error: TenantDriveError) -> Self {
+        let message = error.to_string();
+        match error {
+            TenantDriveError::Request(error) => error.into(),
+            TenantDriveError::Trust(error) => error.into(),
+            TenantDriveError::Drive(error) => error.into(),
+            TenantDriveError::Key(_) | TenantDriveError::Content(_) | TenantDriveError::Damaged(_) => {
+                Failure::failed("does_not_open", message)
+            }
+            TenantDriveError::Protection(_) | TenantDriveError::Lowered(_) => {
+                Failure { status: VERIFICATION, ..Failure::failed("protection_lowered", message) }
+            }
+            TenantDriveError::AnotherKey(_)
+            | TenantDriveError::NotLetIn(_)
+            | TenantDriveError::NotSigned(_) => {
+                Failure { status: VERIFICATION, ..Failure::failed("keys_not_trusted", message) }
+            }
+            TenantDriveError::Waiting => {
+                Failure { status: NOT_ALLOWED, ..Failure::failed(Code::NotAdmitted.as_str(), message) }
+            }
+            TenantDriveError::NoCollection(_) | TenantDriveError::NoItem(_) => {
+                Failure::failed(Code::NotFound.as_str(), message)
+            }
+            TenantDriveError::NotEndToEnd | TenantDriveError::Ambiguous(_) => Failure::usage(message),
+            TenantDriveError::Busy => Failure::failed(Code::Conflict.as_str(), message),
         }
     }
 }

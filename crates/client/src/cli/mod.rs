@@ -7,6 +7,7 @@
 //! allowed, 6 server not reachable, 130 ended by Ctrl-C.
 
 mod account;
+mod accounts;
 mod api_keys;
 mod authorize;
 mod collections;
@@ -157,6 +158,10 @@ pub enum Command {
     Fingerprint(sharing::FingerprintArgs),
     /// Run a customer's tenant: its people, organisations, devices, roles and policies
     Tenant(tenant::TenantArgs),
+    /// Suspend an account, as an administrator of the platform
+    Accounts(accounts::AccountsArgs),
+    /// Say why somebody may or may not do something in a tenant, who may, and what somebody may
+    Why(tenant::WhyArgs),
     /// Show the history of the account
     Log(ByKey<log::LogArgs>),
     /// Check that nobody rewrote the history
@@ -241,7 +246,9 @@ async fn dispatch(command: Command, globals: Globals) -> Result<(), Failure> {
         Command::Unshare(arguments) => sharing::unshare(&mut context, arguments).await,
         Command::Shares => sharing::shares(&mut context).await,
         Command::Fingerprint(arguments) => sharing::fingerprint(&mut context, arguments).await,
+        Command::Accounts(arguments) => accounts::accounts(&context, arguments).await,
         Command::Tenant(arguments) => tenant::tenant(&mut context, arguments).await,
+        Command::Why(arguments) => tenant::why(&context, arguments).await,
         Command::Log(given) => log::log(&mut context.by_key(given.key), given.arguments).await,
         Command::Verify(given) => history::verify(&mut context.by_key(given.key), given.arguments).await,
         Command::Export(arguments) => history::export(&mut context, arguments).await,

@@ -2,6 +2,7 @@
 //! Talking to one server: requests, retries, refusals.
 
 pub(crate) mod account;
+mod accounts;
 pub(crate) mod api_keys;
 pub(crate) mod events;
 pub(crate) mod log;
@@ -414,6 +415,11 @@ fn said(problem: &Problem) -> String {
     let mut text = problem.detail.clone().unwrap_or_else(|| problem.title.clone());
     if let Some(field) = &problem.field {
         text = format!("{text} ({field})");
+    }
+    if let Some(action) =
+        problem.action.as_ref().filter(|_| problem.code == Code::Forbidden && problem.detail.is_none())
+    {
+        text = format!("{text} It needs {action}.");
     }
     if let Some(seconds) = problem.retry_after.filter(|_| problem.status == 429) {
         text = format!("{text} Try again in {seconds} seconds.");

@@ -268,7 +268,7 @@ pub(crate) fn is_missing(error: &RequestError) -> bool {
     is_status(error, StatusCode::NOT_FOUND)
 }
 
-fn expecting(call: Call<'_>, expected: Expected) -> Call<'_> {
+pub(crate) fn expecting(call: Call<'_>, expected: Expected) -> Call<'_> {
     match expected {
         Expected::Absent => call.header(IF_NONE_MATCH, "*"),
         Expected::Version(version) => call.header(IF_MATCH, &format!("\"{version}\"")),

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Customers' tenants. What is in one has a module of its own for each thing.
 
+mod collections;
+mod decisions;
 mod devices;
 mod grants;
 mod invitations;
 mod members;
 mod organisations;
 mod platform;
+mod policies;
 mod roles;
 mod teams;
 

@@ -49,6 +49,7 @@ pub struct AuthenticatedKey {
     last_used_at: Option<i64>,
     /// It was reported by its public name, and its owner has not been told.
     report_untold: bool,
+    is_suspended: bool,
     from: IpAddr,
     /// Opens the owner's address.
     lookup: MethodLookup,
@@ -80,6 +81,11 @@ impl AuthenticatedKey {
         self.expires_at
     }
 
+    /// Whether its account is suspended.
+    pub fn is_suspended(&self) -> bool {
+        self.is_suspended
+    }
+
     /// Whether its use is to be written down ([`Identity::touch_key`]): once a minute is often enough.
     pub fn needs_touch(&self, now_ms: i64) -> bool {
         self.report_untold || self.last_used_at.is_none_or(|at| now_ms - at >= TOUCH_EVERY)
@@ -107,15 +113,28 @@ pub enum ApiKeyError {
 fails!(ApiKeyError);
 
 /// As [`select_key`] reads it.
-type KeyRow = (Uuid, Uuid, String, String, Option<i64>, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
+type KeyRow = (
+    Uuid,
+    Uuid,
+    String,
+    String,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+);
 
 /// The statement that finds a key by one of its unique columns, as long as its login method is there.
 macro_rules! select_key {
     ($column:literal) => {
         concat!(
             "SELECT api_key.method, api_key.account, api_key.scopes, api_key.networks, api_key.expires_at,
-                    api_key.refused_at, api_key.reported_at, api_key.report_told_at, login_method.last_used_at
+                    api_key.refused_at, api_key.reported_at, api_key.report_told_at, login_method.last_used_at,
+                    account.suspended_at
              FROM api_key JOIN login_method ON login_method.id = api_key.method
+             LEFT JOIN account ON account.id = api_key.account
              WHERE api_key.",
             $column,
             " = $1"
@@ -145,10 +164,14 @@ impl Identity {
     ///
     /// # Errors
     /// As [`authenticate_key`](Self::authenticate_key).
-    pub async fn key_again(&self, tx: &mut ReadTx, key: &AuthenticatedKey) -> Result<(), ApiKeyError> {
+    pub async fn key_again(
+        &self,
+        tx: &mut ReadTx,
+        key: &AuthenticatedKey,
+    ) -> Result<AuthenticatedKey, ApiKeyError> {
         in_home(tx, key.home)?;
         let row: Option<KeyRow> = tx.query_opt(select_key!("method"), params![key.method.uuid()]).await?;
-        self.living_key(tx, row, key.lookup.clone(), key.from).await.map(drop)
+        self.living_key(tx, row, key.lookup.clone(), key.from).await
     }
 
     async fn living_key(
@@ -158,8 +181,18 @@ impl Identity {
         lookup: MethodLookup,
         from: IpAddr,
     ) -> Result<AuthenticatedKey, ApiKeyError> {
-        let (method, account, scopes, networks, expires_at, refused_at, reported_at, told_at, last_used_at) =
-            row.ok_or(ApiKeyError::Unknown)?;
+        let (
+            method,
+            account,
+            scopes,
+            networks,
+            expires_at,
+            refused_at,
+            reported_at,
+            told_at,
+            last_used_at,
+            suspended_at,
+        ) = row.ok_or(ApiKeyError::Unknown)?;
         if expires_at.is_some_and(|end| tx.now() >= end) {
             return Err(ApiKeyError::Expired);
         }
@@ -180,6 +213,7 @@ impl Identity {
             expires_at,
             last_used_at,
             report_untold,
+            is_suspended: suspended_at.is_some(),
             from,
             lookup,
         })

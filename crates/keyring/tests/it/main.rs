@@ -20,6 +20,7 @@ mod places;
 mod published;
 mod replay;
 mod sealing;
+mod tenant_collections;
 mod typed;
 mod vectors;
 mod written_keys;

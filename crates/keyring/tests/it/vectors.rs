@@ -48,6 +48,7 @@ fn vectors() -> Vec<(&'static str, Value)> {
         ("grant", grant()),
         ("generations", generations()),
         ("authorship", authorship()),
+        ("tenant-collection", tenant_collection()),
         ("former-account-key", former_account_key()),
         ("file", file()),
         ("codes", codes()),
@@ -252,6 +253,34 @@ fn authorship() -> Value {
         "author": hex(BOB.as_bytes()), "author_account_key": hex(&[0xbc; 32]), "identity_version": 1,
         "owner": hex(ALICE.as_bytes()), "collection": hex(COLLECTION.as_bytes()), "item": hex(ITEM.as_bytes()),
         "item_version": 1, "sealed": hex(b"sealed"), "authorship": hex(&authorship.to_bytes()),
+    })
+}
+
+fn tenant_collection() -> Value {
+    let key = CollectionKey::from_bytes([0xc1; 32]);
+    let tenant = TenantId::from([0x7e; 16]);
+    let founding = |protection, first_key| Founding {
+        tenant,
+        protection,
+        created_by: "acc_a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1",
+        salt: [0x5a; 16],
+        first_key,
+    };
+    let tag = key.holder_tag(&SHARED, b"grant");
+    assert!(key.is_holders(&SHARED, b"grant", &tag));
+    let item = ItemContent { name: "notes".to_owned(), content: b"content".to_vec().into() };
+    let bytes = item.to_bytes().unwrap();
+    assert_eq!(ItemContent::from_bytes(&bytes).unwrap(), item);
+    json!({
+        "construction": "ids by SHA-256; the check of a key by HKDF-SHA256; tags by HMAC-SHA256",
+        "tenant": hex(tenant.as_bytes()), "created_by": founding(Protection::EndToEnd, None).created_by,
+        "salt": hex(&[0x5a; 16]), "first_key": hex(key.expose()), "check_of_first_key": hex(&key.check()),
+        "end_to_end_id": hex(founding(Protection::EndToEnd, Some(key.check())).id().as_bytes()),
+        "server_sealed_id": hex(founding(Protection::ServerSealed, None).id().as_bytes()),
+        "sharer": hex(SHARED.sharer.as_bytes()), "recipient": hex(SHARED.recipient.as_bytes()),
+        "collection": hex(SHARED.collection.as_bytes()), "generation": SHARED.key_version,
+        "grant": hex(b"grant"), "holder_tag": hex(&tag), "name": "notes", "content": hex(b"content"),
+        "item_content": hex(&bytes),
     })
 }
 

@@ -11,6 +11,7 @@ mod bucket;
 mod collections;
 mod files;
 mod generations;
+mod granted;
 mod home;
 mod items;
 mod sweep;

@@ -42,6 +42,24 @@ impl Acting {
         }
     }
 
+    /// Whether who shows this may do anything at all, wherever: an account or a service account that is suspended may not, nor
+    /// who shows what has ended meanwhile.
+    pub(crate) async fn stands(&self, app: &App) -> Result<(), ApiError> {
+        match &self.shown {
+            Shown::Account(authenticated) => authenticated.look_again(app).await,
+            Shown::Service(shown) => {
+                let visitor = Caller::visitor(self.caller.request());
+                let (tenant, whole) = (shown.service.tenant, Resource::Customer);
+                let mut tx = app.access.view(&visitor, tenant, Action::SessionAuthenticate, whole).await?;
+                // Every service account that lives may do this, whatever its key is for.
+                let service = Caller::service(shown.service, self.caller.request());
+                Ok(app.access.also(&mut tx, &service, Action::ClientUse, whole).await?)
+            }
+            // That was looked at when it was shown.
+            Shown::Client(..) => Ok(()),
+        }
+    }
+
     /// Looks into a tenant without leaving a record.
     pub(crate) async fn view(
         &self,

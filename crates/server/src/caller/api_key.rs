@@ -22,6 +22,16 @@ pub(crate) struct Keyed {
     pub(super) once: Option<Once>,
 }
 
+impl Keyed {
+    /// Whether the key still lives, for what goes on after its request was let in.
+    pub(super) async fn lives(&self, app: &App, tx: &mut store::ReadTx) -> Result<(), ApiError> {
+        if app.identity.key_again(tx, &self.key).await?.is_suspended() {
+            return Err(ApiError::new(Code::Suspended));
+        }
+        Ok(())
+    }
+}
+
 /// A key is looked up each time too: one that was revoked is refused at once.
 pub(super) async fn by_key(
     app: &App,
@@ -54,7 +64,7 @@ pub(super) async fn by_key(
         home: key.home(),
         via: Via::ApiKey(*key.method().uuid()),
         fresh_until: None,
-        suspended: false,
+        suspended: key.is_suspended(),
         platform_roles: PlatformRoles::NONE,
     };
     let caller = Caller::account(account, visitor.caller.request())

@@ -133,10 +133,14 @@ pub(crate) async fn require_consenting(app: &App, request: &str, terms: &GrantTe
         other => other?,
     };
     if terms.offline {
+        if app.identity.suspended_since(&mut tx, AccountId::from_uuid(terms.account)).await?.is_some() {
+            return Err(ApiError::new(Code::Suspended));
+        }
         let method = MethodId::from_uuid(terms.method);
         return if app.identity.has_method(&mut tx, method).await? { Ok(()) } else { Err(revoked()) };
     }
     match app.identity.session_by_id(&mut tx, SessionId::from_uuid(terms.session)).await {
+        Ok(session) if session.is_suspended() => Err(ApiError::new(Code::Suspended)),
         Ok(session) if *session.account().uuid() == terms.account => Ok(()),
         Ok(_) => Err(revoked()),
         Err(error) => match ApiError::from(error) {

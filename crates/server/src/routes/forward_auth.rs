@@ -91,6 +91,7 @@ pub(crate) async fn check(
             }
         }
         Passing::Other(acting) => {
+            acting.stands(&app).await?;
             if let Some(tenant) = tenant {
                 // Who is in it sees that it is there.
                 let seen = acting.view(&app, tenant, Action::TenantRead, Resource::Customer).await;

@@ -41,7 +41,7 @@ pub(crate) fn to_item(item: objects::Item) -> Item {
 }
 
 /// What the caller believes the item to be (RFC 9110, section 13.1): `If-Match: "version"`, or `If-None-Match: *` for none.
-fn expected(headers: &HeaderMap) -> Result<Expected, ApiError> {
+pub(crate) fn expected(headers: &HeaderMap) -> Result<Expected, ApiError> {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::trim);
     match (text(header::IF_MATCH), text(header::IF_NONE_MATCH)) {
         (None, Some("*")) => Ok(Expected::Absent),
@@ -57,7 +57,7 @@ fn expected(headers: &HeaderMap) -> Result<Expected, ApiError> {
     }
 }
 
-fn tagged(version: u64, body: impl IntoResponse) -> Response {
+pub(crate) fn tagged(version: u64, body: impl IntoResponse) -> Response {
     let mut response = body.into_response();
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{version}\"")) {
         response.headers_mut().insert(header::ETAG, tag);
@@ -168,7 +168,7 @@ fn authorship_place(
 }
 
 /// Who believed that there was nothing signed the first version. Where a removed item was, they are told its version instead.
-fn not_signed_for(item: ItemId, expected: Expected, written: Written) -> ApiError {
+pub(crate) fn not_signed_for(item: ItemId, expected: Expected, written: Written) -> ApiError {
     if expected != Expected::Absent || written.version == 1 {
         let text = format!("it is not what this account signs for version {} of the item", written.version);
         return ApiError::field("signature", text);

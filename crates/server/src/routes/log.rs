@@ -87,7 +87,7 @@ pub(crate) async fn records(
     let next = records.last().map_or(query.from, |last| last.number + 1);
     let more = records.len() == limit as usize;
     let mut records: Vec<LogEntry> = records.into_iter().map(to_entry).collect();
-    if tx.tenant().kind() == TenantKind::Customer {
+    if tx.tenant().kind() != TenantKind::Platform {
         for record in records.iter_mut().filter_map(|entry| entry.record.as_mut()) {
             record.opened = opened(&app, &mut tx, record).await?;
         }
@@ -95,8 +95,7 @@ pub(crate) async fn records(
     Ok(Json(Records { records, next, more }))
 }
 
-/// What a record of a customer's tenant says of its change, for whoever may read the history. What does not open, since the
-/// tenant's keys are destroyed or the details are of another kind, stays sealed.
+/// What a record says of its change, for whoever may read the history. What does not open, since the tenant's keys are destroyed or the details are of another kind, stays sealed.
 async fn opened(app: &App, tx: &mut ReadTx, record: &Record) -> Result<Option<serde_json::Value>, ApiError> {
     if record.details.as_slice().is_empty() {
         return Ok(None);

@@ -3,6 +3,7 @@
 //! enter, one operation, commit, answer.
 
 pub(crate) mod account;
+pub(crate) mod accounts;
 mod answers;
 pub(crate) mod api_keys;
 pub(crate) mod arrival;
@@ -168,6 +169,8 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(tenants::invitations::join))
         .routes(routes!(tenants::platform::list))
         .routes(routes!(tenants::platform::suspend, tenants::platform::resume))
+        .routes(routes!(accounts::read))
+        .routes(routes!(accounts::suspend, accounts::resume))
         .routes(routes!(tenants::service_accounts::list, tenants::service_accounts::create))
         .routes(routes!(tenants::service_accounts::change, tenants::service_accounts::delete))
         .routes(routes!(tenants::service_accounts::list_keys, tenants::service_accounts::create_key))
@@ -193,6 +196,26 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(forward_auth::check))
         .routes(routes!(tenants::support::list, tenants::support::create))
         .routes(routes!(tenants::support::end))
+        .routes(routes!(tenants::policies::read, tenants::policies::put))
+        .routes(routes!(tenants::policies::check))
+        .routes(routes!(tenants::policies::try_out))
+        .routes(routes!(tenants::policies::versions))
+        .routes(routes!(tenants::policies::version))
+        .routes(routes!(tenants::policies::restore))
+        .routes(routes!(tenants::decisions::list))
+        .routes(routes!(tenants::decisions::explain))
+        .routes(routes!(tenants::decisions::holders))
+        .routes(routes!(tenants::collections::list, tenants::collections::create))
+        .routes(routes!(tenants::collections::read, tenants::collections::delete))
+        .routes(routes!(tenants::collection_items::changes))
+        .routes(routes!(
+            tenants::collection_items::read,
+            tenants::collection_items::put,
+            tenants::collection_items::delete
+        ))
+        .routes(routes!(tenants::collection_keys::list))
+        .routes(routes!(tenants::collection_keys::put))
+        .routes(routes!(tenants::collection_keys::next))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::records))
         // A tile's path has slashes of its own.

@@ -183,6 +183,7 @@ impl From<SigninError> for ApiError {
             SigninError::InvalidCredentials | SigninError::Copied(_) => {
                 ApiError::new(Code::InvalidCredentials)
             }
+            SigninError::Suspended => ApiError::new(Code::Suspended),
             SigninError::Field(field) => ApiError::field(field, "not valid"),
             SigninError::Failed(failure) => failure.into(),
             other => ApiError::internal(other),

@@ -37,6 +37,7 @@ async fn finish_deletion(app: &App, tenant: TenantId) -> Result<(), ApiError> {
         Err(error) => return Err(error.into()),
     }
     app.objects.erase(&mut tx).await?;
+    app.objects.erase_grants(&mut tx).await?;
     tx.commit(Record::about(tenant)).await?;
     app.blobs.remove_tenant(tenant).await.map_err(ApiError::internal)?;
     list_as(app, tenant, CustomerState::Gone).await
@@ -69,6 +70,7 @@ async fn mend_one(app: &App, listed: &Listed) -> Result<(), ApiError> {
     if state == CustomerState::Gone {
         return Ok(());
     }
+    forget_tombstones(app, tenant).await?;
     let mut from = Uuid::nil();
     loop {
         // Both lists are in the order of accounts: what lies up to the end of the shorter page can be compared.
@@ -87,6 +89,17 @@ async fn mend_one(app: &App, listed: &Listed) -> Result<(), ApiError> {
             Some(end) => from = end,
             None => return Ok(()),
         }
+    }
+}
+
+/// Clears old tombstones of the tenant's collections away.
+async fn forget_tombstones(app: &App, tenant: TenantId) -> Result<(), ApiError> {
+    loop {
+        let mut tx = enter(app, tenant).await?;
+        if app.objects.forget_tombstones(&mut tx, PAGE).await? == 0 {
+            return Ok(());
+        }
+        tx.commit(Record::about("sweep")).await?;
     }
 }
 

@@ -2,6 +2,7 @@
 //! Customers' tenants: founded, listed, run. Each thing that is in one has a module of its own.
 
 mod clients;
+mod collections;
 mod devices;
 mod ending;
 mod grants;
@@ -9,10 +10,13 @@ mod invitations;
 mod members;
 mod named;
 mod organisations;
+mod policies;
 mod roles;
 mod service_accounts;
 mod support;
 mod teams;
+mod why;
+mod words;
 
 use clap::{Args, Subcommand};
 use protocol::tenants::{NewTenant, Tenant, TenantChange};
@@ -20,6 +24,7 @@ use protocol::{Code, TenantId};
 use serde_json::json;
 
 use self::named::Named;
+pub(super) use self::why::{WhyArgs, why};
 use super::context::Context;
 use super::failure::Failure;
 use super::prompt::ProofArgs;
@@ -75,8 +80,12 @@ enum TenantCommand {
     Roles(roles::RolesArgs),
     /// See who holds which role where, give and take roles
     Grants(grants::GrantsArgs),
+    /// Write policies of the tenant's own: check them, try them, put them, go back
+    Policies(policies::PoliciesArgs),
     /// Register devices, see them, assign them
     Devices(devices::DevicesArgs),
+    /// See, make and use collections that are shared by role
+    Collections(collections::CollectionsArgs),
     /// Make service accounts and their keys, for programs
     ServiceAccounts(service_accounts::ServiceAccountsArgs),
     /// Make applications that get tokens (OAuth clients)
@@ -118,7 +127,9 @@ pub(super) async fn tenant(context: &mut Context, arguments: TenantArgs) -> Resu
         TenantCommand::Teams(arguments) => teams::teams(context, arguments).await,
         TenantCommand::Roles(arguments) => roles::roles(context, arguments).await,
         TenantCommand::Grants(arguments) => grants::grants(context, arguments).await,
+        TenantCommand::Policies(arguments) => policies::policies(context, arguments).await,
         TenantCommand::Devices(arguments) => devices::devices(context, arguments).await,
+        TenantCommand::Collections(arguments) => collections::collections(context, arguments).await,
         TenantCommand::ServiceAccounts(arguments) => {
             service_accounts::service_accounts(context, arguments).await
         }

@@ -132,11 +132,19 @@ pub(crate) fn place_id(place: Place) -> PlaceId {
     }
 }
 
-fn holder_of(holder: HolderId) -> (HolderKind, Uuid) {
+pub(crate) fn holder_of(holder: HolderId) -> (HolderKind, Uuid) {
     match holder {
         HolderId::Member(id) => (HolderKind::Member, id.uuid()),
         HolderId::Team(id) => (HolderKind::Team, id.uuid()),
         HolderId::ServiceAccount(id) => (HolderKind::ServiceAccount, id.uuid()),
+    }
+}
+
+pub(crate) fn holder_id(kind: HolderKind, id: Uuid) -> HolderId {
+    match kind {
+        HolderKind::Member => HolderId::Member(AccountId::from_uuid(id)),
+        HolderKind::Team => HolderId::Team(TeamId::from_uuid(id)),
+        HolderKind::ServiceAccount => HolderId::ServiceAccount(ServiceAccountId::from_uuid(id)),
     }
 }
 
@@ -152,11 +160,7 @@ fn after(text: &str) -> Result<(Uuid, RoleName, Uuid), ApiError> {
 
 fn shown(grant: Grant) -> RoleGrant {
     RoleGrant {
-        holder: match grant.holder_kind {
-            HolderKind::Member => HolderId::Member(AccountId::from_uuid(grant.holder)),
-            HolderKind::Team => HolderId::Team(TeamId::from_uuid(grant.holder)),
-            HolderKind::ServiceAccount => HolderId::ServiceAccount(ServiceAccountId::from_uuid(grant.holder)),
-        },
+        holder: holder_id(grant.holder_kind, grant.holder),
         role: grant.role.to_string(),
         place: place_id(grant.place),
         granted_at: grant.granted_at,

@@ -4,6 +4,10 @@
 //! Each route enters the tenant that its path names. Who is not in it, and a tenant that is not there, are answered alike.
 
 pub(crate) mod clients;
+pub(crate) mod collection_items;
+pub(crate) mod collection_keys;
+pub(crate) mod collections;
+pub(crate) mod decisions;
 pub(crate) mod devices;
 pub(crate) mod ending;
 pub(crate) mod grants;
@@ -11,6 +15,7 @@ pub(crate) mod invitations;
 pub(crate) mod members;
 pub(crate) mod organisations;
 pub(crate) mod platform;
+pub(crate) mod policies;
 pub(crate) mod roles;
 pub(crate) mod service_accounts;
 pub(crate) mod support;

@@ -1,0 +1,1 @@
+ALTER TABLE policy_version ADD COLUMN restores INTEGER;

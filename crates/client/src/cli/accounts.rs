@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What an administrator of the platform does with accounts.
+
+use clap::{Args, Subcommand};
+use protocol::AccountId;
+use protocol::accounts::AccountSuspension;
+use serde_json::json;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::prompt::ProofArgs;
+use super::tenant::changed;
+use crate::output::moment;
+
+/// Arguments of `accounts`.
+#[derive(Args, Debug)]
+pub struct AccountsArgs {
+    #[command(subcommand)]
+    command: AccountsCommand,
+}
+
+#[derive(Subcommand, Debug)]
+enum AccountsCommand {
+    /// Say whether an account is suspended
+    Show {
+        /// The account (acc_…)
+        account: AccountId,
+    },
+    /// Suspend an account: its sessions and keys do nothing, and nobody signs in to it
+    Suspend(SuspendArgs),
+    /// End that
+    Resume(ResumeArgs),
+}
+
+#[derive(Args, Debug)]
+struct SuspendArgs {
+    /// The account (acc_…)
+    account: AccountId,
+
+    /// Why; the owner reads it in the account's history
+    #[arg(long)]
+    reason: String,
+
+    #[command(flatten)]
+    proof: ProofArgs,
+}
+
+#[derive(Args, Debug)]
+struct ResumeArgs {
+    /// The account (acc_…)
+    account: AccountId,
+
+    #[command(flatten)]
+    proof: ProofArgs,
+}
+
+pub(super) async fn accounts(context: &Context, arguments: AccountsArgs) -> Result<(), Failure> {
+    match arguments.command {
+        AccountsCommand::Show { account } => show(context, account).await,
+        AccountsCommand::Suspend(SuspendArgs { account, reason, proof }) => {
+            let suspension = AccountSuspension { reason };
+            changed(context, &proof, async |client| client.suspend_account(account, &suspension).await)
+                .await?;
+            context.output.result(&json!({ "account": account, "suspended": true }), || {
+                format!("{account} is suspended.")
+            });
+            Ok(())
+        }
+        AccountsCommand::Resume(ResumeArgs { account, proof }) => {
+            changed(context, &proof, async |client| client.resume_account(account).await).await?;
+            context.output.result(&json!({ "account": account, "suspended": false }), || {
+                format!("{account} is suspended no more.")
+            });
+            Ok(())
+        }
+    }
+}
+
+async fn show(context: &Context, account: AccountId) -> Result<(), Failure> {
+    let (client, _) = context.client()?;
+    let standing = client.account_standing(account).await?;
+    context.output.result(&json!(standing), || match standing.suspended_since {
+        Some(since) => format!("{account} is suspended since {}.", moment(since)),
+        None => format!("{account} is live."),
+    });
+    Ok(())
+}
