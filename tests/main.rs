@@ -19,6 +19,7 @@ mod keychain;
 mod mail;
 mod manners;
 mod memory;
+mod oauth;
 mod operating;
 mod pairing;
 mod passkeys;

@@ -57,6 +57,24 @@ fn rows() -> Vec<Row> {
     vec![
         row("about", Everybody, 200),
         row("jwks", Everybody, 200),
+        row("openid_configuration", Everybody, 200),
+        row("authorization_server", Everybody, 200),
+        row("authorize", Everybody, 422),
+        row("authorize_by_form", Everybody, 400),
+        row("push_authorization_request", Everybody, 400),
+        row("device_authorization", Everybody, 400),
+        row("token", Everybody, 400),
+        row("introspect", Everybody, 400),
+        row("revoke_token", Everybody, 400),
+        // These are asked with a client's token, which is not a session's.
+        row("userinfo", Everybody, 401),
+        row("userinfo_by_post", Everybody, 401),
+        row("log_out_by_client", Everybody, 303),
+        row("forward_auth", Whoever, 200),
+        with(row("read_consent_request", Whoever, 410), || json_body(json!({ "request": "none" }))),
+        with(row("approve_consent_request", Whoever, 410), || json_body(json!({ "request": "none" }))),
+        with(row("deny_consent_request", Whoever, 410), || json_body(json!({ "request": "none" }))),
+        row("list_authorizations", Whoever, 200),
         row("alive", Everybody, 200),
         with(row("email_salt", Everybody, 422), || json_body(json!({}))),
         row("ready", Everybody, 200),
@@ -219,6 +237,17 @@ fn rows() -> Vec<Row> {
         }),
         row("revoke_service_key", Named, 204),
         row("delete_service_account", Named, 204),
+        row("list_clients", Named, 200),
+        row("read_client", Named, 200),
+        with(row("create_client", Named, 201), || {
+            json_body(json!({
+                "name": "App", "authentication": "public", "grants": ["device_code"], "scopes": ["openid"],
+            }))
+        }),
+        row("rotate_client_secret", Named, 200),
+        // Nothing was allowed to it.
+        row("revoke_authorization", Named, 404),
+        row("delete_client", Named, 204),
         row("list_support_grants", Named, 200),
         // To an operator who is none.
         with(row("create_support_grant", Named, 422), || {
@@ -291,7 +320,7 @@ const FOR_THE_SESSION_ALONE: [&str; 9] = [
 ];
 
 /// What an API key is for, of what names something: what is kept, the history, and tenants as far as it is scoped for them.
-const FOR_API_KEYS: [&str; 67] = [
+const FOR_API_KEYS: [&str; 69] = [
     "read_checkpoint",
     "list_records",
     "read_tile",
@@ -349,6 +378,8 @@ const FOR_API_KEYS: [&str; 67] = [
     "list_service_accounts",
     "list_service_keys",
     "list_support_grants",
+    "list_clients",
+    "read_client",
     "read_policies",
     "check_policies",
     "try_policies",
@@ -642,6 +673,7 @@ impl Ids {
             ("service_account", any_id("sva_")),
             ("key", any_id("svk_")),
             ("support_grant", any_id("sup_")),
+            ("client", any_id("cli_")),
             ("tenant_collection", any_id("col_")),
             ("tenant_item", any_id("itm_")),
         ])
@@ -739,6 +771,7 @@ impl Home {
             }),
             ("invitation", text(&made(&["invitations", "create"]), "/invitation/id")),
             ("key", id(&["service-accounts", "create-key", &service])),
+            ("client", id(&["clients", "create", "App", "--serves", "https://api.example"])),
             ("service_account", service),
             ("support_grant", any_id("sup_")),
             ("tenant_collection", papers),

@@ -52,7 +52,7 @@ pub use person::{Factor, Person};
 pub use postgres::{Database, Role};
 pub use process::{binary, free_port};
 pub use recorder::{Exchange, Recorder};
-pub use request::Request;
+pub use request::{Request, encoded};
 pub use secrets::Secrets;
 pub use sqlite::Files;
 pub use terminal::{Screen, Terminal};

@@ -58,6 +58,9 @@ const FOR_OPERATORS: [&str; 1] = ["read_account_standing"];
 /// What the tenant tells of themselves to whom it shuts out: why.
 const ABOUT_ONESELF: [&str; 2] = ["list_decisions", "explain_decision"];
 
+/// What says of whoever asks who they are, to a proxy.
+const PASSING: &str = "forward_auth";
+
 /// A device that one may not see is not there, also for who belongs to the tenant. Nor is a collection.
 const NOT_SEEN: [&str; 3] = ["read_tenant_device", "change_tenant_device", "delete_tenant_device"];
 
@@ -231,6 +234,9 @@ impl Question<'_> {
         let is_about_oneself = ABOUT_ONESELF.contains(&self.row.operation);
         match self.stranger.how {
             _ if about == About::Everybody => None,
+            // Whoever lives passes, for what they may; a service that is suspended does not.
+            How::ServiceShutOut if self.row.operation == PASSING => Some(403),
+            how if self.row.operation == PASSING && how != How::Unknown => None,
             How::Unknown => Some(401),
             How::OnceLetIn if FOR_OPERATORS.contains(&self.row.operation) => None,
             How::Elsewhere | How::OnceLetIn => elsewhere,

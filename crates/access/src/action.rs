@@ -174,6 +174,14 @@ actions! {
     ServiceAccountWrite = "service_account.write",
     /// Refuse a service account's key that was shown where it may not be used.
     ServiceAccountRefuse = "service_account.refuse",
+    /// See the applications of a tenant (OAuth clients), and what they may ask for.
+    ClientRead = "client.read",
+    /// Make, change and remove applications and their secrets.
+    ClientWrite = "client.write",
+    /// Get tokens of a tenant through one of its applications: what its people consent to and its programs ask for.
+    ClientUse = "client.use",
+    /// End what an application was granted, because its code or refresh token was shown twice.
+    ClientRefuse = "client.refuse",
     /// See support grants.
     SupportRead = "support.read",
     /// Let an operator in for a time, and end that.

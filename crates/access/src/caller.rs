@@ -25,6 +25,8 @@ pub struct Caller {
     share: Option<Share>,
     invitation: Option<Invited>,
     scopes: Scopes,
+    /// The only tenant that it may enter; any if `None`.
+    only_in: Option<TenantId>,
     request: String,
     address_label: Option<String>,
 }
@@ -73,8 +75,10 @@ pub struct Service {
     pub tenant: TenantId,
     /// The service account.
     pub account: Uuid,
-    /// The key that it showed.
+    /// The key that it showed, or the application that speaks for it.
     pub key: Uuid,
+    /// Whether it came by an application.
+    pub by_client: bool,
 }
 
 /// What an account acts through, as its records name it.
@@ -84,6 +88,8 @@ pub enum Via {
     Session(Uuid),
     /// An API key, by the id of the login method that it is.
     ApiKey(Uuid),
+    /// An application of a tenant, by the id of the client that it is.
+    Client(Uuid),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -125,6 +131,13 @@ impl Caller {
         self
     }
 
+    /// Confines the caller to one tenant, whatever else they are in: others answer as if they were not there.
+    #[must_use]
+    pub fn only_in(mut self, tenant: TenantId) -> Self {
+        self.only_in = Some(tenant);
+        self
+    }
+
     /// The same caller with a share that is live now: for the one question that is asked next.
     #[must_use]
     pub fn sharing(mut self, share: Share) -> Self {
@@ -156,14 +169,16 @@ impl Caller {
         }
     }
 
-    /// Through what, in records: the id of the session (`ses_…`), of the API key (`mth_…`) or of the service account's key
-    /// (`svk_…`), or nothing.
+    /// Through what, in records: the id of the session (`ses_…`), of the API key (`mth_…`), of the application (`cli_…`) or of
+    /// the service account's key (`svk_…`), or nothing.
     pub fn via(&self) -> String {
         match self.principal {
             Principal::Account(account) => match account.via {
                 Via::Session(session) => format!("ses_{}", session.simple()),
                 Via::ApiKey(method) => format!("mth_{}", method.simple()),
+                Via::Client(client) => format!("cli_{}", client.simple()),
             },
+            Principal::Service(service) if service.by_client => format!("cli_{}", service.key.simple()),
             Principal::Service(service) => format!("svk_{}", service.key.simple()),
             Principal::Visitor | Principal::System(_) => String::new(),
         }
@@ -201,6 +216,11 @@ impl Caller {
         &self.principal
     }
 
+    /// Whether this tenant is closed to the caller whatever they are in it.
+    pub(crate) fn is_kept_out_of(&self, tenant: TenantId) -> bool {
+        self.only_in.is_some_and(|only| only != tenant)
+    }
+
     pub(crate) fn share(&self) -> Option<Share> {
         self.share
     }
@@ -220,7 +240,15 @@ impl Caller {
     }
 
     fn new(principal: Principal, request: String) -> Self {
-        Caller { principal, share: None, invitation: None, scopes: Scopes::ALL, request, address_label: None }
+        Caller {
+            principal,
+            share: None,
+            invitation: None,
+            scopes: Scopes::ALL,
+            only_in: None,
+            request,
+            address_label: None,
+        }
     }
 }
 

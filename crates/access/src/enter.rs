@@ -205,6 +205,9 @@ impl Access {
         action: Action,
         resource: Resource,
     ) -> Result<(), Refused> {
+        if caller.is_kept_out_of(tenant) {
+            return Err(Refused::NotFound);
+        }
         self.policies
             .decide(caller, tenant, action, resource, self.now())
             .map_err(|refusal| refused(caller, tenant, action, refusal))

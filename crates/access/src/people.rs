@@ -95,7 +95,7 @@ impl Person {
 pub(crate) fn absent(kind: HolderKind, id: Uuid, tenant: TenantId) -> Caller {
     match kind {
         HolderKind::ServiceAccount => {
-            Caller::service(Service { tenant, account: id, key: Uuid::nil() }, String::new())
+            Caller::service(Service { tenant, account: id, key: Uuid::nil(), by_client: false }, String::new())
         }
         HolderKind::Member | HolderKind::Team => {
             let account = SignedIn {

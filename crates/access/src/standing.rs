@@ -170,6 +170,9 @@ impl Remembered {
 impl Known {
     /// What the tenant knows of the caller.
     pub(crate) async fn standing(&self, tx: &mut ReadTx, caller: &Caller) -> Result<Standing, StoreError> {
+        if caller.is_kept_out_of(self.tenant) {
+            return Ok(Standing::Stranger);
+        }
         match caller.principal() {
             Principal::Account(account) => {
                 if let Some(member) = self.holder(tx, Holding::Member(account.account)).await? {

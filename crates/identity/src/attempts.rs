@@ -48,6 +48,10 @@ pub enum Try {
     Invite,
     /// To join a tenant by an invitation, aimed at by the account that shows it.
     Join,
+    /// To enter the code that a device shows, aimed at by the account that enters it.
+    DeviceCode,
+    /// To ask for a device's code, aimed at by the client that asks: each is a row for some minutes.
+    DeviceAsk,
 }
 
 /// The tries of this process.

@@ -64,6 +64,16 @@ impl LoginMethod {
 }
 
 impl Identity {
+    /// Whether a login method is still there: what somebody set up by it ends with it. In a view of its home.
+    ///
+    /// # Errors
+    /// Only the server's own.
+    pub async fn has_method(&self, tx: &mut ReadTx, method: MethodId) -> Result<bool, Failure> {
+        let found: Option<(i64,)> =
+            tx.query_opt("SELECT 1 FROM login_method WHERE id = $1", params![method.uuid()]).await?;
+        Ok(found.is_some())
+    }
+
     /// The login methods of the session's account, the oldest first.
     ///
     /// # Errors

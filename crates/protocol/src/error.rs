@@ -54,6 +54,12 @@ codes! {
     TokenWrongAudience = "token_wrong_audience" 401;
     /// The token is signed by an algorithm or key that is not accepted.
     TokenUntrusted = "token_untrusted" 401;
+    /// The token was revoked, or what it hangs on has ended.
+    TokenRevoked = "token_revoked" 401;
+    /// The token may not be used for this.
+    InsufficientScope = "insufficient_scope" 403;
+    /// This request of an application is over, or is none: let the application begin again.
+    RequestOver = "request_over" 410;
     /// The API key is unknown or was revoked.
     ApiKeyUnknown = "api_key_unknown" 401;
     /// The API key has expired.

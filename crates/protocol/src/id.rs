@@ -131,4 +131,6 @@ id! {
     ServiceKeyId = "svk_";
     /// A support grant.
     SupportGrantId = "sup_";
+    /// An application of a customer's tenant that gets tokens.
+    ClientId = "cli_";
 }

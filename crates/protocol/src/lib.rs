@@ -19,6 +19,7 @@ mod error;
 pub mod id;
 pub mod log;
 pub mod methods;
+pub mod oauth;
 pub mod objects;
 pub mod pairing;
 pub mod passkeys;
@@ -33,7 +34,7 @@ pub mod tenants;
 pub use bytes::Bytes;
 pub use error::{Code, Problem};
 pub use id::{
-    AccountId, CollectionId, DeviceId, InvitationId, ItemId, MethodId, OrganisationId, RoleId,
+    AccountId, ClientId, CollectionId, DeviceId, InvitationId, ItemId, MethodId, OrganisationId, RoleId,
     ServiceAccountId, ServiceKeyId, SessionId, SupportGrantId, TeamId, TenantDeviceId, TenantId, UploadId,
 };
 pub use secret::Secret;

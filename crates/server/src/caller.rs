@@ -4,12 +4,14 @@
 
 mod acting;
 mod api_key;
+pub(crate) mod client;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use access::{Access, Action, Caller, PlatformRole, PlatformRoles, Resource, Scopes, SignedIn, Via};
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use identity::{AccountId, AuthenticatedSession, SessionError, SessionId, SessionKind, SessionToken};
@@ -227,8 +229,12 @@ impl FromRequestParts<App> for Authenticated {
 
 /// The token that the request shows (RFC 6750, section 2.1).
 fn bearer(parts: &Parts) -> Result<&str, ApiError> {
-    parts
-        .headers
+    bearer_of(&parts.headers)
+}
+
+/// The token in these headers.
+pub(crate) fn bearer_of(headers: &HeaderMap) -> Result<&str, ApiError> {
+    headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split_once(' '))
@@ -289,6 +295,7 @@ fn ceiling(scope: &str) -> Scopes {
         Action::SessionUnlock,
         Action::SessionEnd,
         Action::TokenIssue,
+        Action::ClientUse,
         Action::AccountDelete,
         Action::PasswordChange,
         Action::BackupCodesReplace,

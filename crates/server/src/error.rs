@@ -51,6 +51,11 @@ impl ApiError {
         self.internal.as_deref().unwrap_or(self.problem.code.as_str())
     }
 
+    /// What the caller would see.
+    pub(crate) fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
     pub(crate) fn code(&self) -> Code {
         self.problem.code
     }

@@ -8,12 +8,13 @@ use std::time::Duration;
 use access::{Access, PolicyError};
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
-use custody::{Custody, KeyError, RootKeyError, RootKeys};
+use custody::{Custody, KeyError, RootKeyError, RootKeys, StateSealer};
 use identity::{Attempts, Identity, Mail, MailError, Outbox, Smtp, StartError as IdentityError};
 use objects::{Blobs, BlobsError, Feed, Limits, Objects};
 use store::{
     Door, Entry, LogKey, Migration, OpenError, Record, Sequencer, Store, StoreError, SystemClock, TenantId,
 };
+use tokens::oauth::Provider;
 use tokens::{AccessTokens, KeysError, Lifetime, RotationPolicy, SigningKeys};
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -25,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::output::Answer;
 use crate::relying_party;
 use crate::routes;
+use crate::routes::oauth::device::Polls;
 use crate::state::{App, Parts};
 use crate::workers::{self, Post, Touches};
 
@@ -199,7 +201,7 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
         ) => open_keys(&config, &door).await?,
         other => other?,
     };
-    let Keys { custody, identity, signing, log_key } = keys;
+    let Keys { custody, identity, signing, states, log_key } = keys;
     let access = Access::new(door)?;
     let mail: Box<dyn Mail> = if config.smtp_url.is_empty() {
         Box::new(Outbox::new(&config.data.join("outbox"), &config.mail_from)?)
@@ -219,7 +221,9 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
     // Who lets one address try more lets its wider network try as much.
     tries.wide.free = tries.wide.free.max(config.signin_tries_per_address);
     let parts = Parts {
-        tokens: AccessTokens::new(signing, url.clone(), url.clone(), lifetime),
+        tokens: AccessTokens::new(Arc::clone(&signing), url.clone(), url.clone(), lifetime),
+        polls: Polls::default(),
+        provider: Provider::new(custody.clone(), signing, states, url.clone(), lifetime),
         objects: Objects::new(Limits {
             bytes: config.quota_bytes,
             items: config.quota_items,
@@ -272,6 +276,7 @@ struct Keys {
     custody: Custody,
     identity: Identity,
     signing: Arc<SigningKeys>,
+    states: StateSealer,
     log_key: LogKey,
 }
 
@@ -295,8 +300,9 @@ async fn open_keys(config: &Config, door: &Door) -> Result<Keys, StartError> {
     let signing = Arc::new(SigningKeys::new(custody.clone(), RotationPolicy::default()));
     signing.rotate_if_due(&mut tx).await?;
     signing.reload(&mut tx).await?;
+    let states = custody.state_sealer(&mut tx).await?;
     tx.commit(Record::about("server")).await?;
-    Ok(Keys { custody, identity, signing, log_key })
+    Ok(Keys { custody, identity, signing, states, log_key })
 }
 
 /// What the installation's logs are called; fixed at the first start.

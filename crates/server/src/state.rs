@@ -10,6 +10,7 @@ use identity::{Attempts, Identity};
 use objects::{Blobs, Feed, Objects};
 use store::{LogKey, Store};
 use tokens::AccessTokens;
+use tokens::oauth::Provider;
 use tokio::sync::Semaphore;
 
 use crate::caller::Roles;
@@ -17,6 +18,7 @@ use crate::config::Config;
 use crate::downloads::Downloads;
 use crate::gateway::{RateLimits, Turns};
 use crate::metrics::Metrics;
+use crate::routes::oauth::device::Polls;
 use crate::workers::{Post, Touches};
 
 /// The open server. Cheap to clone.
@@ -36,6 +38,9 @@ pub(crate) struct Parts {
     /// Turns for hashes that are slow on the server.
     pub(crate) slow_hashes: Arc<Semaphore>,
     pub(crate) tokens: AccessTokens,
+    pub(crate) provider: Provider,
+    /// When devices that wait for an answer asked last.
+    pub(crate) polls: Polls,
     pub(crate) objects: Objects,
     pub(crate) blobs: Blobs,
     pub(crate) feed: Feed,

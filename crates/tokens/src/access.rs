@@ -6,7 +6,8 @@ use std::sync::Arc;
 use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Header, Validation};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use store::TenantId;
 
 use crate::claims::{CLIENT_ID, Claims};
@@ -48,7 +49,7 @@ impl Lifetime {
         }
     }
 
-    fn seconds(self) -> i64 {
+    pub(crate) fn seconds(self) -> i64 {
         i64::from(self.0) * 60
     }
 }
@@ -191,16 +192,7 @@ impl AccessTokens {
             exp: issued_at.saturating_add(self.lifetime.seconds()),
             jti: uuid::Uuid::new_v4().simple().to_string(),
         };
-        let signed = self.keys.signing(now, |key| {
-            let mut header = Header::new(Algorithm::EdDSA);
-            header.typ = Some(ACCESS_TOKEN.to_owned());
-            header.kid = Some(key.kid.clone());
-            jsonwebtoken::encode(&header, &claims, &key.encoding)
-        });
-        let token = signed.ok_or(IssueError::NoKey)?.map_err(|_| IssueError::Signing)?;
-        if token.len() > LONGEST {
-            return Err(IssueError::TooLong);
-        }
+        let token = self.keys.sign_token(now, ACCESS_TOKEN, &claims)?;
         Ok(Issued { token, id: claims.jti, expires_at: claims.exp.saturating_mul(1000) })
     }
 
@@ -210,25 +202,11 @@ impl AccessTokens {
     /// # Errors
     /// The reason, for the caller: none of them tells a forger more than the key set does.
     pub fn verify(&self, now: i64, token: &str) -> Result<Claims, VerifyError> {
-        if token.len() > LONGEST {
-            return Err(VerifyError::Malformed);
+        let claims: Claims = self.keys.open_token(now, ACCESS_TOKEN, token)?;
+        // A client's token is none of a session's, whatever it says beside.
+        if claims.client_id != CLIENT_ID {
+            return Err(VerifyError::WrongType);
         }
-        let kid = judge_header(token)?;
-        let mut validation = Validation::new(Algorithm::EdDSA);
-        // Its own checks of time and place read the wall clock and pass absent claims: they follow below.
-        validation.validate_exp = false;
-        validation.validate_aud = false;
-        validation.required_spec_claims.clear();
-        let claims = self
-            .keys
-            .verifying(&kid, now, |key| jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation))
-            .ok_or(VerifyError::UnknownKey)?
-            .map_err(|error| match error.kind() {
-                ErrorKind::InvalidSignature => VerifyError::Signature,
-                ErrorKind::InvalidAlgorithm => VerifyError::WrongAlgorithm,
-                _ => VerifyError::Malformed,
-            })?
-            .claims;
         self.judge(now.div_euclid(1000), &claims)?;
         Ok(claims)
     }
@@ -250,6 +228,52 @@ impl AccessTokens {
     }
 }
 
+impl SigningKeys {
+    /// Signs claims as a token of this type.
+    pub(crate) fn sign_token(
+        &self,
+        now: i64,
+        typ: &str,
+        claims: &impl Serialize,
+    ) -> Result<String, IssueError> {
+        let signed = self.signing(now, |key| {
+            let mut header = Header::new(Algorithm::EdDSA);
+            header.typ = Some(typ.to_owned());
+            header.kid = Some(key.kid.clone());
+            jsonwebtoken::encode(&header, claims, &key.encoding)
+        });
+        let token = signed.ok_or(IssueError::NoKey)?.map_err(|_| IssueError::Signing)?;
+        if token.len() > LONGEST { Err(IssueError::TooLong) } else { Ok(token) }
+    }
+
+    /// The claims of a token of this type that one of these keys signed. Their times and places are the caller's to judge.
+    pub(crate) fn open_token<C: DeserializeOwned>(
+        &self,
+        now: i64,
+        typ: &str,
+        token: &str,
+    ) -> Result<C, VerifyError> {
+        if token.len() > LONGEST {
+            return Err(VerifyError::Malformed);
+        }
+        let kid = judge_header(token, typ)?;
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        // Its own checks of time and place read the wall clock and pass absent claims: they are made elsewhere.
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        validation.required_spec_claims.clear();
+        let opened = self
+            .verifying(&kid, now, |key| jsonwebtoken::decode::<C>(token, &key.decoding, &validation))
+            .ok_or(VerifyError::UnknownKey)?
+            .map_err(|error| match error.kind() {
+                ErrorKind::InvalidSignature => VerifyError::Signature,
+                ErrorKind::InvalidAlgorithm => VerifyError::WrongAlgorithm,
+                _ => VerifyError::Malformed,
+            })?;
+        Ok(opened.claims)
+    }
+}
+
 /// A token's header. Anything beyond these three, such as `crit`, `jwk` or `b64`, is refused: our own tokens have
 /// none of it.
 #[derive(Deserialize)]
@@ -261,7 +285,7 @@ struct KnownHeader {
 }
 
 /// Judges what a token says of itself before anything is computed from it; returns the id of its key.
-fn judge_header(token: &str) -> Result<String, VerifyError> {
+fn judge_header(token: &str, typ: &str) -> Result<String, VerifyError> {
     let mut parts = token.split('.');
     let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
     else {
@@ -272,14 +296,14 @@ fn judge_header(token: &str) -> Result<String, VerifyError> {
     if header.alg != ALGORITHM {
         return Err(VerifyError::WrongAlgorithm);
     }
-    if header.typ.as_deref() != Some(ACCESS_TOKEN) {
+    if header.typ.as_deref() != Some(typ) {
         return Err(VerifyError::WrongType);
     }
     header.kid.ok_or(VerifyError::UnknownKey)
 }
 
 /// The media type of access tokens (RFC 9068, section 2.1).
-const ACCESS_TOKEN: &str = "at+jwt";
+pub(crate) const ACCESS_TOKEN: &str = "at+jwt";
 /// The longest token, in bytes, that is looked at.
 const LONGEST: usize = 8 * 1024;
 /// The most that clocks may differ, in seconds.

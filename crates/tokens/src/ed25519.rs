@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Ed25519 (RFC 8032) for `jsonwebtoken`, whose own providers bring RSA and more along. Any other algorithm has
-//! neither a signer nor a verifier here: it is refused whatever a caller allows.
+//! neither a signer nor a verifier here, but for [`es256`], which verifies what clients sign with a key of that kind: it is
+//! refused whatever a caller allows.
 
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result, new_error};
 use jsonwebtoken::signature::{Error, Signer, Verifier};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey};
+
+use crate::es256;
 
 /// Makes `jsonwebtoken` sign and verify by this module: once for the process, before the first key is made.
 pub(crate) fn install() {
@@ -38,6 +41,10 @@ fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>
 }
 
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
+    // What clients sign may be of the other algorithm; the server's own tokens are not.
+    if (*algorithm, key.family()) == (Algorithm::ES256, AlgorithmFamily::Ec) {
+        return es256::verifier(key);
+    }
     require_ed25519(*algorithm, key.family())?;
     let invalid = || new_error(ErrorKind::InvalidEddsaKey);
     let public = key.try_get_as_bytes()?.try_into().map_err(|_| invalid())?;

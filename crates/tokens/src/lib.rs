@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Access tokens: what a session hands to programs that ask for a signed proof.
+//! Access tokens: what a session hands to programs that ask for a signed proof. How applications get theirs is [`oauth`].
 //!
 //! # Words
 //! - A **signing key** is an Ed25519 key pair of the server. Its id (`kid`) is its thumbprint (RFC 7638).
@@ -37,8 +37,10 @@
 mod access;
 mod claims;
 mod ed25519;
+mod es256;
 mod jwks;
 mod keys;
+pub mod oauth;
 mod schema;
 
 pub use access::{AccessTokens, Grant, IssueError, Issued, Lifetime, LifetimeError, VerifyError};

@@ -352,6 +352,18 @@ impl Tenancy {
         if deleted == 1 { Ok(()) } else { Err(TenancyError::NotFound) }
     }
 
+    /// Whether there is such a service account.
+    ///
+    /// # Errors
+    /// [`TenancyError::NotFound`].
+    pub async fn require_service_account(
+        &self,
+        tx: &mut ReadTx,
+        account: ServiceAccountId,
+    ) -> Result<(), TenancyError> {
+        require_account(tx, account).await
+    }
+
     /// Whose key this is. In the tenant that it names.
     ///
     /// # Errors
@@ -375,7 +387,7 @@ impl Tenancy {
             return Err(TenancyError::NotFound);
         }
         Ok(AuthenticatedService {
-            service: Service { tenant: tx.tenant(), account, key },
+            service: Service { tenant: tx.tenant(), account, key, by_client: false },
             scopes: stored_scopes(&scopes),
             networks,
             last_used_at,

@@ -70,8 +70,13 @@ support.note
 ";
 
 /// What is done in customers' tenants only, by whom no role makes.
-const CUSTOMERS: [Action; 4] =
-    [Action::TenantFound, Action::TenantLeave, Action::TenantJoin, Action::ServiceAccountRefuse];
+const CUSTOMERS: [Action; 5] = [
+    Action::TenantFound,
+    Action::TenantLeave,
+    Action::TenantJoin,
+    Action::ServiceAccountRefuse,
+    Action::ClientRefuse,
+];
 /// Guardrails of customers' tenants: `src/customers.rs` tries them.
 const OF_CUSTOMERS: [&str; 4] =
     ["customer-wall", "supporters-only-support", "auditors-change-nothing", "tenant-suspended"];

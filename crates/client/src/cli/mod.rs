@@ -9,6 +9,7 @@
 mod account;
 mod accounts;
 mod api_keys;
+mod authorize;
 mod collections;
 mod context;
 mod failure;
@@ -133,6 +134,8 @@ pub enum Command {
     Totp(account::TotpArgs),
     /// Make API keys for programs, and decide from where they may be used
     ApiKeys(api_keys::ApiKeysArgs),
+    /// Answer an application that asks for your consent, list what you allowed, take it back
+    Authorize(authorize::AuthorizeArgs),
     /// Keep a file or a folder, sealed
     Put(ByKey<files::PutArgs>),
     /// Get a file or a folder back
@@ -232,6 +235,7 @@ async fn dispatch(command: Command, globals: Globals) -> Result<(), Failure> {
         Command::Codes(arguments) => account::codes(&mut context, arguments).await,
         Command::Totp(arguments) => account::totp(&mut context, arguments).await,
         Command::ApiKeys(arguments) => api_keys::api_keys(&mut context, arguments).await,
+        Command::Authorize(arguments) => authorize::authorize(&context, arguments).await,
         Command::Put(given) => files::put(&mut context.by_key(given.key), given.arguments).await,
         Command::Get(given) => files::get(&mut context.by_key(given.key), given.arguments).await,
         Command::Ls(given) => list::list(&mut context.by_key(given.key), given.arguments).await,

@@ -7,6 +7,7 @@ pub(crate) mod api_keys;
 pub(crate) mod events;
 pub(crate) mod log;
 pub(crate) mod methods;
+pub(crate) mod oauth;
 pub(crate) mod objects;
 pub(crate) mod opened;
 pub(crate) mod pairing;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Callers in a customer's tenant: an account, with a session or an API key, or a service account of the tenant with a key of its
-//! own. What they may there, the tenant's policies say.
+//! Callers in a customer's tenant: an account, with a session or an API key, a service account of the tenant with a key of its
+//! own, or either of them through an application of the tenant. What they may there, the tenant's policies say.
 
 use access::tenancy::{AuthenticatedService, ServiceToken};
 use access::{Action, Caller, Resource};
@@ -10,6 +10,7 @@ use identity::{AccountId, Network};
 use protocol::{Code, Problem};
 use store::{ReadTx, TenantId, WriteTx};
 
+use super::client::{self, OfClient};
 use super::{Authenticated, Visitor, bearer, claim, look};
 use crate::error::ApiError;
 use crate::gateway::Once;
@@ -27,6 +28,8 @@ pub(crate) struct Acting {
 enum Shown {
     Account(Box<Authenticated>),
     Service(AuthenticatedService),
+    /// With what the request says of itself, for a second look.
+    Client(Box<OfClient>, Visitor),
 }
 
 impl Acting {
@@ -35,6 +38,25 @@ impl Acting {
         match &self.shown {
             Shown::Account(authenticated) => authenticated.account(),
             Shown::Service(shown) => AccountId::from_uuid(shown.service.account),
+            Shown::Client(shown, _) => shown.id(),
+        }
+    }
+
+    /// Whether who shows this may do anything at all, wherever: an account or a service account that is suspended may not, nor
+    /// who shows what has ended meanwhile.
+    pub(crate) async fn stands(&self, app: &App) -> Result<(), ApiError> {
+        match &self.shown {
+            Shown::Account(authenticated) => authenticated.look_again(app).await,
+            Shown::Service(shown) => {
+                let visitor = Caller::visitor(self.caller.request());
+                let (tenant, whole) = (shown.service.tenant, Resource::Customer);
+                let mut tx = app.access.view(&visitor, tenant, Action::SessionAuthenticate, whole).await?;
+                // Every service account that lives may do this, whatever its key is for.
+                let service = Caller::service(shown.service, self.caller.request());
+                Ok(app.access.also(&mut tx, &service, Action::ClientUse, whole).await?)
+            }
+            // That was looked at when it was shown.
+            Shown::Client(..) => Ok(()),
         }
     }
 
@@ -61,9 +83,17 @@ impl Acting {
         if let Shown::Account(authenticated) = &self.shown {
             authenticated.look_again(app).await?;
         }
+        if let Shown::Client(shown, visitor) = &self.shown
+            && let Some(terms) = &shown.terms
+        {
+            client::require_consenting(app, visitor.caller.request(), terms).await?;
+        }
         let mut tx = app.access.enter(&self.caller, tenant, action, resource).await?;
         if let Shown::Service(shown) = &self.shown {
             app.tenancy.service_key_again(&mut tx, &shown.service).await.map_err(unknown)?;
+        }
+        if let Shown::Client(shown, visitor) = &self.shown {
+            client::living(app, &mut tx, visitor, &shown.token).await?;
         }
         claim(app, self.once.as_ref(), &mut tx, self.id()).await?;
         Ok(tx)
@@ -75,6 +105,15 @@ impl FromRequestParts<App> for Acting {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let once = parts.extensions.get().cloned();
+        if client::is_clients(bearer(parts)?) {
+            let visitor = Visitor::from_request_parts(parts, app).await?;
+            let shown = client::by_token(app, &visitor, bearer(parts)?).await?;
+            if shown.token.claims.aud != app.provider.issuer() {
+                return Err(ApiError::new(Code::TokenWrongAudience));
+            }
+            let caller = shown.within();
+            return Ok(Acting { caller, shown: Shown::Client(Box::new(shown), visitor), once });
+        }
         if !bearer(parts)?.starts_with(ServiceToken::PREFIX) {
             let authenticated = Authenticated::from_request_parts(parts, app).await?;
             let caller = authenticated.caller().clone();

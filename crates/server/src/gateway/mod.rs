@@ -25,8 +25,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use address::Address;
 pub(crate) use arrival::Prompt;
-pub(crate) use json::{Json, Path, Query};
+pub(crate) use json::{Json, Path, Query, arrived};
 pub(crate) use once::Once;
+pub(crate) use problem::OwnForm;
 pub(crate) use rate::RateLimits;
 pub(crate) use turns::{Turns, TurnsOf};
 

@@ -10,10 +10,17 @@ use protocol::{Code, Problem};
 
 use super::RequestId;
 
+/// On an error whose body has another form, which its protocol prescribes: it stays as it is.
+#[derive(Clone, Copy)]
+pub(crate) struct OwnForm;
+
 /// Writes the body of every error, whoever made it, with the request's id.
 pub(crate) async fn write(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().cloned();
     let mut response = next.run(request).await;
+    if response.extensions().get::<OwnForm>().is_some() {
+        return response;
+    }
     let status = response.status();
     let problem = match response.extensions_mut().remove::<Problem>() {
         Some(problem) => problem,

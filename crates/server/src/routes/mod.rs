@@ -9,10 +9,12 @@ pub(crate) mod api_keys;
 pub(crate) mod arrival;
 pub(crate) mod collections;
 pub(crate) mod files;
+pub(crate) mod forward_auth;
 pub(crate) mod imported;
 pub(crate) mod items;
 pub(crate) mod log;
 pub(crate) mod methods;
+pub(crate) mod oauth;
 pub(crate) mod pairing;
 pub(crate) mod passkey_signup;
 pub(crate) mod passkeys;
@@ -173,6 +175,25 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(tenants::service_accounts::change, tenants::service_accounts::delete))
         .routes(routes!(tenants::service_accounts::list_keys, tenants::service_accounts::create_key))
         .routes(routes!(tenants::service_accounts::revoke_key))
+        .routes(routes!(tenants::clients::list, tenants::clients::create))
+        .routes(routes!(tenants::clients::read, tenants::clients::delete))
+        .routes(routes!(tenants::clients::rotate_secret))
+        .routes(routes!(oauth::discovery::openid))
+        .routes(routes!(oauth::discovery::server))
+        .routes(routes!(oauth::authorize::by_link, oauth::authorize::by_form))
+        .routes(routes!(oauth::authorize::push))
+        .routes(routes!(oauth::consent::read))
+        .routes(routes!(oauth::consent::approve))
+        .routes(routes!(oauth::consent::deny))
+        .routes(routes!(oauth::consents::list))
+        .routes(routes!(oauth::consents::take_back))
+        .routes(routes!(oauth::device::ask))
+        .routes(routes!(oauth::token::token))
+        .routes(routes!(oauth::inspect::introspect))
+        .routes(routes!(oauth::inspect::revoke))
+        .routes(routes!(oauth::userinfo::read, oauth::userinfo::read_by_post))
+        .routes(routes!(oauth::logout::log_out))
+        .routes(routes!(forward_auth::check))
         .routes(routes!(tenants::support::list, tenants::support::create))
         .routes(routes!(tenants::support::end))
         .routes(routes!(tenants::policies::read, tenants::policies::put))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Customers' tenants: founded, listed, run. Each thing that is in one has a module of its own.
 
+mod clients;
 mod collections;
 mod devices;
 mod ending;
@@ -87,6 +88,8 @@ enum TenantCommand {
     Collections(collections::CollectionsArgs),
     /// Make service accounts and their keys, for programs
     ServiceAccounts(service_accounts::ServiceAccountsArgs),
+    /// Make applications that get tokens (OAuth clients)
+    Clients(clients::ClientsArgs),
     /// Let an operator of the platform in for a time, and end that
     Support(support::SupportArgs),
     /// Invite people
@@ -130,6 +133,7 @@ pub(super) async fn tenant(context: &mut Context, arguments: TenantArgs) -> Resu
         TenantCommand::ServiceAccounts(arguments) => {
             service_accounts::service_accounts(context, arguments).await
         }
+        TenantCommand::Clients(arguments) => clients::clients(context, arguments).await,
         TenantCommand::Support(arguments) => support::support(context, arguments).await,
         TenantCommand::Invitations(arguments) => invitations::invitations(context, arguments).await,
         TenantCommand::Join(arguments) => invitations::join(context, arguments).await,

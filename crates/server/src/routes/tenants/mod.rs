@@ -3,6 +3,7 @@
 //!
 //! Each route enters the tenant that its path names. Who is not in it, and a tenant that is not there, are answered alike.
 
+pub(crate) mod clients;
 pub(crate) mod collection_items;
 pub(crate) mod collection_keys;
 pub(crate) mod collections;

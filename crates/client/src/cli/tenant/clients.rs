@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Applications of a tenant that get tokens: OAuth clients.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use protocol::oauth::{Client as Application, NewClient};
+use protocol::{ClientId, ServiceAccountId, TenantId};
+use serde_json::json;
+
+use super::{Which, changed};
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::cli::prompt::ProofArgs;
+use crate::client::Client;
+use crate::files::disk;
+use crate::output::{harmless, moment, table};
+
+/// Arguments of `tenant clients`.
+#[derive(Args, Debug)]
+pub(super) struct ClientsArgs {
+    #[command(flatten)]
+    which: Which,
+
+    #[command(flatten)]
+    proof: ProofArgs,
+
+    #[command(subcommand)]
+    command: Option<ClientsCommand>,
+}
+
+#[derive(Subcommand, Debug)]
+enum ClientsCommand {
+    /// List the clients
+    List,
+    /// Make a client. Its secret is shown once
+    Create(CreateArgs),
+    /// Show a client
+    Show {
+        /// The client: its id (cli_…) or its name
+        client: String,
+    },
+    /// Give a client another secret; the one before is worth nothing from then on
+    RotateSecret {
+        /// The client
+        client: String,
+    },
+    /// Delete a client; its tokens end at once
+    Delete {
+        /// The client
+        client: String,
+    },
+}
+
+#[derive(Args, Debug)]
+struct CreateArgs {
+    /// What people see when they are asked for their consent
+    name: String,
+
+    /// It cannot keep a secret: a page in a browser, a program on somebody's computer
+    #[arg(long, conflicts_with = "jwks")]
+    public: bool,
+
+    /// It proves itself by signatures; the file with its public keys (a JWK set)
+    #[arg(long, value_name = "FILE")]
+    jwks: Option<PathBuf>,
+
+    /// By which ways it gets tokens: authorization_code, refresh_token, client_credentials, device_code, token_exchange
+    #[arg(long, value_delimiter = ',', value_name = "GRANTS")]
+    grants: Vec<String>,
+
+    /// Where browsers are sent back to, letter by letter. May be repeated
+    #[arg(long, value_name = "URI")]
+    redirect_uri: Vec<String>,
+
+    /// Where browsers are sent after signing out. May be repeated
+    #[arg(long, value_name = "URI")]
+    post_logout_redirect_uri: Vec<String>,
+
+    /// The scopes that it may ask for, with commas between them
+    #[arg(long, value_delimiter = ',', value_name = "SCOPES")]
+    scopes: Vec<String>,
+
+    /// A resource that it may ask tokens for, the first by default. May be repeated
+    #[arg(long, value_name = "URI")]
+    resource: Vec<String>,
+
+    /// A resource that it is itself: it may introspect tokens for that. May be repeated
+    #[arg(long, value_name = "URI")]
+    serves: Vec<String>,
+
+    /// The service account that it speaks for by itself (sva_…), for client_credentials
+    #[arg(long, value_name = "ACCOUNT")]
+    service_account: Option<ServiceAccountId>,
+}
+
+pub(super) async fn clients(context: &Context, arguments: ClientsArgs) -> Result<(), Failure> {
+    let ClientsArgs { which, proof, command } = arguments;
+    let (client, _) = context.client()?;
+    let tenant = which.find(context).await?;
+    match command.unwrap_or(ClientsCommand::List) {
+        ClientsCommand::List => list(context, &client, tenant).await?,
+        ClientsCommand::Create(create) => {
+            let new = create.into_new()?;
+            let made =
+                changed(context, &proof, async |client| client.create_client(tenant, &new).await).await?;
+            let mut document = json!(made.client);
+            if let (Some(fields), Some(secret)) = (document.as_object_mut(), &made.client_secret) {
+                fields.insert("client_secret".to_owned(), json!(secret.expose()));
+            }
+            context.output.result(&document, || match &made.client_secret {
+                Some(secret) => format!(
+                    "client_id      {}\nclient_secret  {}\n\nThe secret is shown this once.",
+                    made.client.client_id,
+                    secret.expose()
+                ),
+                None => format!("client_id  {}", made.client.client_id),
+            });
+        }
+        ClientsCommand::Show { client: named } => {
+            let found = client.client_of(tenant, find(&client, tenant, &named).await?).await?;
+            context.output.result(&json!(found), || shown(&found));
+        }
+        ClientsCommand::RotateSecret { client: named } => {
+            let id = find(&client, tenant, &named).await?;
+            let rotate = async |client: &Client| client.rotate_client_secret(tenant, id).await;
+            let secret = changed(context, &proof, rotate).await?.client_secret;
+            context.output.result(&json!({ "client": id, "client_secret": secret.expose() }), || {
+                format!("{}\n\nThis is the new secret, shown this once.", secret.expose())
+            });
+        }
+        ClientsCommand::Delete { client: named } => {
+            let id = find(&client, tenant, &named).await?;
+            changed(context, &proof, async |client| client.delete_client(tenant, id).await).await?;
+            context
+                .output
+                .result(&json!({ "deleted": id }), || format!("Deleted {id}; its tokens have ended."));
+        }
+    }
+    Ok(())
+}
+
+impl CreateArgs {
+    fn into_new(self) -> Result<NewClient, Failure> {
+        let jwks = match &self.jwks {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    Failure::failed(
+                        "file",
+                        format!("{} cannot be read: {}", path.display(), disk::said(&error)),
+                    )
+                })?;
+                let set = serde_json::from_str(&text);
+                Some(set.map_err(|error| Failure::usage(format!("{} is no JSON: {error}", path.display())))?)
+            }
+            None => None,
+        };
+        let authentication = match (self.public, &jwks) {
+            (true, _) => "public",
+            (false, Some(_)) => "private_key_jwt",
+            (false, None) => "secret",
+        };
+        Ok(NewClient {
+            name: self.name,
+            authentication: authentication.to_owned(),
+            grants: self.grants,
+            redirect_uris: self.redirect_uri,
+            post_logout_redirect_uris: self.post_logout_redirect_uri,
+            scopes: self.scopes,
+            resources: self.resource,
+            serves: self.serves,
+            service_account: self.service_account,
+            jwks,
+        })
+    }
+}
+
+async fn list(context: &Context, client: &Client, tenant: TenantId) -> Result<(), Failure> {
+    let clients = client.clients(tenant).await?.clients;
+    context.output.result(&json!({ "clients": clients }), || {
+        if clients.is_empty() {
+            return "No clients.".to_owned();
+        }
+        let mut rows = vec![["ID", "NAME", "PROVES ITSELF", "SINCE", "GRANTS"].map(str::to_owned).to_vec()];
+        rows.extend(clients.iter().map(|client| {
+            vec![
+                client.id.to_string(),
+                harmless(&client.name),
+                client.authentication.clone(),
+                moment(client.created_at),
+                client.grants.iter().map(|grant| short(grant)).collect::<Vec<_>>().join(" "),
+            ]
+        }));
+        table(&rows)
+    });
+    Ok(())
+}
+
+fn shown(client: &Application) -> String {
+    let lines = |texts: &[String]| harmless(&texts.join(" "));
+    let service_account = client.service_account.map_or_else(String::new, |account| account.to_string());
+    let rows = [
+        ("id", client.id.to_string()),
+        ("client_id", client.client_id.clone()),
+        ("name", harmless(&client.name)),
+        ("proves itself", client.authentication.clone()),
+        ("grants", client.grants.iter().map(|grant| short(grant)).collect::<Vec<_>>().join(" ")),
+        ("redirect URIs", lines(&client.redirect_uris)),
+        ("after signing out", lines(&client.post_logout_redirect_uris)),
+        ("scopes", lines(&client.scopes)),
+        ("resources", lines(&client.resources)),
+        ("serves", lines(&client.serves)),
+        ("service account", service_account),
+        ("since", moment(client.created_at)),
+        ("made by", harmless(&client.created_by)),
+    ];
+    let said = rows.into_iter().filter(|(_, value)| !value.is_empty());
+    table(&said.map(|(name, value)| vec![name.to_owned(), value]).collect::<Vec<_>>())
+}
+
+/// A grant's name without what is before the last colon.
+fn short(grant: &str) -> &str {
+    grant.rsplit(':').next().unwrap_or(grant)
+}
+
+/// The client of this id or name.
+async fn find(client: &Client, tenant: TenantId, text: &str) -> Result<ClientId, Failure> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let all = client.clients(tenant).await?.clients;
+    let named: Vec<_> = all.into_iter().filter(|one| one.name == text).map(|one| one.id).collect();
+    match named.as_slice() {
+        [only] => Ok(*only),
+        [] => Err(Failure::failed("not_found", format!("there is no client {text:?}"))),
+        _ => Err(Failure::usage(format!("{text:?} are several clients: give the id"))),
+    }
+}

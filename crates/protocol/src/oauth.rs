@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Applications of a tenant that get tokens (OAuth clients), and people's consent to them. What stands in the requests of
+//! OAuth and OpenID Connect themselves, their own documents say.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ClientId, Secret, ServiceAccountId, TenantId};
+
+/// `GET /api/v1/tenants/{tenant}/clients`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Clients {
+    /// The clients, the oldest first.
+    pub clients: Vec<Client>,
+}
+
+/// A client.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Client {
+    /// Its id in its tenant.
+    pub id: ClientId,
+    /// What it shows as `client_id`.
+    pub client_id: String,
+    /// What people see when they are asked for their consent.
+    pub name: String,
+    /// How it proves that it is the one: `public`, `secret` or `private_key_jwt`.
+    pub authentication: String,
+    /// By which ways it gets tokens: values of `grant_type`.
+    pub grants: Vec<String>,
+    /// Where browsers are sent back to.
+    pub redirect_uris: Vec<String>,
+    /// Where browsers are sent after signing out.
+    pub post_logout_redirect_uris: Vec<String>,
+    /// The scopes that it may ask for.
+    pub scopes: Vec<String>,
+    /// The resources that it may ask tokens for, the first by default.
+    pub resources: Vec<String>,
+    /// The resources that it is, whose tokens it may introspect.
+    pub serves: Vec<String>,
+    /// The service account that it speaks for by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<ServiceAccountId>,
+    /// Its public keys (RFC 7517), for `private_key_jwt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
+    pub jwks: Option<serde_json::Value>,
+    /// Since when, in milliseconds since the Unix epoch.
+    pub created_at: i64,
+    /// Who made it: `acc_…` or `sva_…`.
+    pub created_by: String,
+}
+
+/// `POST /api/v1/tenants/{tenant}/clients`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewClient {
+    /// What people see when they are asked for their consent: 1 to 200 characters.
+    pub name: String,
+    /// How it proves that it is the one: `public`, `secret` or `private_key_jwt`.
+    pub authentication: String,
+    /// By which ways it gets tokens: values of `grant_type`.
+    pub grants: Vec<String>,
+    /// Where browsers are sent back to, letter by letter; the port of a loopback address may be another one.
+    #[serde(default)]
+    pub redirect_uris: Vec<String>,
+    /// Where browsers are sent after signing out.
+    #[serde(default)]
+    pub post_logout_redirect_uris: Vec<String>,
+    /// The scopes that it may ask for.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// The resources that it may ask tokens for (RFC 8707), the first by default; this server's own routes if there are none.
+    #[serde(default)]
+    pub resources: Vec<String>,
+    /// The resources that it is: it may introspect the tokens for these.
+    #[serde(default)]
+    pub serves: Vec<String>,
+    /// The service account that it speaks for by itself, for `client_credentials`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<ServiceAccountId>,
+    /// Its public keys (RFC 7517), for `private_key_jwt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
+    pub jwks: Option<serde_json::Value>,
+}
+
+/// A client that was made.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct MadeClient {
+    /// What is listed of it.
+    #[serde(flatten)]
+    pub client: Client,
+    /// Its secret, shown this once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<Secret>,
+}
+
+/// `POST /api/v1/tenants/{tenant}/clients/{client}/secret`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct ClientSecret {
+    /// The new secret, shown this once; the one before is worth nothing any more.
+    pub client_secret: Secret,
+}
+
+/// What to answer: a request by its link, or by the code that a device shows. One of the two.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// The request: what stands in the link after `#authorize=`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Secret>,
+    /// The code that a device shows, `ABCD-EFGH`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Secret>,
+}
+
+/// `POST /api/v1/authorize/read`: what a client asks for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct ConsentRequest {
+    /// The client.
+    pub client: ClientId,
+    /// Its name, as its tenant calls it.
+    pub client_name: String,
+    /// The tenant that it belongs to, and whose tokens it gets.
+    pub tenant: TenantId,
+    /// The tenant's name.
+    pub tenant_name: String,
+    /// What it asks for.
+    pub scopes: Vec<String>,
+    /// What of that was not allowed before; if there is nothing, it need not be asked.
+    pub new_scopes: Vec<String>,
+    /// Whom the tokens are for.
+    pub resource: String,
+    /// The host that the browser is sent back to, or the scheme of an application's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect_host: Option<String>,
+    /// The network that the device asked from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// Whether the client wants them to prove again who they are.
+    pub prove_again: bool,
+}
+
+/// `POST /api/v1/authorize/approve`, `POST /api/v1/authorize/deny`: where to go on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Answered {
+    /// Where to send the browser; nothing for a device, which asks by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<Secret>,
+}
+
+/// `GET /api/v1/authorizations`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Authorizations {
+    /// What the account allows clients, tenant by tenant.
+    pub authorizations: Vec<Authorization>,
+}
+
+/// What an account allows a client.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Authorization {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The client.
+    pub client: ClientId,
+    /// The client's name.
+    pub client_name: String,
+    /// What it may have.
+    pub scopes: Vec<String>,
+    /// Since when, in milliseconds since the Unix epoch.
+    pub given_at: i64,
+}

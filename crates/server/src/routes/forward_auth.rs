@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Forward-auth: a proxy asks here whether a request may pass (nginx `auth_request`, Traefik `forwardAuth`, Envoy
+//! `ext_authz`), and hands the answer's headers on to the service behind it.
+//!
+//! Whatever the request says of its sender in `X-Bailiwick-…` is not looked at: who it is, what it shows as a bearer token says.
+//! The proxy must set these headers from the answer, and so take away what was sent; `docs/openid.md` shows how. A service
+//! that may be reached past its proxy verifies `X-Bailiwick-Identity`, which is signed, instead of believing the rest.
+
+use access::{Action, Resource};
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use protocol::{Code, Problem, TenantId};
+use serde::Deserialize;
+use tokens::oauth::{Identity, ScopeSet};
+use utoipa::IntoParams;
+
+use crate::caller::client::{OfClient, by_token, is_clients};
+use crate::caller::{Acting, Visitor, bearer_of};
+use crate::error::ApiError;
+use crate::gateway::Query;
+use crate::routes::tenants::customer;
+use crate::state::App;
+
+/// What a request must have to pass.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Required {
+    /// Scopes that the token must have, with spaces between them.
+    scope: Option<String>,
+    /// Whom the token must be for; an application's token passes for its own resource alone.
+    audience: Option<String>,
+    /// The tenant that whoever asks must be in.
+    tenant: Option<TenantId>,
+}
+
+/// Whoever asks, by what they show.
+pub(crate) enum Passing {
+    Client(Box<OfClient>),
+    Other(Box<Acting>),
+}
+
+impl FromRequestParts<App> for Passing {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        if is_clients(bearer_of(&parts.headers)?) {
+            let visitor = Visitor::from_request_parts(parts, app).await?;
+            let found = by_token(app, &visitor, bearer_of(&parts.headers)?).await?;
+            return Ok(Passing::Client(Box::new(found)));
+        }
+        Ok(Passing::Other(Box::new(Acting::from_request_parts(parts, app).await?)))
+    }
+}
+
+/// Says whether a request may pass, and whose it is.
+#[utoipa::path(get, path = "/api/v1/forward-auth", tag = "oauth", operation_id = "forward_auth", params(Required), security(("session" = [])),
+    responses((status = 200), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(crate) async fn check(
+    State(app): State<App>,
+    passing: Passing,
+    Query(required): Query<Required>,
+) -> Result<Response, ApiError> {
+    let tenant = required.tenant.map(customer).transpose()?;
+    let scope: ScopeSet = required
+        .scope
+        .as_deref()
+        .unwrap_or_default()
+        .parse::<ScopeSet>()
+        .map_err(|error| ApiError::field("scope", error))?;
+    let identity = match &passing {
+        Passing::Client(found) => {
+            let claims = &found.token.claims;
+            if required.audience.as_deref().unwrap_or(app.provider.issuer()) != claims.aud {
+                return Err(ApiError::new(Code::TokenWrongAudience));
+            }
+            if !scope.is_within(&found.token.scope) {
+                return Err(Problem::new(Code::InsufficientScope).field("scope").into());
+            }
+            if tenant.is_some_and(|tenant| tenant != found.token.client.tenant) {
+                return Err(ApiError::new(Code::Forbidden));
+            }
+            Identity {
+                sub: claims.sub.clone(),
+                user_id: claims.user_id.clone(),
+                tenant_id: Some(claims.tenant_id.clone()),
+                client_id: Some(claims.client_id.clone()),
+                agent_id: claims.agent_id.clone(),
+                scope: claims.scope.clone(),
+            }
+        }
+        Passing::Other(acting) => {
+            acting.stands(&app).await?;
+            if let Some(tenant) = tenant {
+                // Who is in it sees that it is there.
+                let seen = acting.view(&app, tenant, Action::TenantRead, Resource::Customer).await;
+                seen.map_err(|error| match error.code() {
+                    Code::NotFound => ApiError::new(Code::Forbidden),
+                    _ => error,
+                })?;
+            }
+            let allowed = acting.caller.scopes();
+            // Of what is Bailiwick's own the scopes are actions: a word that names none is one that nobody gave it.
+            let has = |scope: &str| scope.parse::<Action>().is_ok_and(|action| allowed.contains(action));
+            if !scope.iter().all(has) {
+                return Err(Problem::new(Code::InsufficientScope).field("scope").into());
+            }
+            let sub = acting.caller.actor();
+            Identity {
+                user_id: sub.starts_with("acc_").then(|| sub.clone()),
+                sub,
+                tenant_id: tenant.map(|tenant| tenant.to_string()),
+                client_id: None,
+                agent_id: None,
+                scope: allowed.to_string(),
+            }
+        }
+    };
+    let audience = required.audience.as_deref().unwrap_or(app.provider.issuer());
+    let signed = app.provider.issue_identity(app.now(), audience, &identity)?;
+    let mut headers = HeaderMap::new();
+    let mut put = |name: &'static str, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    // Each is there, also empty: a proxy that hands them on then has nothing of the sender's left.
+    put("x-bailiwick-subject", &identity.sub);
+    put("x-bailiwick-user", identity.user_id.as_deref().unwrap_or_default());
+    put("x-bailiwick-tenant", identity.tenant_id.as_deref().unwrap_or_default());
+    put("x-bailiwick-client", identity.client_id.as_deref().unwrap_or_default());
+    put("x-bailiwick-agent", identity.agent_id.as_deref().unwrap_or_default());
+    put("x-bailiwick-scope", &identity.scope);
+    put("x-bailiwick-identity", &signed);
+    Ok((StatusCode::OK, headers).into_response())
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Answering an application that asks: for a browser by the link that it was sent to, for a device by the code that it shows.
+//!
+//! Whoever answers is signed in, and a member of the application's tenant: the tenant's policies say who may use its
+//! applications (`client.use`). A yes is recorded in the tenant, with what was allowed.
+
+use access::tenancy::Change;
+use access::{Action, Resource};
+use axum::extract::State;
+use axum::http::HeaderMap;
+use identity::{SessionKind, Try};
+use protocol::oauth::{Answered, Asked, ConsentRequest as Shown};
+use protocol::{ClientId, Code, Problem, TenantId};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use store::{Record, TenantId as StoredTenant, WriteTx};
+use tokens::oauth::{
+    Client, ClientAddress, CodeTerms, ConsentRequest, DeviceRequest, GrantTerms, GrantType, ProviderError,
+    ScopeSet,
+};
+
+use super::authorize::bound;
+use crate::caller::Signed;
+use crate::error::ApiError;
+use crate::gateway::Json;
+use crate::routes::tenants::in_directory;
+use crate::state::App;
+
+/// Shows what an application asks for.
+#[utoipa::path(post, path = "/api/v1/authorize/read", tag = "oauth", operation_id = "read_consent_request", request_body = Asked, security(("session" = [])),
+    responses((status = 200, body = Shown), (status = 404, body = Problem), (status = 410, body = Problem)))]
+pub(crate) async fn read(
+    State(app): State<App>,
+    signed: Signed,
+    headers: HeaderMap,
+    Json(asked): Json<Asked>,
+) -> Result<Json<Shown>, ApiError> {
+    let pending = Pending::of(&app, &signed, &headers, &asked).await?;
+    let address = pending.client();
+    let mut tx =
+        app.access.view(&signed.caller, address.tenant, Action::TenantRead, Resource::Customer).await?;
+    app.access.also(&mut tx, &signed.caller, Action::ClientUse, Resource::Customer).await?;
+    let client = app.provider.client(&mut tx, address.client).await.map_err(over)?;
+    let account = *signed.session.account().uuid();
+    let before = app.provider.consent(&mut tx, account, address.client).await?;
+    let tenant_name = app.tenancy.customer(&mut tx).await?.name;
+    let (scope, resource) = (pending.scope(), pending.resource());
+    let ask_again = matches!(&pending, Pending::Browser(request) if request.ask_again);
+    let is_new = |scope: &&str| ask_again || !before.contains(scope);
+    let redirect_host = match &pending {
+        Pending::Browser(request) => url::Url::parse(&request.redirect_uri)
+            .ok()
+            .map(|url| url.host_str().unwrap_or_else(|| url.scheme()).to_owned()),
+        Pending::Device(..) => None,
+    };
+    Ok(Json(Shown {
+        client: ClientId::from_uuid(*client.id.uuid()),
+        client_name: client.terms.name,
+        tenant: TenantId::from_uuid(*address.tenant.uuid()),
+        tenant_name: tenant_name.as_str().to_owned(),
+        new_scopes: scope.iter().filter(is_new).map(str::to_owned).collect(),
+        scopes: scope.iter().map(str::to_owned).collect(),
+        resource: resource.to_owned(),
+        redirect_host,
+        network: pending.network().map(str::to_owned),
+        prove_again: pending.require_proof(&app, &signed).is_err(),
+    }))
+}
+
+/// Allows an application what it asks for, and says where the browser is to go on.
+#[utoipa::path(post, path = "/api/v1/authorize/approve", tag = "oauth", operation_id = "approve_consent_request", request_body = Asked, security(("session" = [])),
+    responses((status = 200, body = Answered), (status = 404, body = Problem), (status = 410, body = Problem)))]
+pub(crate) async fn approve(
+    State(app): State<App>,
+    signed: Signed,
+    headers: HeaderMap,
+    Json(asked): Json<Asked>,
+) -> Result<Json<Answered>, ApiError> {
+    let pending = Pending::of(&app, &signed, &headers, &asked).await?;
+    pending.require_proof(&app, &signed)?;
+    let address = pending.client();
+    let mut tx = signed.enter_customer(&app, address.tenant, Action::ClientUse, Resource::Customer).await?;
+    let client = app.provider.client(&mut tx, address.client).await.map_err(over)?;
+    // It was checked when it was asked; meanwhile the client may be another one.
+    pending.require_registered(&client)?;
+    let terms = pending.terms(&app, &signed);
+    app.provider.give_consent(&mut tx, terms.account, client.id, &terms.scope).await?;
+    match pending {
+        Pending::Browser(request) => {
+            let (grant, code) = app.provider.begin(&mut tx, client.id, &terms, None).await?;
+            let code = code.ok_or_else(|| ApiError::internal("a grant without a code"))?;
+            commit(&app, tx, &client, json!({ "grant": grant.to_string(), "scopes": terms.scope.to_string(), "resource": terms.resource })).await?;
+            let redirect = request.answer(app.provider.issuer(), &[("code", code.expose())]);
+            Ok(Json(Answered {
+                redirect: Some(redirect.ok_or_else(|| ApiError::internal("a redirect URI"))?.into()),
+            }))
+        }
+        Pending::Device(_, code) => {
+            commit(
+                &app,
+                tx,
+                &client,
+                json!({ "by": "device", "scopes": terms.scope.to_string(), "resource": terms.resource }),
+            )
+            .await?;
+            let mut tx = in_directory(&app, signed.caller.request()).await?;
+            app.provider.answer_device(&mut tx, &code, Some(&terms)).await.map_err(over)?;
+            tx.commit(Record::about(client.id)).await?;
+            Ok(Json(Answered { redirect: None }))
+        }
+    }
+}
+
+/// Refuses an application what it asks for, and says where the browser is to go on.
+#[utoipa::path(post, path = "/api/v1/authorize/deny", tag = "oauth", operation_id = "deny_consent_request", request_body = Asked, security(("session" = [])),
+    responses((status = 200, body = Answered), (status = 404, body = Problem), (status = 410, body = Problem)))]
+pub(crate) async fn deny(
+    State(app): State<App>,
+    signed: Signed,
+    headers: HeaderMap,
+    Json(asked): Json<Asked>,
+) -> Result<Json<Answered>, ApiError> {
+    let pending = Pending::of(&app, &signed, &headers, &asked).await?;
+    let address = pending.client();
+    // Nobody says no for a tenant that they are not in.
+    let mut tx =
+        app.access.view(&signed.caller, address.tenant, Action::TenantRead, Resource::Customer).await?;
+    app.access.also(&mut tx, &signed.caller, Action::ClientUse, Resource::Customer).await?;
+    drop(tx);
+    match pending {
+        Pending::Browser(request) => {
+            let redirect = request.answer(app.provider.issuer(), &[("error", "access_denied")]);
+            Ok(Json(Answered { redirect: redirect.map(Into::into) }))
+        }
+        Pending::Device(_, code) => {
+            let mut tx = in_directory(&app, signed.caller.request()).await?;
+            app.provider.answer_device(&mut tx, &code, None).await.map_err(over)?;
+            tx.commit(Record::about(address.client)).await?;
+            Ok(Json(Answered { redirect: None }))
+        }
+    }
+}
+
+/// What waits for an answer.
+enum Pending {
+    Browser(Box<ConsentRequest>),
+    /// With the code that the person entered.
+    Device(Box<DeviceRequest>, String),
+}
+
+impl Pending {
+    async fn of(app: &App, signed: &Signed, headers: &HeaderMap, asked: &Asked) -> Result<Self, ApiError> {
+        match (&asked.request, &asked.code) {
+            (Some(request), None) => {
+                let request = app.provider.open_request(app.now(), request.expose())?;
+                bound(headers, &request)?;
+                Ok(Pending::Browser(Box::new(request)))
+            }
+            (None, Some(code)) => {
+                // A short code can be guessed: tries are counted, and a good one is given back.
+                let aimed_at = Sha256::digest(signed.session.account().as_bytes()).into();
+                let (from, now) = (signed.address.ip(), app.now());
+                let charge = app.attempts.start(now, Try::DeviceCode, &aimed_at, from)?;
+                let worker = access::Caller::system("devices", signed.caller.request());
+                let platform = StoredTenant::PLATFORM;
+                let mut tx =
+                    app.access.view(&worker, platform, Action::MaintenanceRun, Resource::Platform).await?;
+                let found = app.provider.device_request(&mut tx, code.expose()).await;
+                if !matches!(found, Err(ProviderError::NotFound)) {
+                    app.attempts.returned(now, charge);
+                }
+                Ok(Pending::Device(Box::new(found.map_err(over)?), code.expose().to_owned()))
+            }
+            _ => Err(ApiError::field("request", "either request or code")),
+        }
+    }
+
+    fn client(&self) -> ClientAddress {
+        match self {
+            Pending::Browser(request) => request.client(),
+            Pending::Device(request, _) => request.client(),
+        }
+    }
+
+    fn scope(&self) -> &ScopeSet {
+        match self {
+            Pending::Browser(request) => &request.scope,
+            Pending::Device(request, _) => &request.scope,
+        }
+    }
+
+    fn resource(&self) -> &str {
+        match self {
+            Pending::Browser(request) => &request.resource,
+            Pending::Device(request, _) => &request.resource,
+        }
+    }
+
+    fn network(&self) -> Option<&str> {
+        match self {
+            Pending::Browser(_) => None,
+            Pending::Device(request, _) => Some(&request.network),
+        }
+    }
+
+    /// Refuses whose last proof is older than the client wants (`prompt=login`, `max_age`).
+    fn require_proof(&self, app: &App, signed: &Signed) -> Result<(), ApiError> {
+        let Pending::Browser(request) = self else { return Ok(()) };
+        let now = app.now();
+        let is_old = request.max_age.is_some_and(|age| now.div_euclid(1_000) - proved_at(app, signed) > age);
+        if is_old || (request.prove_again && !signed.session.is_fresh(now)) {
+            return Err(access::Refused::StepUpRequired { action: Action::ClientUse }.into());
+        }
+        Ok(())
+    }
+
+    fn require_registered(&self, client: &Client) -> Result<(), ApiError> {
+        let (grant, is_registered) = match self {
+            Pending::Browser(request) => {
+                (GrantType::AuthorizationCode, client.terms.redirects_to(&request.redirect_uri))
+            }
+            Pending::Device(..) => (GrantType::DeviceCode, true),
+        };
+        if is_registered && client.terms.may(grant).is_ok() && self.scope().is_within(&client.terms.scopes) {
+            return Ok(());
+        }
+        Err(ApiError::new(Code::RequestOver))
+    }
+
+    fn terms(&self, app: &App, signed: &Signed) -> GrantTerms {
+        let (nonce, code) = match self {
+            Pending::Browser(request) => {
+                let code = CodeTerms {
+                    challenge: request.challenge.clone(),
+                    redirect_uri: request.redirect_uri.clone(),
+                };
+                (request.nonce.clone(), Some(code))
+            }
+            Pending::Device(..) => (None, None),
+        };
+        GrantTerms {
+            account: *signed.session.account().uuid(),
+            home: signed.home(),
+            session: *signed.session.id().uuid(),
+            method: *signed.session.method().uuid(),
+            offline: self.scope().contains(ScopeSet::OFFLINE),
+            scope: self.scope().clone(),
+            resource: self.resource().to_owned(),
+            auth_time: proved_at(app, signed),
+            nonce,
+            code,
+            agent: None,
+        }
+    }
+}
+
+/// When whoever is signed in last proved who they are, in Unix seconds. A device that another one let in proved nothing since.
+fn proved_at(app: &App, signed: &Signed) -> i64 {
+    let at = match signed.session.kind() {
+        SessionKind::Proven => {
+            signed.session.fresh_until() - i64::from(app.identity.settings().fresh_minutes) * 60_000
+        }
+        SessionKind::Paired | SessionKind::Public => signed.session.created_at(),
+    };
+    at.div_euclid(1_000)
+}
+
+async fn commit(
+    app: &App,
+    mut tx: WriteTx,
+    client: &Client,
+    after: serde_json::Value,
+) -> Result<(), ApiError> {
+    let change = Change { after: Some(after), ..Change::default() };
+    let record = app.tenancy.record(&mut tx, client.id, &change).await?;
+    tx.commit(record).await?;
+    Ok(())
+}
+
+/// What is not there was answered, or its time is over.
+fn over(error: ProviderError) -> ApiError {
+    match error {
+        ProviderError::NotFound => ApiError::new(Code::RequestOver),
+        error => error.into(),
+    }
+}

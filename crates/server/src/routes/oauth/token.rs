@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The token endpoint: codes, refresh tokens, device codes, clients themselves, and exchanged tokens.
+//!
+//! Whoever a token will speak for enters the tenant for it: so what its policies say of `client.use`, and whether the tenant,
+//! the member or the service account is suspended, is asked for each token, in the transaction that it comes of.
+
+use access::tenancy::Change;
+use access::{Action, Caller, Resource};
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::json;
+use store::{Record, TenantId, WriteTx};
+use tokens::oauth::{
+    Agent, Answered, Grant, GrantId, GrantTerms, GrantType, NewToken, ProviderError, ScopeSet, Subject, Taken,
+};
+
+use super::{Asking, Form, OAuthError};
+use crate::caller::Visitor;
+use crate::caller::client::{by_token, consenting, require_consenting, speaking_for};
+use crate::caller::look;
+use crate::gateway::Json;
+use crate::state::App;
+
+/// What a client is given (RFC 6749, section 5.1).
+#[derive(Serialize)]
+pub(crate) struct Tokens {
+    access_token: String,
+    token_type: &'static str,
+    expires_in: i64,
+    scope: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'static str>,
+}
+
+/// Gives a client tokens.
+#[utoipa::path(post, path = "/oauth/token", tag = "oauth", operation_id = "token",
+    request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, content_type = "application/json", body = Object), (status = 400, content_type = "application/json", body = Object), (status = 401, content_type = "application/json", body = Object)))]
+pub(crate) async fn token(
+    State(app): State<App>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Response, OAuthError> {
+    let grant = form.required("grant_type")?;
+    let grant: GrantType = GrantType::ALL
+        .into_iter()
+        .find(|known| known.name() == grant)
+        .ok_or_else(|| OAuthError::new("unsupported_grant_type", "there is no such grant type here"))?;
+    let asking = Asking::of(&app, &visitor, &headers, &form).await?;
+    asking.client.terms.may(grant)?;
+    let request = Request { app: &app, visitor: &visitor, form: &form, asking };
+    let tokens = match grant {
+        GrantType::AuthorizationCode => request.by_code().await,
+        GrantType::RefreshToken => request.by_refresh_token().await,
+        GrantType::ClientCredentials => request.for_itself().await,
+        GrantType::DeviceCode => request.by_device_code().await,
+        GrantType::TokenExchange => request.by_exchange().await,
+    }?;
+    // Pages of other origins may read the answer: it takes a code and its verifier to get one, never a cookie.
+    Ok(([(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (header::PRAGMA, "no-cache")], Json(tokens))
+        .into_response())
+}
+
+struct Request<'a> {
+    app: &'a App,
+    visitor: &'a Visitor,
+    form: &'a Form,
+    asking: Asking,
+}
+
+impl Request<'_> {
+    async fn by_code(&self) -> Result<Tokens, OAuthError> {
+        let Request { app, form, .. } = self;
+        let (code, verifier) = (form.required("code")?, form.required("code_verifier")?);
+        let mut tx = look(&app.access, self.visitor, self.tenant()).await?;
+        let redirect_uri = form.one("redirect_uri");
+        let client = self.asking.client.id;
+        let taken = app.provider.code_grant(&mut tx, client, code, verifier, redirect_uri).await?;
+        drop(tx);
+        let grant = self.good(taken, "code").await?;
+        let mut tx = self.enter(&grant.terms).await?;
+        if !app.provider.use_code(&mut tx, grant.id).await? {
+            drop(tx);
+            return Err(self.stolen(grant.id, "code").await);
+        }
+        let refresh = self.first_refresh(&mut tx, &grant).await?;
+        let scope = grant.terms.scope.clone();
+        self.answer(tx, &grant, &scope, refresh).await
+    }
+
+    async fn by_refresh_token(&self) -> Result<Tokens, OAuthError> {
+        let Request { app, form, .. } = self;
+        let shown = form.required("refresh_token")?;
+        let mut tx = look(&app.access, self.visitor, self.tenant()).await?;
+        let taken = app.provider.refresh_grant(&mut tx, self.asking.client.id, shown).await?;
+        drop(tx);
+        let mut grant = self.good(taken, "refresh token").await?;
+        let scope = match form.one("scope") {
+            None => grant.terms.scope.clone(),
+            Some(asked) => {
+                let asked: ScopeSet = asked
+                    .parse()
+                    .map_err(|_| OAuthError::new("invalid_scope", "the scopes cannot be read"))?;
+                if !asked.is_within(&grant.terms.scope) {
+                    return Err(OAuthError::new("invalid_scope", "this is more than was consented to"));
+                }
+                asked
+            }
+        };
+        if form.one("resource").is_some_and(|resource| resource != grant.terms.resource) {
+            return Err(ProviderError::Target.into());
+        }
+        let mut tx = self.enter(&grant.terms).await?;
+        let Some(next) = app.provider.next_refresh(&mut tx, &grant, Some(shown)).await? else {
+            drop(tx);
+            return Err(self.stolen(grant.id, "refresh token").await);
+        };
+        // The word was for the first ID token (OpenID Connect Core, section 12.2).
+        grant.terms.nonce = None;
+        self.answer(tx, &grant, &scope, Some(next.expose().to_owned())).await
+    }
+
+    /// The client for itself: for the service account that it speaks for.
+    async fn for_itself(&self) -> Result<Tokens, OAuthError> {
+        let Request { app, form, .. } = self;
+        let terms = &self.asking.client.terms;
+        let service = terms.service_account.ok_or_else(|| {
+            OAuthError::new("unauthorized_client", "this client speaks for no service account")
+        })?;
+        let scope = match form.one("scope") {
+            Some(_) => terms.scopes_of(form.one("scope"))?,
+            None => terms.scopes.clone(),
+        };
+        if scope.contains(ScopeSet::OPENID) && form.one("scope").is_some() {
+            return Err(OAuthError::new("invalid_scope", "openid is about a person, and here is none"));
+        }
+        let resource = terms.resource_of(form.one("resource"), app.provider.issuer())?;
+        let caller = speaking_for(self.tenant(), service, self.asking.client.id, self.visitor);
+        let tx = self.enter_as(&caller).await?;
+        let issued = app.provider.issue(
+            tx.now(),
+            &NewToken {
+                client: self.asking.address,
+                subject: Subject::Service(service),
+                grant: None,
+                resource: &resource,
+                scope: &scope,
+                agent: None,
+                purpose: None,
+                ends_at: None,
+            },
+        )?;
+        let expires_in = (issued.expires_at - tx.now()) / 1_000;
+        let details = json!({ "token": issued.id, "scopes": scope.to_string(), "resource": resource });
+        self.commit(tx, details).await?;
+        Ok(Tokens {
+            access_token: issued.token,
+            token_type: BEARER,
+            expires_in,
+            scope: scope.to_string(),
+            refresh_token: None,
+            id_token: None,
+            issued_token_type: None,
+        })
+    }
+
+    async fn by_device_code(&self) -> Result<Tokens, OAuthError> {
+        let Request { app, form, .. } = self;
+        let code = form.required("device_code")?;
+        let worker = Caller::system("devices", self.visitor.caller.request());
+        let platform = TenantId::PLATFORM;
+        let mut tx = app.access.view(&worker, platform, Action::MaintenanceRun, Resource::Platform).await?;
+        let answered = app.provider.device_answer(&mut tx, self.asking.address, code).await?;
+        drop(tx);
+        let terms = match answered {
+            Answered::Allowed(terms) => terms,
+            Answered::Waiting if app.polls.is_too_early(app.now(), code) => {
+                return Err(OAuthError::new("slow_down", "ask less often"));
+            }
+            Answered::Waiting => {
+                return Err(OAuthError::new("authorization_pending", "nobody has answered yet"));
+            }
+            Answered::Denied => return Err(OAuthError::new("access_denied", "the answer was no")),
+            Answered::Over => {
+                return Err(OAuthError::new("expired_token", "the device code is over, or is none"));
+            }
+        };
+        // The answer goes, and then the grant begins: a crash in between costs the person another try.
+        let mut tx = app.access.enter(&worker, platform, Action::MaintenanceRun, Resource::Platform).await?;
+        if !app.provider.take_device(&mut tx, code).await? {
+            return Err(OAuthError::invalid_grant("the device code was used"));
+        }
+        tx.commit(Record::about(self.asking.client.id)).await?;
+        let mut tx = self.enter(&terms).await?;
+        let (id, _) = app.provider.begin(&mut tx, self.asking.client.id, &terms, None).await?;
+        let grant = Grant { id, client: self.asking.client.id, created_at: tx.now(), terms: *terms };
+        let refresh = self.first_refresh(&mut tx, &grant).await?;
+        let scope = grant.terms.scope.clone();
+        self.answer(tx, &grant, &scope, refresh).await
+    }
+
+    /// Another client's token for somebody, for less: this client acts for them from then on, and both are named (RFC 8693).
+    async fn by_exchange(&self) -> Result<Tokens, OAuthError> {
+        let Request { app, form, .. } = self;
+        let token_type = form.required("subject_token_type")?;
+        let wanted = form.one("requested_token_type").unwrap_or(ACCESS_TOKEN_TYPE);
+        if token_type != ACCESS_TOKEN_TYPE || wanted != ACCESS_TOKEN_TYPE {
+            return Err(OAuthError::invalid_request(
+                "access tokens alone are exchanged, and for access tokens",
+            ));
+        }
+        if form.one("actor_token").is_some() {
+            return Err(OAuthError::invalid_request(
+                "who acts is the client that asks: leave actor_token out",
+            ));
+        }
+        let subject = by_token(app, self.visitor, form.required("subject_token")?).await?;
+        if subject.token.client.tenant != self.tenant() {
+            return Err(OAuthError::invalid_grant("the subject_token is another tenant's"));
+        }
+        let (Some(of), Some(root)) = (&subject.terms, subject.token.grant) else {
+            return Err(OAuthError::invalid_grant("the subject_token speaks for nobody but a program"));
+        };
+        if subject.token.claims.act.is_some() {
+            return Err(OAuthError::invalid_grant("the subject_token was exchanged already"));
+        }
+        let terms = &self.asking.client.terms;
+        let scope = terms.scopes_of(form.one("scope"))?;
+        if scope.is_empty() || !scope.is_within(&subject.token.scope) {
+            return Err(OAuthError::new(
+                "invalid_scope",
+                "say which of the subject_token's scopes, and no others",
+            ));
+        }
+        if scope.contains(ScopeSet::OFFLINE) || scope.contains(ScopeSet::OPENID) {
+            return Err(OAuthError::new("invalid_scope", "openid and offline_access are not exchanged"));
+        }
+        let asked = form.one("resource").or_else(|| form.one("audience"));
+        let resource = terms.resource_of(asked, app.provider.issuer())?;
+        let purpose = form.one("purpose");
+        if purpose
+            .is_some_and(|purpose| purpose.len() > LONGEST_PURPOSE || purpose.contains(char::is_control))
+        {
+            return Err(OAuthError::invalid_request(
+                "purpose has at most 200 bytes, and no control characters",
+            ));
+        }
+        let mut tx = self.enter(of).await?;
+        let ends_at = subject.token.claims.exp.saturating_mul(1_000);
+        let agent = Agent { purpose: purpose.map(str::to_owned), ends_at };
+        let child = GrantTerms {
+            scope: scope.clone(),
+            resource: resource.clone(),
+            nonce: None,
+            code: None,
+            agent: Some(agent),
+            ..of.clone()
+        };
+        let (id, _) = app.provider.begin(&mut tx, self.asking.client.id, &child, Some(root)).await?;
+        let issued = app.provider.issue(
+            tx.now(),
+            &NewToken {
+                client: self.asking.address,
+                subject: Subject::Account(child.account),
+                grant: Some(id),
+                resource: &resource,
+                scope: &scope,
+                agent: Some(self.asking.address),
+                purpose,
+                ends_at: Some(ends_at),
+            },
+        )?;
+        let expires_in = (issued.expires_at - tx.now()) / 1_000;
+        let details = json!({
+            "token": issued.id, "grant": id.to_string(), "agent": self.asking.client.id.to_string(), "scopes": scope.to_string(),
+            "resource": resource, "purpose": purpose,
+        });
+        self.commit(tx, details).await?;
+        Ok(Tokens {
+            access_token: issued.token,
+            token_type: BEARER,
+            expires_in,
+            scope: scope.to_string(),
+            refresh_token: None,
+            id_token: None,
+            issued_token_type: Some(ACCESS_TOKEN_TYPE),
+        })
+    }
+
+    fn tenant(&self) -> TenantId {
+        self.asking.address.tenant
+    }
+
+    /// A grant whose code or refresh token was good; of one that was shown again, the end.
+    async fn good(&self, taken: Taken, what: &'static str) -> Result<Grant, OAuthError> {
+        match taken {
+            Taken::Good(grant) => Ok(*grant),
+            Taken::Again(grant) => Err(self.stolen(grant, what).await),
+        }
+    }
+
+    /// Ends a grant whose code or refresh token was shown twice, and says no more than that it is not good.
+    async fn stolen(&self, grant: GrantId, what: &'static str) -> OAuthError {
+        let why = format!("its {what} was shown twice");
+        match end_grant(self.app, self.visitor, self.tenant(), grant, &why).await {
+            Ok(()) => {
+                OAuthError::invalid_grant(format_args!("the {what} is unknown, over, or another client's"))
+            }
+            Err(error) => error,
+        }
+    }
+
+    /// Enters the tenant as the account that consented, if what it consented with still lives.
+    async fn enter(&self, terms: &GrantTerms) -> Result<WriteTx, OAuthError> {
+        require_consenting(self.app, self.visitor.caller.request(), terms).await?;
+        self.enter_as(&consenting(terms, self.tenant(), self.asking.client.id, self.visitor)).await
+    }
+
+    async fn enter_as(&self, caller: &Caller) -> Result<WriteTx, OAuthError> {
+        let mut tx =
+            self.app.access.enter(caller, self.tenant(), Action::ClientUse, Resource::Customer).await?;
+        self.app.provider.use_up(&mut tx, self.asking.used).await?;
+        Ok(tx)
+    }
+
+    async fn first_refresh(&self, tx: &mut WriteTx, grant: &Grant) -> Result<Option<String>, OAuthError> {
+        if self.asking.client.terms.may(GrantType::RefreshToken).is_err() {
+            return Ok(None);
+        }
+        let token = self.app.provider.next_refresh(tx, grant, None).await?;
+        Ok(token.map(|token| token.expose().to_owned()))
+    }
+
+    /// An access token of a grant, with an ID token if that was asked for.
+    async fn answer(
+        &self,
+        mut tx: WriteTx,
+        grant: &Grant,
+        scope: &ScopeSet,
+        refresh_token: Option<String>,
+    ) -> Result<Tokens, OAuthError> {
+        let (provider, now) = (&self.app.provider, tx.now());
+        let issued = provider.issue(
+            now,
+            &NewToken {
+                client: self.asking.address,
+                subject: Subject::Account(grant.terms.account),
+                grant: Some(grant.id),
+                resource: &grant.terms.resource,
+                scope,
+                agent: None,
+                purpose: None,
+                ends_at: None,
+            },
+        )?;
+        let id_token = if scope.contains(ScopeSet::OPENID) {
+            let mut name = None;
+            if scope.contains(ScopeSet::PROFILE) {
+                let member = self.app.tenancy.member(&mut tx, grant.terms.account).await?;
+                name = Some(member.label.as_str().to_owned());
+            }
+            Some(provider.issue_id_token(now, self.asking.address, grant, &issued.token, name)?)
+        } else {
+            None
+        };
+        let details =
+            json!({ "token": issued.id, "grant": grant.id.to_string(), "scopes": scope.to_string() });
+        self.commit(tx, details).await?;
+        Ok(Tokens {
+            access_token: issued.token,
+            token_type: BEARER,
+            expires_in: (issued.expires_at - now) / 1_000,
+            scope: scope.to_string(),
+            refresh_token,
+            id_token,
+            issued_token_type: None,
+        })
+    }
+
+    async fn commit(&self, mut tx: WriteTx, after: serde_json::Value) -> Result<(), OAuthError> {
+        let change = Change { after: Some(after), ..Change::default() };
+        let record = self.app.tenancy.record(&mut tx, self.asking.client.id, &change).await?;
+        tx.commit(record).await?;
+        Ok(())
+    }
+}
+
+/// Ends a grant in its tenant, with the reason. The server's own: the tenant's people are not asked when something was stolen, nor
+/// when the client itself ends what it got.
+pub(super) async fn end_grant(
+    app: &App,
+    visitor: &Visitor,
+    tenant: TenantId,
+    grant: GrantId,
+    why: &str,
+) -> Result<(), OAuthError> {
+    let worker = Caller::system("oauth", visitor.caller.request());
+    let mut tx = app.access.enter(&worker, tenant, Action::ClientRefuse, Resource::Customer).await?;
+    if !app.provider.end(&mut tx, grant).await? {
+        return Ok(());
+    }
+    let change = Change { after: Some(json!({ "ended": true })), reason: Some(why), ..Change::default() };
+    let record = app.tenancy.record(&mut tx, grant, &change).await?;
+    tx.commit(record).await?;
+    Ok(())
+}
+
+const BEARER: &str = "Bearer";
+const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
+const LONGEST_PURPOSE: usize = 200;

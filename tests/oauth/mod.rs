@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Applications that get tokens, as their client libraries, their users and thieves see it.
+
+mod app;
+mod attacks;
+mod ends;
+mod flows;
+mod nginx;
+mod programs;
+mod proxies;
+mod standard_client;

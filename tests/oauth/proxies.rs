@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Services behind a proxy that asks Bailiwick who may pass.
+
+use harness::{Request, World, on_both_engines};
+use serde_json::json;
+
+use super::app::{CALLBACK, House, code, decoded, get, said, text};
+
+on_both_engines!(a_request_passes_with_what_it_shows_and_never_with_what_it_says);
+
+fn a_request_passes_with_what_it_shows_and_never_with_what_it_says(world: World) {
+    let house = House::founded(&world);
+    let (app, bea) = (house.usual(), house.member(&world));
+    let token = app.tokens(&bea, &[]).access;
+    let account = text(&bea.run(["whoami", "--json"]).json()["account"]);
+    let check = "/api/v1/forward-auth";
+
+    // Whatever stands in the request, the answer's headers are of who shows the token; each is there.
+    let spoofed = Request::new("GET", check)
+        .bearer(&token)
+        .header("x-bailiwick-user", "acc_00000000000000000000000000000000")
+        .header("x-bailiwick-agent", "somebody")
+        .header("x-bailiwick-identity", "e30.e30.")
+        .header("x-original-uri", "/admin")
+        .send(&world.url());
+    assert_eq!(spoofed.status, 200, "{}", said(&spoofed));
+    for (name, value) in [
+        ("x-bailiwick-subject", account.as_str()),
+        ("x-bailiwick-user", &account),
+        ("x-bailiwick-tenant", &house.tenant),
+        ("x-bailiwick-client", &app.client_id),
+        ("x-bailiwick-agent", ""),
+        ("x-bailiwick-scope", "device.read openid profile"),
+    ] {
+        assert_eq!(spoofed.header(name), Some(value), "{name}");
+    }
+    let (header, claims) = decoded(spoofed.header("x-bailiwick-identity").unwrap());
+    assert_eq!((&header["alg"], &header["typ"]), (&json!("EdDSA"), &json!("bailiwick-identity+jwt")));
+    assert_eq!((&claims["sub"], &claims["aud"]), (&json!(account), &json!(world.url())));
+    assert!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap() <= 60);
+
+    let asks = |query: &str, token: &str| get(&world, &format!("{check}?{query}"), token);
+    assert_eq!(asks("scope=device.read%20openid", &token).status, 200);
+    let refused = asks("scope=device.write", &token);
+    assert_eq!((refused.status, code(&refused)), (403, "insufficient_scope".to_owned()));
+    let refused = asks("audience=https%3A%2F%2Fapi.example", &token);
+    assert_eq!((refused.status, code(&refused)), (401, "token_wrong_audience".to_owned()));
+    assert_eq!(asks(&format!("tenant={}", house.tenant), &token).status, 200);
+    let other = text(&bea.run(["tenant", "create", "Other", "--json"]).json()["id"]);
+    assert_eq!(asks(&format!("tenant={other}"), &token).status, 403, "it is in there, its token is not");
+    assert_eq!(asks("nonsense=1", &token).status, 422);
+
+    // A token for a service passes for that service.
+    let api = house.app(&[
+        "--grants",
+        "authorization_code",
+        "--redirect-uri",
+        CALLBACK,
+        "--scopes",
+        "openid,profile,device.read",
+        "--resource",
+        "https://api.example",
+    ]);
+    let for_api = api.tokens(&bea, &[]).access;
+    let passed = asks("audience=https%3A%2F%2Fapi.example", &for_api);
+    assert_eq!(passed.status, 200);
+    assert_eq!(decoded(passed.header("x-bailiwick-identity").unwrap()).1["aud"], "https://api.example");
+    assert_eq!(asks("", &for_api).status, 401);
+
+    // Sessions, access tokens, API keys and service accounts' keys pass too, each for what it may.
+    let session = std::fs::read_to_string(bea.config().join("session")).unwrap();
+    let session = session.trim();
+    let own = text(&bea.run(["token", "--json"]).json()["access_token"]);
+    let key = text(
+        &bea.run(["api-keys", "create", "--no-unlock", "--scopes", "item.read", "--json"]).json()["api_key"],
+    );
+    for token in [session, &own, &key] {
+        let passed = asks("scope=item.read", token);
+        assert_eq!(passed.status, 200, "{}", said(&passed));
+        assert_eq!(passed.header("x-bailiwick-user"), Some(account.as_str()));
+        assert_eq!(passed.header("x-bailiwick-client"), Some(""));
+    }
+    assert_eq!(asks("scope=item.write", &key).status, 403);
+    assert_eq!(asks("scope=item.reads", session).status, 403, "a word that is no action is nobody's");
+    assert_eq!(asks(&format!("tenant={}", house.tenant), session).status, 200);
+    assert_eq!(asks("tenant=ten_00000000000080008000000000000000", session).status, 403);
+    let service = text(&house.run(&["service-accounts", "create", "nightly"]).json()["id"]);
+    let key = text(&house.run(&["service-accounts", "create-key", &service]).json()["key"]);
+    let passed = asks("", &key);
+    assert_eq!((passed.status, passed.header("x-bailiwick-subject")), (200, Some(service.as_str())));
+    assert_eq!(passed.header("x-bailiwick-user"), Some(""));
+
+    for nobody in ["", "nonsense", "bws_nonsense"] {
+        assert_eq!(get(&world, check, nobody).status, 401, "{nobody}");
+    }
+    let nobody = Request::new("GET", check).header("x-bailiwick-user", &account).send(&world.url());
+    assert_eq!((nobody.status, nobody.header("x-bailiwick-user")), (401, None));
+    house.run(&["service-accounts", "suspend", &service]).done();
+    let refused = asks("", &key);
+    assert_eq!((refused.status, code(&refused)), (403, "suspended".to_owned()));
+    bea.run(["logout"]).done();
+    for token in [session, &own, &token] {
+        assert_eq!(get(&world, check, token).status, 401, "it ends at once");
+    }
+}
