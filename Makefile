@@ -26,24 +26,29 @@ help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## build for release and serve ./data on http://127.0.0.1:7341
+run: ## build for release, with the console where it can be built, and serve ./data on http://127.0.0.1:7341
+	scripts/build-console --if-possible
 	$(CARGO) run --release $(CARGO_FLAGS) -p bailiwick -- serve --data $(DATA) --listen $(LISTEN)
 
 .PHONY: demo
 demo: ## see in a minute what this is for
 	$(CARGO) run --release $(CARGO_FLAGS) -p bailiwick -- demo
 
+.PHONY: console
+console: ## the console and the core that browsers run, which the next build puts into the program
+	scripts/step "console" scripts/build-console
+
 .PHONY: build
 build: ## the binary and every test, in the profile that the tests use
 	scripts/step "build" $(CARGO) build $(CARGO_FLAGS) --workspace --bins --lib --tests --examples
 
 .PHONY: test
-test: test-deps build ## everything that must hold: unit, integration, end to end, doc, WASM, proofs, a little fuzzing
+test: test-deps console build ## everything that must hold: unit, integration, end to end, doc, in a browser, proofs, a little fuzzing
 	scripts/step "documentation tests" $(CARGO) test $(CARGO_FLAGS) --workspace --doc --quiet
-	scripts/step "keyring for WASM" scripts/check-wasm
 	scripts/step "proofs" scripts/with-cvc5 $(CARGO_TARGET_DIR)/debug/prove
 	scripts/step "fuzz, $(FUZZ_SECONDS) s each" scripts/fuzz $(FUZZ_SECONDS)
 	TMPDIR=$(TEST_TMP) scripts/step "tests" scripts/with-postgres scripts/with-s3 scripts/run-tests
+	TMPDIR=$(TEST_TMP) scripts/step "tests of the console" scripts/test-console
 
 .PHONY: prove
 prove: test-deps build ## what no policy can allow, proved for every request; and that a spoiled guardrail is noticed

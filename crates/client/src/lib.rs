@@ -47,15 +47,20 @@
 //! # }
 //! ```
 
+#[cfg(not(target_family = "wasm"))]
 pub mod cli;
 mod client;
 pub mod export;
 pub mod files;
+mod history;
 mod keychain;
+#[cfg(not(target_family = "wasm"))]
 mod output;
+mod pause;
 mod pins;
 mod place;
 mod profile;
+mod seen;
 mod sharing;
 mod tenant_drive;
 mod trust;
@@ -63,6 +68,7 @@ pub mod verify;
 
 pub use client::account::{AccountError, Proof};
 pub use client::api_keys::{KeyWish, MadeKey, open_by_api_key};
+#[cfg(not(target_family = "wasm"))]
 pub use client::events::{ChangeEvents, EventsError};
 pub use client::methods::MadeRecoveryKey;
 pub use client::opened::Opened;
@@ -71,6 +77,7 @@ pub use client::passkey;
 pub use client::signin::{NewAccount, SignIn, SignInError, SignUp, SignedIn, Unlocked, this_device};
 pub use client::{Client, ConnectError, Options, RequestError};
 pub use files::{Drive, RemotePath};
+pub use history::{Proof as RecordProof, ProvenRecord};
 pub use keychain::{KeyPlace, Keychain, KeychainError};
 pub use pins::{AccountPins, CollectionPins, Newer, OtherPins, Pins, TenantCollectionPins};
 pub use profile::{Profile, ProfileError, Stored};

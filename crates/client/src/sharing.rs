@@ -7,7 +7,6 @@
 //! that slips in keys of its own must show them to everybody for ever, and cannot do it to somebody who has been
 //! seen before. Whom nobody has met before, two people compare by [`keyring::Fingerprint`].
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
@@ -15,8 +14,7 @@ use keyring::{
     AccountNumber, CollectionKeys, Fingerprint, FormerAccountKeyPlace, Grant, GrantPlace, IdentityKeys,
     IdentityPublicKeys, IdentityRotation, Sealed, SystemRng, keys_subject,
 };
-use ledger::record::{RecordHeader, leaf_hash, payload_hash};
-use ledger::{InclusionProof, Tile, TileHashes, TreeHead};
+use ledger::TreeHead;
 use protocol::service::Service;
 use protocol::sharing::{
     AccountKeys, Admitted, Member, NextKey, Permission, PublishedKeys, PutMember, Share,
@@ -29,6 +27,7 @@ use crate::client::opened::Opened;
 use crate::client::signin::Unlocked;
 use crate::client::{Client, RequestError};
 use crate::files::{Drive, DriveError, OpenCollection, collection};
+use crate::history::Tiles;
 use crate::pins::{CollectionPins, OtherPins, Pins};
 use crate::place;
 use crate::profile::ProfileError;
@@ -187,7 +186,7 @@ impl KnownAccount {
                 return Ok((shown, head, note));
             }
             // A moment after a sign-up or a rotation the log has not got there yet.
-            tokio::time::sleep(BETWEEN_LOOKS).await;
+            crate::pause::sleep(BETWEEN_LOOKS).await;
         }
         Err(SharingError::NotLogged)
     }
@@ -249,31 +248,9 @@ async fn prove(
     if record.subject != keys_subject(&place::account(account), published.key_version, keys) {
         return Err(not_proven);
     }
-    let header = RecordHeader {
-        // The platform's.
-        tenant: [0; 16],
-        id: *record.id.as_bytes(),
-        at: record.at,
-        actor: record.actor.clone(),
-        via: record.via.clone(),
-        action: record.action.clone(),
-        subject: record.subject.clone(),
-        corrects: record.corrects.map(|id| *id.as_bytes()),
-        request: record.request.clone(),
-    };
-    let Ok(header) = header.encode() else { return Err(not_proven) };
-    let leaf = leaf_hash(&header, &payload_hash(record.details.as_slice()));
-    let (number, size) = (published.entry.number, head.size);
-    let mut tiles = BTreeMap::new();
-    for tile in InclusionProof::tiles(number, size) {
-        tiles.insert(tile, client.tile(Log::Platform, tile).await?);
-    }
-    let read = |tile: Tile| tiles.get(&tile).cloned().ok_or(());
-    let proof = InclusionProof::prove(&TileHashes::new(size, read), number, size);
-    match proof.map(|proof| proof.verify(number, &leaf, head)) {
-        Ok(Ok(())) => Ok(()),
-        _ => Err(not_proven),
-    }
+    // The platform's log has no tenant.
+    let is_logged = Tiles::new(client, Log::Platform).includes([0; 16], &published.entry, head).await?;
+    if is_logged { Ok(()) } else { Err(not_proven) }
 }
 
 /// Opens a collection that somebody shares, with the grant of its key.

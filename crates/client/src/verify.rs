@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use data_encoding::BASE64;
-use ledger::record::{RecordHeader, payload_hash};
+use ledger::record::payload_hash;
 use ledger::{
     CheckpointError, ConsistencyProof, Finding, KeyError, Node, Report, SignedCheckpoint, Tile, TileHashes,
     TreeHead, Verification, Verifier,
@@ -24,6 +24,7 @@ use crate::client::log::Log;
 use crate::client::{Client, RequestError};
 use crate::export::Contents;
 use crate::files::Progress;
+use crate::history::header;
 use crate::pins::Pins;
 
 /// The name and the key of a tenant's log.
@@ -282,7 +283,7 @@ impl Client {
         request: &str,
         most: Duration,
     ) -> Result<bool, RequestError> {
-        let start = tokio::time::Instant::now();
+        let mut waited = Duration::ZERO;
         loop {
             let note = self.checkpoint(Log::Tenant(tenant)).await?.unwrap_or_default();
             // The second line is the size. What is signed is checked by whoever verifies.
@@ -294,10 +295,11 @@ impl Client {
             if page.records.iter().any(|entry| entry.number < size && is_it(entry)) {
                 return Ok(true);
             }
-            if start.elapsed() >= most {
+            if waited >= most {
                 return Ok(false);
             }
-            tokio::time::sleep(BETWEEN_LOOKS).await;
+            crate::pause::sleep(BETWEEN_LOOKS).await;
+            waited += BETWEEN_LOOKS;
         }
     }
 
@@ -307,7 +309,7 @@ impl Client {
             if let Some(note) = self.checkpoint(log).await? {
                 return Ok(note);
             }
-            tokio::time::sleep(BETWEEN_LOOKS).await;
+            crate::pause::sleep(BETWEEN_LOOKS).await;
         }
         Err(VerifyError::NoCheckpoint)
     }
@@ -398,19 +400,8 @@ impl Check {
             if self.awaited.as_ref() == Some(&record.request) {
                 self.awaited = None;
             }
-            let header = RecordHeader {
-                tenant: self.tenant,
-                id: *record.id.as_bytes(),
-                at: record.at,
-                actor: record.actor.clone(),
-                via: record.via.clone(),
-                action: record.action.clone(),
-                subject: record.subject.clone(),
-                corrects: record.corrects.map(|id| *id.as_bytes()),
-                request: record.request.clone(),
-            };
             // A header that is too long to be one counts as one that cannot be read.
-            let header = header.encode().unwrap_or_default();
+            let header = header(self.tenant, record).encode().unwrap_or_default();
             let payload_hash = payload_hash(record.details.as_slice());
             self.verification.push(ledger::Record { number, header: &header, payload_hash: &payload_hash });
         }

@@ -20,6 +20,7 @@ mod backup;
 mod caller;
 pub mod cli;
 pub mod config;
+mod console;
 mod downloads;
 mod error;
 mod gateway;

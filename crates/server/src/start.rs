@@ -433,6 +433,7 @@ async fn listen(app: &App, stop: watch::Sender<bool>) -> Result<(), StartError> 
     let (router, _) = routes::all().split_for_parts();
     let document = routes::openapi().unwrap_or_default();
     let router = router
+        .merge(crate::console::routes())
         .route("/metrics", axum::routing::get(routes::service::metrics))
         .route("/openapi.json", axum::routing::get(move || async { openapi(document) }));
     let service = gateway::around(router, app).into_make_service_with_connect_info::<SocketAddr>();

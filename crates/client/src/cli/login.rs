@@ -16,9 +16,7 @@ use crate::client::Client;
 use crate::client::signin::{SignIn, SignInError, SignedIn, Unlocked, this_device};
 use crate::keychain::KeyPlace;
 use crate::output::{Output, harmless};
-use crate::pins::{Newer, Pins};
 use crate::profile::ProfileError;
-use crate::sharing::{KnownAccount, SharingError};
 
 /// Arguments of `login`.
 #[derive(Args, Debug)]
@@ -215,9 +213,9 @@ pub(super) async fn enter(
         pins.forget_account(account.account);
     }
     let before = pins.accounts.get(&account.account).map(|known| known.master_key_version);
-    if let Err(refused) = check_keys(account, &mut pins).await {
+    if let Err(refused) = account.hold_against(&mut pins).await {
         let _ = account.client.sign_out().await;
-        return Err(refused);
+        return Err(refused.into());
     }
     leave(context).await?;
     context.profile.keep_pins(server, &pins)?;
@@ -226,22 +224,6 @@ pub(super) async fn enter(
         context.output.note("The master key was replaced since this device signed in last.");
     }
     Ok(())
-}
-
-/// Holds the account's keys against those that this device saw. Newer ones have to follow from them, as the key directory proves.
-async fn check_keys(account: &Unlocked, pins: &mut Pins) -> Result<(), Failure> {
-    let (version, identity) = (account.master_key_version, account.identity());
-    if !pins.has_older(account.account, version) {
-        return Ok(pins.check_account(account.account, version, &identity, Newer::Unproven)?);
-    }
-    let service = account.client.service().await?;
-    pins.check(&service)?;
-    match KnownAccount::look_up_version(&account.client, &service, pins, account).await {
-        Err(SharingError::NotLogged) => {
-            Ok(pins.check_account(account.account, version, &identity, Newer::Unproven)?)
-        }
-        proven => Ok(pins.check_account(account.account, version, &identity, Newer::Proven(&proven?))?),
-    }
 }
 
 /// Ends the session that this device had, which a new one is about to replace. That it may have ended already, or cannot be

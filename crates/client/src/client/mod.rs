@@ -4,6 +4,7 @@
 pub(crate) mod account;
 mod accounts;
 pub(crate) mod api_keys;
+#[cfg(not(target_family = "wasm"))]
 pub(crate) mod events;
 pub(crate) mod log;
 pub(crate) mod methods;
@@ -17,7 +18,12 @@ pub(crate) mod service_accounts;
 pub(crate) mod sharing;
 pub(crate) mod signin;
 pub(crate) mod tenants;
-mod unreachable;
+#[cfg(not(target_family = "wasm"))]
+#[path = "transport/native.rs"]
+mod transport;
+#[cfg(target_family = "wasm")]
+#[path = "transport/fetch.rs"]
+mod transport;
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -25,10 +31,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::{Code, Problem, Secret};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+pub(crate) use transport::read_body_into;
 
 /// How to reach a server.
 #[derive(Clone, Debug, Default)]
@@ -73,28 +81,7 @@ impl Client {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        // Whichever part of a program installs it first: it is the same provider.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut http = reqwest::Client::builder()
-            .user_agent(concat!("bailiwick/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .https_only(!is_plain);
-        if let Some(path) = &options.ca_file {
-            let pem = std::fs::read(path)
-                .map_err(|error| ConnectError::CaFile(path.clone(), crate::files::disk::said(&error)))?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-                .map_err(|error| ConnectError::CaFile(path.clone(), error.to_string()))?;
-            if certificates.is_empty() {
-                return Err(ConnectError::CaFile(path.clone(), "it holds no certificate".to_owned()));
-            }
-            http = http.tls_certs_only(certificates);
-        } else if is_plain {
-            // Plain HTTP needs no certificates: nothing is loaded for it.
-            http = http.tls_certs_only([]);
-        }
-        let http = http.build().map_err(|error| ConnectError::Tls(causes(&error)))?;
+        let http = transport::http(is_plain, options)?;
         Ok(Client {
             http,
             base: Arc::new(base),
@@ -180,7 +167,7 @@ impl Client {
                 Err(error) => error,
             };
             match error.retry_in(attempt, call.repeatable) {
-                Some(pause) if attempt < ATTEMPTS => tokio::time::sleep(pause).await,
+                Some(pause) if attempt < ATTEMPTS => crate::pause::sleep(pause).await,
                 _ => return Err(error),
             }
         }
@@ -192,12 +179,7 @@ impl Client {
             error: call.path.to_owned(),
         })?;
         let mut request = self.http.request(call.method.clone(), url).headers(call.headers.clone());
-        if let Some(token) = self.token() {
-            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
-                .map_err(|_| RequestError::Malformed { what: "the session's token", error: String::new() })?;
-            value.set_sensitive(true);
-            request = request.header(AUTHORIZATION, value);
-        }
+        request = transport::show_session(request, self.token())?;
         if let Some(body) = &call.body {
             request = request.body(body.clone());
         }
@@ -211,8 +193,8 @@ impl Client {
     fn unreachable(&self, error: &reqwest::Error) -> RequestError {
         RequestError::Unreachable {
             server: self.server().to_owned(),
-            reason: unreachable::reason(error, &self.base),
-            sent: !error.is_connect(),
+            reason: transport::reason(error, &self.base),
+            sent: transport::may_have_arrived(error),
         }
     }
 }
@@ -282,34 +264,6 @@ pub(crate) async fn read_body(response: Response, most: usize) -> Result<Vec<u8>
     let mut body = Vec::new();
     read_body_into(response, most, &mut body).await?;
     Ok(body)
-}
-
-/// Reads a body into memory that is there already, in place of what was in it.
-pub(crate) async fn read_body_into(
-    mut response: Response,
-    most: usize,
-    body: &mut Vec<u8>,
-) -> Result<(), RequestError> {
-    let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
-    body.clear();
-    body.reserve(announced.min(most));
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= most => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(()),
-            Ok(Some(_)) => {
-                let error = format!("longer than {most} bytes");
-                return Err(RequestError::Malformed { what: "the server's answer", error });
-            }
-            Err(error) => {
-                return Err(RequestError::Unreachable {
-                    server: response.url().origin().ascii_serialization(),
-                    reason: causes(&error),
-                    sent: true,
-                });
-            }
-        }
-    }
 }
 
 async fn refused(response: Response) -> RequestError {
@@ -430,15 +384,6 @@ fn said(problem: &Problem) -> String {
     text
 }
 
-/// An error and what caused it, in one line.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut last = error;
-    while let Some(cause) = last.source() {
-        last = cause;
-    }
-    last.downcast_ref().map_or_else(|| last.to_string(), crate::files::disk::said)
-}
-
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']');
@@ -460,8 +405,6 @@ const ATTEMPTS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// A server that asks to wait longer is told to the person instead.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
 const CALL_TIMEOUT: Duration = Duration::from_secs(120);
 const MAX_JSON: usize = 96 << 20;
 const MAX_PROBLEM: usize = 1 << 20;

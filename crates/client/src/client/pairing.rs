@@ -374,7 +374,7 @@ async fn next(client: &Client, path: &str, body: &impl serde::Serialize) -> Resu
             ("message", Some(message)) => return Ok(message.into_vec()),
             ("refused", _) => return Err(PairingError::Refused),
             ("tries_spent", _) => return Err(PairingError::TriesSpent),
-            _ => tokio::time::sleep(PAUSE).await,
+            _ => crate::pause::sleep(PAUSE).await,
         }
     }
 }

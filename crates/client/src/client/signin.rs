@@ -456,7 +456,7 @@ pub(crate) async fn email_key(email: &Email, salt: EmailSalt) -> Result<EmailKey
 pub(crate) async fn slow<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, SignInError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| SignInError::Interrupted)
+    crate::pause::off_thread(work).await.ok_or(SignInError::Interrupted)
 }
 
 /// What the server may see of backup codes.

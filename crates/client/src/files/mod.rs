@@ -11,6 +11,8 @@
 //! Folders are parts of names: an empty one is not kept, and a file and a folder cannot have one name ([`NameTaken`]). What the server can see of a file is its sealed
 //! size, and when it changes.
 
+#[cfg(target_family = "wasm")]
+mod browser;
 pub(crate) mod collection;
 mod content;
 pub(crate) mod disk;
@@ -18,6 +20,7 @@ mod download;
 mod names;
 mod path;
 mod repeated;
+#[cfg(not(target_family = "wasm"))]
 mod sync;
 mod tree;
 mod upload;
@@ -38,6 +41,8 @@ use crate::place;
 use crate::sharing::{KnownAccount, SharingError};
 use crate::trust::Trust;
 
+#[cfg(target_family = "wasm")]
+pub use browser::Source as FileSource;
 use collection::Source;
 pub use collection::{
     CollectionName, DEFAULT_NAME, NamedCollection, NotAName, collections, create_collection,
@@ -50,6 +55,7 @@ pub(crate) use download::{open_span, opener, spans, target_within};
 pub use names::Names;
 pub use path::{NameTaken, PathError, RemotePath};
 pub(crate) use path::{check_free, is_folder};
+#[cfg(not(target_family = "wasm"))]
 pub use sync::{LeftOut, SyncConflict, SyncError, SyncOptions, SyncReport, SyncState};
 pub use tree::{LocalFile, Tree};
 pub use upload::{Put, PutError, Resume};

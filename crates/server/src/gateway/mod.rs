@@ -4,6 +4,7 @@
 
 mod address;
 mod arrival;
+mod cookie;
 mod headers;
 mod json;
 mod once;
@@ -50,6 +51,7 @@ pub(crate) fn around(routes: Router<App>, app: &App) -> Router {
         .fallback(|| async { ApiError::new(Code::NotFound) })
         .method_not_allowed_fallback(|| async { ApiError::new(Code::MethodNotAllowed) })
         .layer(DefaultBodyLimit::max(MAX_JSON))
+        .layer(from_fn_with_state(app.clone(), cookie::session))
         .layer(from_fn_with_state(app.clone(), once::once))
         .layer(from_fn_with_state(app.clone(), bound))
         .layer(CatchPanicLayer::custom(panicked))

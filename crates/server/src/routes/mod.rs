@@ -44,7 +44,7 @@ use crate::state::App;
         license(name = "Apache-2.0 OR MIT")
     ),
     paths(log::tile),
-    components(schemas(protocol::Problem, protocol::objects::ChangeEvent)),
+    components(schemas(protocol::Problem, protocol::RoleId, protocol::objects::ChangeEvent)),
     modifiers(&Bearer)
 )]
 struct Document;

@@ -8,7 +8,7 @@ use reqwest::Url;
 use rustls::CertificateError;
 
 /// What went wrong on the way to `base`.
-pub(super) fn reason(error: &reqwest::Error, base: &Url) -> String {
+pub(in crate::client) fn reason(error: &reqwest::Error, base: &Url) -> String {
     let is_plain = base.scheme() == "http";
     match tls_error(error) {
         Some(rustls::Error::InvalidCertificate(why)) => certificate(why, base),

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// Which page is shown. It stands behind the #, where the server does not see it.
+
+/** What a link brought along that is to be dealt with once somebody is signed in. */
+export interface Brought {
+  pair?: string;
+  invite?: string;
+}
+
+class Place {
+  /** The page's name and what follows it: `["data", "col_…"]`. */
+  parts = $state<string[]>([]);
+  brought = $state<Brought>({});
+
+  constructor() {
+    this.#read();
+    addEventListener("hashchange", () => this.#read());
+  }
+
+  get page(): string {
+    return this.parts[0] ?? "";
+  }
+
+  /** Leaves what a link brought. */
+  dealtWith(): void {
+    this.brought = {};
+    this.#read();
+  }
+
+  #read(): void {
+    const hash = location.hash;
+    if (hash.startsWith("#pair=") || hash.startsWith("#invite=")) {
+      // Who looks over a shoulder, or into the history of the browser, finds nothing to use.
+      const link = `${location.origin}/${hash}`;
+      this.brought = hash.startsWith("#pair=") ? { pair: link } : { invite: hash.slice("#invite=".length) };
+      history.replaceState(null, "", "#/");
+      this.parts = [];
+      return;
+    }
+    this.parts = hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decodeURIComponent);
+    scrollTo(0, 0);
+  }
+}
+
+export const place = new Place();
+
+/** The address of a page. */
+export function to(...parts: string[]): string {
+  return `#/${parts.map(encodeURIComponent).join("/")}`;
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// Who is there, and whether their keys are. The keys themselves are in the worker.
+
+import { Failure, type Who } from "@bailiwick/sdk";
+
+import { api } from "./api";
+import { bailiwick } from "./bailiwick";
+
+/**
+ * - `starting`: not known yet.
+ * - `out`: nobody is signed in.
+ * - `locked`: a session lives, its keys are not here: after a reload, after idling.
+ * - `open`: all of it is here.
+ * - `expired`: the keys are here, the session is over: what was typed stays until somebody signs in again.
+ */
+export type State = "starting" | "out" | "locked" | "open" | "expired";
+
+/** Minutes without a touch after which the keys are wiped. */
+export const IDLE_MINUTES = 15;
+
+/** Says that a session may live, so that nobody asks for one that cannot. */
+const MAY_LIVE = "bailiwick.session";
+
+class Session {
+  state = $state<State>("starting");
+  who = $state<Who | undefined>();
+  /** Why it is locked, for the page to say. */
+  idled = $state(false);
+  /** Resolves a question for a fresh proof. */
+  proof = $state<{ settle: (given: boolean) => void } | undefined>();
+  #lastTouch = Date.now();
+
+  /** Finds out who is there when the page is loaded. */
+  async start(): Promise<void> {
+    setInterval(() => this.#lockWhenIdle(), 5_000);
+    for (const touch of ["pointerdown", "keydown", "wheel"]) {
+      addEventListener(touch, () => (this.#lastTouch = Date.now()), { passive: true, capture: true });
+    }
+    if (localStorage.getItem(MAY_LIVE) === null) {
+      this.state = "out";
+      return;
+    }
+    try {
+      await api.get("/api/v1/account");
+      this.state = "locked";
+    } catch (thrown) {
+      if (Failure.of(thrown).kind === "unreachable") throw thrown;
+      this.#over();
+    }
+  }
+
+  /** Somebody signed in. */
+  entered(who: Who): void {
+    localStorage.setItem(MAY_LIVE, "yes");
+    this.who = who;
+    this.idled = false;
+    this.state = "open";
+    this.#lastTouch = Date.now();
+  }
+
+  lock(): void {
+    bailiwick.lock();
+    this.#giveUpProof();
+    this.who = undefined;
+    this.state = "locked";
+  }
+
+  async signOut(): Promise<void> {
+    try {
+      if (this.state === "open") await bailiwick.signOut();
+      else await api.post("/api/v1/signout");
+    } catch (thrown) {
+      const failure = Failure.of(thrown);
+      // A session that is over is signed out; one that cannot be reached lives on, and its keys are gone from here.
+      if (failure.kind === "unreachable") {
+        this.lock();
+        throw failure;
+      }
+    }
+    bailiwick.lock();
+    this.#over();
+  }
+
+  /** The account is gone. */
+  ended(): void {
+    bailiwick.lock();
+    this.#over();
+  }
+
+  /**
+   * Does what needs the account, and asks for a fresh proof when the server wants one. A session that turned out to be over leaves
+   * the page as it is, under a question to sign in again.
+   */
+  async act<T>(what: () => Promise<T>, needsProof = false): Promise<T> {
+    if (needsProof && this.who && this.who.fresh_until < Date.now() + 20_000) await this.#prove();
+    try {
+      return await what();
+    } catch (thrown) {
+      const failure = Failure.of(thrown);
+      if (failure.code === "step_up_required") {
+        await this.#prove();
+        return await what();
+      }
+      if (failure.code === "session_ended" || failure.code === "not_signed_in") {
+        this.state = "expired";
+      }
+      throw failure;
+    }
+  }
+
+  /** A fresh proof was given. */
+  async proved(): Promise<void> {
+    const account = await api.get("/api/v1/account");
+    if (this.who && account.fresh_until) this.who.fresh_until = account.fresh_until;
+    this.proof?.settle(true);
+    this.proof = undefined;
+  }
+
+  /** Nobody gives a proof. */
+  unproved(): void {
+    this.#giveUpProof();
+  }
+
+  async #prove(): Promise<void> {
+    this.#giveUpProof();
+    const given = await new Promise<boolean>((settle) => (this.proof = { settle }));
+    if (!given) throw new Failure({ kind: "failed", code: "not_proved", message: "" });
+  }
+
+  #giveUpProof(): void {
+    this.proof?.settle(false);
+    this.proof = undefined;
+  }
+
+  #lockWhenIdle(): void {
+    const idle = Date.now() - this.#lastTouch;
+    if (this.state === "open" && idle > IDLE_MINUTES * 60_000) {
+      this.lock();
+      this.idled = true;
+    }
+  }
+
+  #over(): void {
+    localStorage.removeItem(MAY_LIVE);
+    this.#giveUpProof();
+    this.who = undefined;
+    this.state = "out";
+  }
+}
+
+export const session = new Session();

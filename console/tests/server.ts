@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// The real program, with a data folder of its own, on a port of its own.
+
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+export class Server {
+  readonly url: string;
+  readonly folder: string;
+  readonly #process: ChildProcess;
+  /** What the program logged. */
+  log = "";
+
+  private constructor(url: string, folder: string, process: ChildProcess) {
+    this.url = url;
+    this.folder = folder;
+    this.#process = process;
+  }
+
+  static async start(settings: Record<string, string> = {}): Promise<Server> {
+    const folder = mkdtempSync(join(tmpdir(), "bailiwick-console."));
+    const port = await freePort();
+    const child = spawn(binary(), ["serve"], {
+      env: {
+        ...inherited(),
+        BAILIWICK_DATA: join(folder, "data"),
+        BAILIWICK_LISTEN: `127.0.0.1:${port}`,
+        BAILIWICK_LOG_FORMAT: "json",
+        // Playwright's pages come from one address.
+        BAILIWICK_SIGNIN_TRIES_PER_ADDRESS: "10000",
+        ...settings,
+      },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    // Passkeys are bound to names: this machine's is localhost.
+    const server = new Server(`http://localhost:${port}`, folder, child);
+    child.stderr.on("data", (chunk: Buffer) => (server.log += chunk.toString()));
+    await new Promise<void>((resolve, reject) => {
+      createInterface({ input: child.stdout }).on("line", (line) => line.startsWith("ready ") && resolve());
+      child.on("exit", (code) => reject(new Error(`the server ended (${code}):\n${server.log}`)));
+    });
+    return server;
+  }
+
+  async stop(): Promise<void> {
+    const ended = new Promise((resolve) => this.#process.on("exit", resolve));
+    this.#process.kill("SIGTERM");
+    await ended;
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** The letters that were sent, the newest last. */
+  letters(): string[] {
+    const outbox = join(this.folder, "data", "outbox");
+    return readdirSync(outbox)
+      .sort()
+      .map((name) => readFileSync(join(outbox, name), "utf8"));
+  }
+
+  /** Runs the command line, as another device of somebody's. */
+  command(config: string, args: string[], input = ""): string {
+    return execFileSync(binary(), [...args, "--server", this.url], {
+      env: { ...inherited(), BAILIWICK_CONFIG_DIR: config, BAILIWICK_KEYCHAIN: "off" },
+      input,
+      encoding: "utf8",
+    });
+  }
+}
+
+/** The environment without settings of Bailiwick's: a test says all of them itself. */
+export function inherited(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("BAILIWICK_")));
+}
+
+export function binary(): string {
+  const named = process.env["BAILIWICK_BIN"];
+  if (!named) throw new Error("BAILIWICK_BIN names the program to test");
+  return named;
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const listener = createServer();
+    listener.on("error", reject);
+    listener.listen(0, "127.0.0.1", () => {
+      const address = listener.address();
+      listener.close(() => (address && typeof address === "object" ? resolve(address.port) : reject(new Error("no port"))));
+    });
+  });
+}

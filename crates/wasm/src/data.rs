@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The account's collections of files, sealed and opened here.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use client::files::{self, CollectionName, Entry, FileSource};
+use client::{Drive, Opened, RemotePath, Trust};
+use js_sys::{Function, Uint8Array};
+use protocol::CollectionId;
+use serde::Serialize;
+use wasm_bindgen::prelude::*;
+use zeroize::Zeroizing;
+
+use crate::Core;
+use crate::failure::{Answer, Failure};
+use crate::page::{bytes_of, tell, to_js};
+
+/// A collection, for the page.
+#[derive(Serialize)]
+struct Listed {
+    id: String,
+    name: String,
+    is_default: bool,
+    created_at: i64,
+}
+
+/// A file, for the page.
+#[derive(Serialize)]
+struct File {
+    item: String,
+    path: String,
+    size: u64,
+    version: u64,
+    modified_ms: Option<i64>,
+    stored_at: i64,
+    author: Option<String>,
+}
+
+impl File {
+    fn of(entry: Entry) -> Self {
+        File {
+            item: entry.item.to_string(),
+            path: entry.path.as_str().to_owned(),
+            size: entry.content.size,
+            version: entry.version,
+            modified_ms: entry.content.modified_ms,
+            stored_at: entry.stored_at,
+            author: entry.author,
+        }
+    }
+}
+
+#[wasm_bindgen]
+impl Core {
+    /// The account's collections of files. Its own files are one of them once there is a file.
+    pub async fn collections(&self) -> Answer {
+        let account = Opened::from(&*self.account()?);
+        let collections = files::collections(&account).await.map_err(Failure::from)?;
+        let listed = collections.into_iter().map(|one| Listed {
+            id: one.id.to_string(),
+            name: one.name,
+            is_default: one.is_default,
+            created_at: one.created_at,
+        });
+        to_js(&listed.collect::<Vec<_>>())
+    }
+
+    /// Makes a collection; its id.
+    #[wasm_bindgen(js_name = makeCollection)]
+    pub async fn make_collection(&self, name: String) -> Answer {
+        let account = Opened::from(&*self.account()?);
+        let id = files::create_collection(&account, &name_of(&name)?).await.map_err(Failure::from)?;
+        to_js(&id.to_string())
+    }
+
+    /// Gives a collection another name.
+    #[wasm_bindgen(js_name = renameCollection)]
+    pub async fn rename_collection(&self, collection: String, name: String) -> Answer {
+        let account = Opened::from(&*self.account()?);
+        let id = collection.parse::<CollectionId>().map_err(|error| Failure::failed("collection", error))?;
+        files::rename_collection(&account, id, &name_of(&name)?).await.map_err(Failure::from)?;
+        self.drives.borrow_mut().remove(&collection);
+        Ok(JsValue::UNDEFINED)
+    }
+
+    /// The files of a collection; of the account's own files, if none is named. Items that do not open are named, with why.
+    pub async fn files(&self, collection: Option<String>) -> Answer {
+        let drive = self.drive(collection).await?;
+        let index = drive.index().await.map_err(Failure::from)?;
+        let damaged = index.damaged.iter();
+        let damaged: Vec<_> = damaged
+            .map(|(item, why)| serde_json::json!({ "item": item.to_string(), "why": why.to_string() }))
+            .collect();
+        let files: Vec<_> = index.files.into_values().map(File::of).collect();
+        to_js(&serde_json::json!({ "files": files, "damaged": damaged }))
+    }
+
+    /// Puts a file: `read(from, to)` promises its bytes, `progress(bytes)` is told of what was sent. The item's version.
+    #[wasm_bindgen(js_name = putFile)]
+    pub async fn put_file(
+        &self,
+        collection: Option<String>,
+        path: String,
+        size: f64,
+        modified_ms: Option<f64>,
+        read: Function,
+        progress: Function,
+    ) -> Answer {
+        let mut drive = self.drive(collection.clone()).await?;
+        let path: RemotePath = path.parse::<RemotePath>().map_err(Failure::from)?;
+        if drive.collection().is_none() {
+            drive = self.make_own_files().await?;
+        }
+        let index = drive.index().await.map_err(Failure::from)?;
+        let source =
+            PageFile { size: whole(size), modified_ms: modified_ms.map(|ms| whole(ms) as i64), read };
+        let told = |bytes: u64| tell(&progress, bytes);
+        let version = drive.put_from(&source, &path, &index, &told).await.map_err(Failure::from)?;
+        to_js(&version)
+    }
+
+    /// Gives a file's bytes piece by piece to `write(bytes)`; `progress(bytes)` is told how many.
+    #[wasm_bindgen(js_name = getFile)]
+    pub async fn get_file(
+        &self,
+        collection: Option<String>,
+        path: String,
+        write: Function,
+        progress: Function,
+    ) -> Answer {
+        let drive = self.drive(collection).await?;
+        let entry = self.entry(&drive, &path).await?;
+        let mut sink = PageSink(write);
+        let told = |bytes: u64| tell(&progress, bytes);
+        drive.copy_into(&entry, &mut sink, &told).await.map_err(Failure::from)?;
+        to_js(&File::of(entry))
+    }
+
+    /// Removes a file, if it is still this version.
+    #[wasm_bindgen(js_name = removeFile)]
+    pub async fn remove_file(&self, collection: Option<String>, path: String, version: f64) -> Answer {
+        let drive = self.drive(collection).await?;
+        let entry = self.entry(&drive, &path).await?;
+        if entry.version != whole(version) {
+            return Err(
+                Failure::failed("conflict", "the file was changed meanwhile: look at it again").into()
+            );
+        }
+        drive.remove(&entry).await.map_err(Failure::from)?;
+        Ok(JsValue::UNDEFINED)
+    }
+}
+
+impl Core {
+    async fn drive(&self, collection: Option<String>) -> Result<Rc<Drive>, Failure> {
+        let account = Opened::from(&*self.account()?);
+        let name = collection.unwrap_or_default();
+        if let Some(drive) = self.drives.borrow().get(&name) {
+            return Ok(Rc::clone(drive));
+        }
+        let trust = self.trusted();
+        let drive = if name.is_empty() {
+            Drive::open_files(account, trust).await?
+        } else {
+            let id = name.parse::<CollectionId>().map_err(|error| Failure::failed("collection", error))?;
+            Drive::open_named(account, trust, id).await?
+        };
+        let drive = Rc::new(drive);
+        self.drives.borrow_mut().insert(name, Rc::clone(&drive));
+        Ok(drive)
+    }
+
+    /// The account's own files, which are made when the first is put there.
+    async fn make_own_files(&self) -> Result<Rc<Drive>, Failure> {
+        let account = Opened::from(&*self.account()?);
+        let mut drive = Drive::open_files(account, self.trusted()).await?;
+        drive.ensure().await?;
+        let drive = Rc::new(drive);
+        self.drives.borrow_mut().insert(String::new(), Rc::clone(&drive));
+        Ok(drive)
+    }
+
+    fn trusted(&self) -> Arc<Trust> {
+        let mut trust = self.trust.borrow_mut();
+        Arc::clone(trust.get_or_insert_with(|| Arc::new(Trust::at_first_sight(&self.client))))
+    }
+
+    async fn entry(&self, drive: &Drive, path: &str) -> Result<Entry, Failure> {
+        let path: RemotePath = path.parse()?;
+        let entry = drive.find_file(&path).await?;
+        entry.ok_or_else(|| Failure::failed("not_found", "there is no such file any more"))
+    }
+}
+
+/// A file of the page, read by ranges.
+struct PageFile {
+    size: u64,
+    modified_ms: Option<i64>,
+    read: Function,
+}
+
+impl FileSource for PageFile {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn modified_ms(&self) -> Option<i64> {
+        self.modified_ms
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "sizes of files are far below 2^53")]
+    async fn read(&self, from: u64, to: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+        let lost = |_| io::Error::other("the browser cannot read it any more: choose it again");
+        let promise = self.read.call2(&JsValue::NULL, &(from as f64).into(), &(to as f64).into());
+        bytes_of(promise.map_err(lost)?).await.map_err(lost)
+    }
+}
+
+/// Where the page takes bytes.
+struct PageSink(Function);
+
+impl io::Write for PageSink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0
+            .call1(&JsValue::NULL, &Uint8Array::from(bytes))
+            .map_err(|_| io::Error::other("the browser does not take it"))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn name_of(name: &str) -> Result<CollectionName, Failure> {
+    name.parse::<CollectionName>().map_err(|why| Failure::typing("name", why))
+}
+
+/// A number of JavaScript as the whole number that it is.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts of floats saturate")]
+fn whole(number: f64) -> u64 {
+    number as u64
+}

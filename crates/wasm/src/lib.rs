@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The `keyring` and the flows of [`client`] for a browser.
+//!
+//! It runs in a Web Worker: the slow hash takes a second, and the page must not stand still. What is secret stays in the
+//! worker's memory. It is wiped when it is freed, and gone with the worker when somebody signs out or has been idle. What the
+//! page gets is what people are to see: contents, codes that are shown once, and whether something is wrong.
+//!
+//! [`Core`] is the whole surface. `sdk/ts` wraps it; its words are explained there. Every answer is plain JSON; every error is a
+//! [`Failure`](failure::Failure).
+
+#![cfg(target_family = "wasm")]
+
+mod account;
+mod data;
+mod failure;
+mod history;
+mod methods;
+mod page;
+mod pairing;
+mod passkey;
+mod qr;
+
+use std::cell::{Ref, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use client::passkey::PasskeySignUp;
+use client::{Client, Drive, Options, Pins, SignIn, SignUp, Trust, Unlocked};
+use protocol::Secret;
+use wasm_bindgen::prelude::*;
+
+use failure::{Answer, Failure};
+use page::Page;
+
+/// What is freed is wiped first: passwords and keys pass through buffers of libraries, which no type of ours can clear.
+#[global_allocator]
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+    zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
+/// One person's account in a worker.
+#[wasm_bindgen]
+pub struct Core {
+    client: Client,
+    page: Page,
+    /// What this browser saw of the server before.
+    pins: RefCell<Pins>,
+    /// By which the server knows this browser again.
+    device: RefCell<Option<Secret>>,
+    sign_up: RefCell<Option<SignUp>>,
+    passkey_sign_up: RefCell<Option<PasskeySignUp>>,
+    sign_in: RefCell<Option<SignIn>>,
+    account: RefCell<Option<Rc<Unlocked>>>,
+    approval: RefCell<Option<client::Approval>>,
+    totp: RefCell<Option<protocol::account::TotpStarted>>,
+    trust: RefCell<Option<Arc<Trust>>>,
+    drives: RefCell<HashMap<String, Rc<Drive>>>,
+}
+
+#[wasm_bindgen]
+impl Core {
+    /// Talks to the server at `server`, the page's own origin. `page` asks for passkeys and keeps what is to be kept; `pins` and
+    /// `device` are what it kept before.
+    #[wasm_bindgen(constructor)]
+    pub fn new(
+        server: &str,
+        page: JsValue,
+        pins: Option<String>,
+        device: Option<String>,
+    ) -> Result<Core, JsValue> {
+        let client =
+            Client::new(server, &Options::default()).map_err(|error| Failure::failed("connect", error))?;
+        // Pins that cannot be read are no reason to believe anybody: the page says so.
+        let pins = match pins {
+            Some(pins) => serde_json::from_str(&pins)
+                .map_err(|_| Failure::alarm("what this browser remembers of the server was damaged"))?,
+            None => Pins::default(),
+        };
+        Ok(Core {
+            client,
+            page: Page::new(page),
+            pins: RefCell::new(pins),
+            device: RefCell::new(device.map(Secret::from)),
+            sign_up: RefCell::default(),
+            passkey_sign_up: RefCell::default(),
+            sign_in: RefCell::default(),
+            account: RefCell::default(),
+            approval: RefCell::default(),
+            totp: RefCell::default(),
+            trust: RefCell::default(),
+            drives: RefCell::default(),
+        })
+    }
+
+    /// A QR code, as the path of an SVG.
+    #[wasm_bindgen(js_name = qrCode)]
+    pub fn qr_code(&self, text: &str) -> Answer {
+        page::to_js(&qr::path(text)?)
+    }
+}
+
+impl Core {
+    /// The account, if its keys are here.
+    fn account(&self) -> Result<Rc<Unlocked>, Failure> {
+        self.account.borrow().clone().ok_or_else(Failure::locked)
+    }
+
+    fn pins(&self) -> Ref<'_, Pins> {
+        self.pins.borrow()
+    }
+
+    /// Remembers what was seen, here and for the next time.
+    fn keep_pins(&self, pins: Pins) {
+        if let Ok(text) = serde_json::to_string(&pins) {
+            self.page.keep("pins", &text);
+        }
+        self.pins.replace(pins);
+    }
+
+    /// Forgets everything that opens something.
+    fn wipe(&self) {
+        self.sign_up.take();
+        self.passkey_sign_up.take();
+        self.sign_in.take();
+        self.account.take();
+        self.approval.take();
+        self.totp.take();
+        self.trust.take();
+        self.drives.take();
+        self.client.set_token(None);
+    }
+}

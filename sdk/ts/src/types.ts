@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+
+/** How this browser names itself to the server and so to its owner. */
+export interface Device {
+  name: string;
+  platform: string;
+}
+
+/** Who is signed in. Times are milliseconds since the Unix epoch. */
+export interface Who {
+  /** The account's number, for people. */
+  number: string;
+  account: string;
+  home: string;
+  session: string;
+  device: string;
+  email: string;
+  expires_at: number;
+  /** Until when the last proof counts as fresh. */
+  fresh_until: number;
+  /** Whether this browser had not signed in before. */
+  new_device?: boolean;
+  backup_codes_left?: number;
+}
+
+/** A new account, with what is shown to its owner once. */
+export interface NewAccount {
+  who: Who;
+  totp_secret: string;
+  totp_uri: string;
+  backup_codes: string[];
+}
+
+/** A session whose data stay locked: this passkey cannot open them. */
+export interface Locked {
+  locked: string;
+  number: string;
+}
+
+/** A login method that the account vouches for. */
+export interface Method {
+  id: string;
+  kind: "password" | "passkey" | "recovery-key" | "api-key";
+  label: string;
+  created_at: number;
+  last_used_at: number | null;
+  unlocking?: { public_key: string; tag: string; master_key_version: number };
+}
+
+/** What a new API key is to be. */
+export interface KeyWish {
+  label: string;
+  scopes: string[];
+  networks?: string[];
+  expires_at?: number;
+  unlocks: boolean;
+}
+
+/** A QR code: a square of `size` modules, and the dark ones as the path of an SVG. */
+export interface QrCode {
+  size: number;
+  path: string;
+}
+
+/** Who asks to be let in. */
+export interface PairingRequest {
+  name: string;
+  platform: string;
+  form: "device" | "public";
+  /** The network that it asks from, as the server says. */
+  address: string;
+  created_at: number;
+}
+
+/** What became of a code that was typed on the device. */
+export interface PairingOutcome {
+  let_in: boolean;
+  tries_left?: number;
+}
+
+/** A collection of files. */
+export interface Collection {
+  id: string;
+  name: string;
+  /** Whether these are the account's own files, where files go that are put nowhere else. */
+  is_default: boolean;
+  created_at: number;
+}
+
+/** A file. */
+export interface StoredFile {
+  item: string;
+  path: string;
+  size: number;
+  version: number;
+  modified_ms: number | null;
+  stored_at: number;
+  /** The account's number of who wrote it, where the collection was shared. */
+  author: string | null;
+}
+
+/** A collection's files, and items that do not open. */
+export interface Files {
+  files: StoredFile[];
+  damaged: { item: string; why: string }[];
+}
+
+/** A head of a log. */
+export interface Checkpoint {
+  origin: string;
+  size: number;
+  root: string;
+}
+
+/** What a verification came to. */
+export interface Verified {
+  /** Whether the history is exactly what was logged. */
+  verified: boolean;
+  records: number;
+  record?: number;
+  checkpoint: Checkpoint | null;
+  /** The size at which it was verified here before; it only grew since. */
+  pinned: number | null;
+  /** Records that are known of here, and that no checkpoint covers yet. */
+  uncovered: number;
+  findings: { kind: string; record?: number; last?: number; text: string }[];
+  unlisted: number;
+  platform?: Checkpoint;
+}
+
+/** A record of a history, and what the pinned checkpoint says of it. */
+export interface ProvenRecord {
+  number: number;
+  proof: "included" | "not_covered" | "refuted";
+  record?: {
+    at: number;
+    actor: string;
+    via: string;
+    action: string;
+    subject: string;
+    request: string;
+    opened?: unknown;
+  };
+}
+
+/** What moved so far, in bytes or records. */
+export type Progress = (done: number) => void;
+
+/** What the worker does. What changes an account asks for a fresh proof first (`step_up_required`). */
+export interface Calls {
+  /** Whether the account's keys are here. */
+  isOpen(): boolean;
+
+  /** Asks for an account. A code may have been mailed that {@link signUpFinish} needs. */
+  signUpStart(email: string, password: string): { code_required: boolean };
+  signUpFinish(code: string | undefined, device: Device): NewAccount;
+  passkeySignUpStart(email: string): { code_required: boolean };
+  passkeySignUpFinish(label: string, code: string | undefined, device: Device): Who;
+
+  /** Proves the password. Takes about a second. */
+  signInStart(email: string, password: string): void;
+  /** Gives the second factor. What was begun is used up: after a wrong code, begin again. */
+  signInFinish(code: string, isBackupCode: boolean, device: Device): Who;
+  recoverySignIn(key: string, device: Device): Who;
+  passkeySignIn(device: Device): Who | Locked;
+
+  stepUp(password: string, code: string, isBackupCode: boolean): void;
+  recoveryStepUp(key: string): void;
+  passkeyStepUp(): void;
+  signOut(): void;
+
+  methods(): Method[];
+  /** The key is shown once. */
+  makeRecoveryKey(label: string, insteadOf?: string): { method: string; key: string };
+  addPasskey(label: string): { method: string; unlocks: boolean };
+  /** Every other session ends. */
+  changePassword(password: string): void;
+  /** The codes are shown once. */
+  replaceBackupCodes(): string[];
+  startTotp(): { totp_secret: string; totp_uri: string };
+  finishTotp(code: string): void;
+  /** Every other session ends. */
+  rotateMasterKey(): { version: number };
+  makeApiKey(wish: KeyWish): { key: string; listed: unknown };
+  deleteAccount(): void;
+
+  qrCode(text: string): QrCode;
+
+  pairingOpen(link: string): PairingRequest;
+  /** The code to be shown here. `typed` is what a public computer's screen shows. */
+  pairingAuthorize(typed?: string): string;
+  pairingOutcome(): PairingOutcome;
+  pairingRefuse(): void;
+
+  collections(): Collection[];
+  makeCollection(name: string): string;
+  renameCollection(collection: string, name: string): void;
+  /** The files of a collection; the account's own, if none is named. */
+  files(collection?: string): Files;
+  /** The item's version. */
+  putFile(collection: string | undefined, path: string, content: Blob, progress?: Progress): number;
+  getFile(collection: string | undefined, path: string, progress?: Progress): { file: StoredFile; content: Blob };
+  removeFile(collection: string | undefined, path: string, version: number): void;
+
+  /** Verifies a tenant's whole history, the account's own if none is named, and pins what holds. */
+  verify(tenant?: string, progress?: Progress): Verified;
+  /** Records from a number on. Verify first. */
+  records(tenant: string | undefined, from: number, limit: number): ProvenRecord[];
+}
