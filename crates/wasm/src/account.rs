@@ -220,12 +220,12 @@ impl Core {
     /// Holds the account's keys against what this browser saw before, and goes on with them.
     async fn arrive(&self, account: Unlocked, session: &Session) -> Result<Who, Failure> {
         self.wipe();
-        let mut pins = self.pins().clone();
+        let mut pins = self.pins.pins();
         if let Err(refused) = account.hold_against(&mut pins).await {
             let _ = account.client.sign_out().await;
             return Err(refused.into());
         }
-        self.keep_pins(pins);
+        self.pins.put(pins);
         if let Some(token) = &session.device_token {
             self.page.keep("device", token.expose());
             self.device.replace(Some(token.clone()));

@@ -85,7 +85,8 @@ impl Core {
         Ok(JsValue::UNDEFINED)
     }
 
-    /// The files of a collection; of the account's own files, if none is named. Items that do not open are named, with why.
+    /// The files of a collection; of the account's own files, if none is named; of one that somebody shares, by `home/collection`.
+    /// Items that do not open are named, with why.
     pub async fn files(&self, collection: Option<String>) -> Answer {
         let drive = self.drive(collection).await?;
         let index = drive.index().await.map_err(Failure::from)?;
@@ -94,7 +95,8 @@ impl Core {
             .map(|(item, why)| serde_json::json!({ "item": item.to_string(), "why": why.to_string() }))
             .collect();
         let files: Vec<_> = index.files.into_values().map(File::of).collect();
-        to_js(&serde_json::json!({ "files": files, "damaged": damaged }))
+        let is_writable = drive.is_writable();
+        to_js(&serde_json::json!({ "files": files, "damaged": damaged, "writable": is_writable }))
     }
 
     /// Puts a file: `read(from, to)` promises its bytes, `progress(bytes)` is told of what was sent. The item's version.
@@ -154,7 +156,7 @@ impl Core {
 }
 
 impl Core {
-    async fn drive(&self, collection: Option<String>) -> Result<Rc<Drive>, Failure> {
+    pub(crate) async fn drive(&self, collection: Option<String>) -> Result<Rc<Drive>, Failure> {
         let account = Opened::from(&*self.account()?);
         let name = collection.unwrap_or_default();
         if let Some(drive) = self.drives.borrow().get(&name) {
@@ -163,6 +165,8 @@ impl Core {
         let trust = self.trusted();
         let drive = if name.is_empty() {
             Drive::open_files(account, trust).await?
+        } else if let Some((home, collection)) = name.split_once('/') {
+            self.open_shared(account, trust, home, collection).await?
         } else {
             let id = name.parse::<CollectionId>().map_err(|error| Failure::failed("collection", error))?;
             Drive::open_named(account, trust, id).await?
@@ -182,9 +186,9 @@ impl Core {
         Ok(drive)
     }
 
-    fn trusted(&self) -> Arc<Trust> {
+    pub(crate) fn trusted(&self) -> Arc<Trust> {
         let mut trust = self.trust.borrow_mut();
-        Arc::clone(trust.get_or_insert_with(|| Arc::new(Trust::at_first_sight(&self.client))))
+        Arc::clone(trust.get_or_insert_with(|| Arc::new(Trust::kept_by(Arc::clone(&self.pins), &self.client))))
     }
 
     async fn entry(&self, drive: &Drive, path: &str) -> Result<Entry, Failure> {
