@@ -20,6 +20,8 @@ export class Watched {
   readonly complaints: string[] = [];
   /** What must not be found anywhere. */
   readonly secrets: string[] = [];
+  /** Other servers that a flow sends the browser to. */
+  readonly origins: string[] = [];
 
   constructor(
     readonly context: BrowserContext,
@@ -27,6 +29,11 @@ export class Watched {
   ) {
     for (const page of context.pages()) this.#watch(page);
     context.on("page", (page) => this.#watch(page));
+  }
+
+  /** Takes back complaints about what a test brought about itself. */
+  forgive(which: RegExp): void {
+    this.complaints.splice(0, this.complaints.length, ...this.complaints.filter((one) => !which.test(one)));
   }
 
   #watch(page: Page): void {
@@ -47,7 +54,7 @@ export class Watched {
     });
     page.on("request", (request) => {
       const { origin, protocol } = new URL(request.url());
-      if (protocol.startsWith("http") && origin !== this.server.url) this.complaints.push(`a foreign request: ${request.url()}`);
+      if (protocol.startsWith("http") && ![this.server.url, ...this.origins].includes(origin)) this.complaints.push(`a foreign request: ${request.url()}`);
     });
   }
 
@@ -76,9 +83,15 @@ export class Watched {
       found.push(...(await caches.keys()));
       return found.join("\n");
     });
+    // Whoever is out leaves nothing on the screen either.
+    const isOut = await page.getByRole("heading", { name: "Sign in", exact: true }).isVisible();
+    const shown = isOut
+      ? await page.evaluate(() => [document.documentElement.outerHTML, ...Array.from(document.querySelectorAll("input"), ({ value }) => value)].join("\n"))
+      : "";
     const logged = this.server.log;
     for (const secret of this.secrets) {
       expect(kept.includes(secret), `a secret of ${secret.length} characters is kept by the page`).toBe(false);
+      expect(shown.includes(secret), `a secret of ${secret.length} characters is left on the screen`).toBe(false);
       expect(logged.includes(secret), `a secret of ${secret.length} characters is in the server's log`).toBe(false);
     }
     // No script ever has the session's token, nor a key.

@@ -74,3 +74,17 @@ test("a passkey without PRF signs in and says that it cannot open anything", asy
   await page.getByRole("button", { name: "Sign in with a passkey" }).click();
   await expect(page.getByText("Signed in, but locked")).toBeVisible();
 });
+
+test("a browser offers the passkey where the address is typed", async ({ page, watched }) => {
+  const ada = new Person(page, watched);
+  await ada.open();
+  await authenticator(page, true);
+  await ada.signUp();
+  await ada.goTo("Security");
+  await page.getByRole("button", { name: "Add a passkey" }).click();
+  await expect(page.getByText("It signs you in and opens your data.")).toBeVisible({ timeout: 30_000 });
+  await page.getByRole("button", { name: "Sign out" }).click();
+  expect(await page.getByLabel("Email address").getAttribute("autocomplete")).toContain("webauthn");
+  // Nobody presses anything: the authenticator of this test says yes to what it is offered.
+  await ada.arrived();
+});

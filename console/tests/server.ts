@@ -2,7 +2,7 @@
 // The real program, with a data folder of its own, on a port of its own.
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -59,6 +59,19 @@ export class Server {
     return readdirSync(outbox)
       .sort()
       .map((name) => readFileSync(join(outbox, name), "utf8"));
+  }
+
+  /** What an operator does at the machine. */
+  admin(args: string[]): void {
+    execFileSync(binary(), ["admin", ...args], { env: { ...inherited(), BAILIWICK_DATA: join(this.folder, "data") }, stdio: "pipe" });
+  }
+
+  /** Whether a text stands in any file of the data folder. */
+  holds(text: string): boolean {
+    const data = join(this.folder, "data");
+    return readdirSync(data, { recursive: true, encoding: "utf8" })
+      .map((name) => join(data, name))
+      .some((file) => statSync(file).isFile() && readFileSync(file).includes(text));
   }
 
   /** Runs the command line, as another device of somebody's. */

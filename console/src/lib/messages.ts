@@ -39,6 +39,9 @@ export const m = {
   product: "Bailiwick",
   promise: "What you keep here is sealed on your own computer. The server cannot read it.",
 
+  offline: "You are offline",
+  offlineText: "What is on this page stays. What you store waits until you are connected again and try once more.",
+
   common: {
     again: "Try again",
     back: "Back",
@@ -306,8 +309,10 @@ export const m = {
     upload: "Upload",
     dropHere: "Drop files here to upload them",
     empty: "Nothing here yet. Upload a file, drop one here, or write a note.",
+    emptyShare: "Nothing here yet.",
     moving: "Uploads and downloads",
     uploading: (path: string) => `Sealing and sending ${path}`,
+    waiting: (files: number) => `${count(files, "more file waits", "more files wait")} for their turn.`,
     downloading: (path: string) => `Fetching and opening ${path}`,
     of: (done: string, size: string) => `${done} of ${size}`,
     find: "Find by name",
@@ -620,7 +625,7 @@ export const m = {
     text: "Where roles are not enough. They are written in Cedar, and can neither reach into another tenant nor past a guardrail.",
     cedar: "Policies, in Cedar",
     example:
-      '@id("nights")\n@says("Devices stand still at night.")\nforbid (principal, action == Bailiwick::Action::"device.write", resource)\nwhen { context.hour >= 22 };',
+      '@id("nights")\n@says("Devices stand still at night.")\nforbid (principal, action == Action::"device.write", resource)\nwhen { context.hour >= 22 };',
     fine: "They would be accepted.",
     at: (line: number, column: number) => `Line ${line}, column ${column}`,
     inPolicy: (policy: string, message: string) => `${policy}: ${message}`,
@@ -738,7 +743,7 @@ export const m = {
     ownText: "Whoever shares with you sees the same. Read it to them over the phone, not by a message of this service.",
     compare: "Does it say the same where they look? Ask them over the phone, or beside you.",
     standings: {
-      new: "You have never shared with this account in this browser.",
+      new: "This browser has not met this account before.",
       known: "The same keys as before.",
       rotated: "It has made new keys since, and signed them with the old ones.",
     },

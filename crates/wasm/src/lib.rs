@@ -27,6 +27,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use client::files::Index;
 use client::passkey::PasskeySignUp;
 use client::{Client, Drive, Options, PinStore, Pins, SignIn, SignUp, Trust, Unlocked};
 use futures::StreamExt as _;
@@ -59,6 +60,8 @@ pub struct Core {
     totp: RefCell<Option<protocol::account::TotpStarted>>,
     trust: RefCell<Option<Arc<Trust>>>,
     drives: RefCell<HashMap<String, Rc<Drive>>>,
+    /// What was last read of the drives, to go on from.
+    indexes: RefCell<HashMap<String, Index>>,
 }
 
 #[wasm_bindgen]
@@ -94,6 +97,7 @@ impl Core {
             totp: RefCell::default(),
             trust: RefCell::default(),
             drives: RefCell::default(),
+            indexes: RefCell::default(),
         })
     }
 
@@ -120,6 +124,7 @@ impl Core {
         self.totp.take();
         self.trust.take();
         self.drives.take();
+        self.indexes.take();
         self.client.set_token(None);
     }
 }

@@ -104,6 +104,7 @@ impl Core {
             .map_err(Failure::from)?;
         self.pins.put(pins);
         self.drives.take();
+        self.indexes.take();
         self.trust.take();
         self.account.replace(Some(Rc::new(rotated)));
         // What is shared is granted anew, by the new keys. What does not succeed now is renewed another time: until then what was

@@ -206,7 +206,8 @@ export interface Calls {
   /** Gives the second factor. What was begun is used up: after a wrong code, begin again. */
   signInFinish(code: string, isBackupCode: boolean, device: Device): Who;
   recoverySignIn(key: string, device: Device): Who;
-  passkeySignIn(device: Device): Who | Locked;
+  /** Asks for a passkey; `offered`, has the browser offer one where an address is typed, until `Bailiwick.stopOffering`. */
+  passkeySignIn(device: Device, offered?: boolean): Who | Locked;
 
   stepUp(password: string, code: string, isBackupCode: boolean): void;
   recoveryStepUp(key: string): void;
