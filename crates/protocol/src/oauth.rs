@@ -41,6 +41,9 @@ pub struct Client {
     /// The service account that it speaks for by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_account: Option<ServiceAccountId>,
+    /// Whether it gets only tokens that are bound to a key of its own (RFC 9449, section 5.2).
+    #[serde(default)]
+    pub dpop_bound_access_tokens: bool,
     /// Its public keys (RFC 7517), for `private_key_jwt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
@@ -80,6 +83,9 @@ pub struct NewClient {
     /// The service account that it speaks for by itself, for `client_credentials`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_account: Option<ServiceAccountId>,
+    /// Whether it gets only tokens that are bound to a key of its own (RFC 9449, section 5.2).
+    #[serde(default)]
+    pub dpop_bound_access_tokens: bool,
     /// Its public keys (RFC 7517), for `private_key_jwt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]

@@ -60,6 +60,8 @@ pub struct ClientTerms {
     /// The service account that it speaks for by itself.
     #[serde(with = "super::as_text::option")]
     pub service_account: Option<Uuid>,
+    /// Whether it gets only tokens that are bound to a key of its own (RFC 9449, section 5.2).
+    pub bound_to_key: bool,
 }
 
 /// How a client proves that it is the one.
@@ -472,6 +474,7 @@ mod tests {
             resources: Vec::new(),
             serves: Vec::new(),
             service_account: None,
+            bound_to_key: false,
         }
     }
 

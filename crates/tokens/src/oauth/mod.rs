@@ -21,6 +21,7 @@ mod assertion;
 mod client;
 mod consent;
 mod device;
+mod dpop;
 mod error;
 mod grant;
 mod pkce;
@@ -41,6 +42,7 @@ pub use client::{
 };
 pub use consent::Consent;
 pub use device::{Answered, DEVICE_MS, DeviceCodes, DeviceRequest, INTERVAL_SECONDS, MAX_WAITING};
+pub use dpop::{Asked, Confirmation, ProofError, ProofKey, Proven};
 pub use error::ProviderError;
 pub use grant::{Agent, CODE_MS, CodeTerms, GRANT_MS, Grant, GrantTerms, REFRESH_IDLE_MS, Taken};
 pub use pkce::Challenge;

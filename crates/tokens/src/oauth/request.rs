@@ -48,6 +48,8 @@ pub struct ConsentRequest {
     pub prove_again: bool,
     /// How long ago they may have proved who they are at the most, in seconds (`max_age`).
     pub max_age: Option<i64>,
+    /// The thumbprint of the key that the code will be bound to (`dpop_jkt`, RFC 9449, section 10).
+    pub key: Option<String>,
     /// The hash of what the browser that asked keeps in a cookie.
     browser: Option<String>,
 }
@@ -79,6 +81,7 @@ impl ConsentRequest {
             ask_again: false,
             prove_again: false,
             max_age: None,
+            key: None,
             browser: None,
         }
     }

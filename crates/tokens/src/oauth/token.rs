@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use store::{ReadTx, WriteTx, params};
 use uuid::Uuid;
 
-use super::{ClientAddress, Grant, GrantId, Provider, ProviderError, ScopeSet};
+use super::{ClientAddress, Confirmation, Grant, GrantId, ProofKey, Provider, ProviderError, ScopeSet};
 use crate::access::{ACCESS_TOKEN, Issued, LONGEST_LEEWAY_SECONDS, VerifyError};
 
 /// For whom a token speaks.
@@ -39,6 +39,8 @@ pub struct NewToken<'a> {
     pub purpose: Option<&'a str>,
     /// When it ends at the latest, in Unix milliseconds.
     pub ends_at: Option<i64>,
+    /// The key that it is bound to.
+    pub key: Option<ProofKey>,
 }
 
 /// The claims of a client's access token (RFC 9068, section 2.2). Times are Unix seconds.
@@ -71,6 +73,9 @@ pub struct TokenClaims {
     pub grant_id: Option<String>,
     /// What it may be used for: scopes, separated by spaces.
     pub scope: String,
+    /// The key without which it is worth nothing (RFC 9449, section 6.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
     /// When it was issued.
     pub iat: i64,
     /// From when it is good no longer.
@@ -188,6 +193,7 @@ impl Provider {
             purpose: new.purpose.map(str::to_owned),
             grant_id: new.grant.map(|grant| grant.to_string()),
             scope: new.scope.to_string(),
+            cnf: new.key.map(|key| key.confirmation()),
             iat: issued_at,
             exp: new.ends_at.map_or(longest, |end| longest.min(end.div_euclid(1_000))),
             jti: Uuid::new_v4().simple().to_string(),

@@ -92,6 +92,10 @@ struct CreateArgs {
     /// The service account that it speaks for by itself (sva_…), for client_credentials
     #[arg(long, value_name = "ACCOUNT")]
     service_account: Option<ServiceAccountId>,
+
+    /// It gets only tokens that are bound to a key of its own (DPoP)
+    #[arg(long)]
+    dpop: bool,
 }
 
 pub(super) async fn clients(context: &Context, arguments: ClientsArgs) -> Result<(), Failure> {
@@ -170,6 +174,7 @@ impl CreateArgs {
             resources: self.resource,
             serves: self.serves,
             service_account: self.service_account,
+            dpop_bound_access_tokens: self.dpop,
             jwks,
         })
     }
@@ -211,6 +216,7 @@ fn shown(client: &Application) -> String {
         ("resources", lines(&client.resources)),
         ("serves", lines(&client.serves)),
         ("service account", service_account),
+        ("bound tokens only", if client.dpop_bound_access_tokens { "yes".to_owned() } else { String::new() }),
         ("since", moment(client.created_at)),
         ("made by", harmless(&client.created_by)),
     ];

@@ -233,6 +233,7 @@ impl Pending {
                 let code = CodeTerms {
                     challenge: request.challenge.clone(),
                     redirect_uri: request.redirect_uri.clone(),
+                    key: request.key.clone(),
                 };
                 (request.nonce.clone(), Some(code))
             }

@@ -149,6 +149,7 @@ fn terms(body: NewClient) -> Result<ClientTerms, ApiError> {
         resources: body.resources,
         serves: body.serves,
         service_account: body.service_account.map(|account| account.uuid()),
+        bound_to_key: body.dpop_bound_access_tokens,
     })
 }
 
@@ -177,6 +178,7 @@ fn shown(tenant: StoredTenant, client: Stored) -> Client {
         resources: terms.resources,
         serves: terms.serves,
         service_account: terms.service_account.map(ServiceAccountId::from_uuid),
+        dpop_bound_access_tokens: terms.bound_to_key,
         jwks,
         created_at: client.created_at,
         created_by: client.created_by,
