@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! People sign in to applications.
 
+use data_encoding::BASE64URL_NOPAD;
 use harness::{Request, World, on_both_engines};
+use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use serde_json::json;
+use sha2_010::{Digest as _, Sha256};
 
 use super::app::{
-    CALLBACK, House, Tokens, VERIFIER, challenge, code, decoded, get, parameter, refused, said, text,
+    CALLBACK, House, Tokens, USUAL, VERIFIER, challenge, code, decoded, get, parameter, refused, said, text,
 };
 
 on_both_engines!(
     somebody_signs_in_to_an_application_and_it_learns_who_they_are,
+    tokens_are_signed_by_what_their_client_knows,
     a_token_does_what_its_scopes_say_in_its_tenant_and_nowhere_else,
     a_consent_is_remembered_listed_and_taken_back,
     a_client_may_ask_for_a_fresh_proof,
@@ -108,6 +112,30 @@ fn somebody_signs_in_to_an_application_and_it_learns_who_they_are(world: World) 
     for secret in [&tokens.access, &tokens.refresh, &tokens.id, app.secret.as_ref().unwrap()] {
         assert!(!world.log().contains(secret.as_str()), "a secret is in the log");
     }
+}
+
+fn tokens_are_signed_by_what_their_client_knows(world: World) {
+    let house = House::founded(&world);
+    let app = house.app(&[&USUAL[..], &["--signing-alg", "ES256"]].concat());
+    let tokens = app.tokens(&house.owner, &[]);
+    let keys = Request::new("GET", "/.well-known/jwks.json").send(&world.url()).json();
+    for token in [&tokens.access, &tokens.id] {
+        let (header, _) = decoded(token);
+        assert_eq!(header["alg"], "ES256");
+        let key = keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]).unwrap();
+        assert_eq!((&key["kty"], &key["crv"], &key["alg"]), (&json!("EC"), &json!("P-256"), &json!("ES256")));
+        let coordinate = |name: &str| BASE64URL_NOPAD.decode(text(&key[name]).as_bytes()).unwrap();
+        let point = [&[4][..], &coordinate("x"), &coordinate("y")].concat();
+        let (message, signature) = token.rsplit_once('.').unwrap();
+        let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).unwrap();
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message.as_bytes(), &signature).unwrap();
+    }
+    let hash = BASE64URL_NOPAD.encode(&Sha256::digest(&tokens.access)[..16]);
+    assert_eq!(decoded(&tokens.id).1["at_hash"], json!(hash), "half of the hash that goes with the signature");
+    assert_eq!(get(&world, "/oauth/userinfo", &tokens.access).status, 200);
+    assert!(app.is_active(&tokens.access));
+    let create = ["clients", "create", "Other", "--serves", "https://api.example", "--signing-alg", "none"];
+    assert_eq!(house.run(&create).refused(1).code, "invalid_field");
 }
 
 fn a_token_does_what_its_scopes_say_in_its_tenant_and_nowhere_else(world: World) {

@@ -44,6 +44,8 @@ pub struct Client {
     /// Whether it gets only tokens that are bound to a key of its own (RFC 9449, section 5.2).
     #[serde(default)]
     pub dpop_bound_access_tokens: bool,
+    /// By what its access and ID tokens are signed: `EdDSA` or `ES256`.
+    pub token_signing_alg: String,
     /// Its public keys (RFC 7517), for `private_key_jwt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
@@ -86,6 +88,10 @@ pub struct NewClient {
     /// Whether it gets only tokens that are bound to a key of its own (RFC 9449, section 5.2).
     #[serde(default)]
     pub dpop_bound_access_tokens: bool,
+    /// By what its access and ID tokens are signed: `EdDSA` (Ed25519), or `ES256` for libraries that do not know that; the former
+    /// by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_signing_alg: Option<String>,
     /// Its public keys (RFC 7517), for `private_key_jwt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::assertion::ClientKeys;
 use super::secret::{CLIENT_SECRET, Shown, hash_of, new_secret, same};
 use super::{ClientId, Provider, ProviderError, RedirectUri, ScopeSet};
+use crate::SigningAlgorithm;
 
 /// How many clients a tenant has at most.
 pub const MAX_CLIENTS: i64 = 1_000;
@@ -62,6 +63,8 @@ pub struct ClientTerms {
     pub service_account: Option<Uuid>,
     /// Whether it gets only tokens that are bound to a key of its own (RFC 9449, section 5.2).
     pub bound_to_key: bool,
+    /// By what its tokens are signed.
+    pub algorithm: SigningAlgorithm,
 }
 
 /// How a client proves that it is the one.
@@ -475,6 +478,7 @@ mod tests {
             serves: Vec::new(),
             service_account: None,
             bound_to_key: false,
+            algorithm: SigningAlgorithm::EdDsa,
         }
     }
 

@@ -9,6 +9,7 @@ use store::{ReadTx, WriteTx, params};
 use uuid::Uuid;
 
 use super::{ClientAddress, Confirmation, Grant, GrantId, ProofKey, Provider, ProviderError, ScopeSet};
+use crate::SigningAlgorithm;
 use crate::access::{ACCESS_TOKEN, Issued, LONGEST_LEEWAY_SECONDS, VerifyError};
 
 /// For whom a token speaks.
@@ -41,6 +42,8 @@ pub struct NewToken<'a> {
     pub ends_at: Option<i64>,
     /// The key that it is bound to.
     pub key: Option<ProofKey>,
+    /// By what it is signed.
+    pub algorithm: SigningAlgorithm,
 }
 
 /// The claims of a client's access token (RFC 9068, section 2.2). Times are Unix seconds.
@@ -198,7 +201,7 @@ impl Provider {
             exp: new.ends_at.map_or(longest, |end| longest.min(end.div_euclid(1_000))),
             jti: Uuid::new_v4().simple().to_string(),
         };
-        let token = self.signing.sign_token(now, ACCESS_TOKEN, &claims)?;
+        let token = self.signing.sign_token(now, new.algorithm, ACCESS_TOKEN, &claims)?;
         Ok(Issued { token, id: claims.jti, expires_at: claims.exp.saturating_mul(1_000) })
     }
 
@@ -210,14 +213,18 @@ impl Provider {
         &self,
         now: i64,
         client: ClientAddress,
+        algorithm: SigningAlgorithm,
         grant: &Grant,
         access_token: &str,
         name: Option<String>,
     ) -> Result<String, ProviderError> {
         let issued_at = now.div_euclid(1_000);
-        // The left half of its hash (section 3.1.3.6); with Ed25519, SHA-512 is the hash of the signature.
-        let hash = sha2::Sha512::digest(access_token);
-        let (half, _) = hash.split_at(32);
+        // The left half of its hash, by the hash of the signature (section 3.1.3.6): with Ed25519 that is SHA-512.
+        let hash = match algorithm {
+            SigningAlgorithm::EdDsa => sha2::Sha512::digest(access_token).to_vec(),
+            SigningAlgorithm::Es256 => Sha256::digest(access_token).to_vec(),
+        };
+        let (half, _) = hash.split_at(hash.len() / 2);
         let claims = IdClaims {
             iss: self.issuer.clone(),
             aud: client.to_string(),
@@ -231,7 +238,7 @@ impl Provider {
             iat: issued_at,
             exp: issued_at.saturating_add(self.lifetime.seconds()),
         };
-        Ok(self.signing.sign_token(now, ID_TOKEN, &claims)?)
+        Ok(self.signing.sign_token(now, algorithm, ID_TOKEN, &claims)?)
     }
 
     /// Signs who a request is, for the service behind a proxy: good for a minute, and for this audience. It is none of the tokens
@@ -248,7 +255,7 @@ impl Provider {
         let iat = now.div_euclid(1_000);
         let claims =
             IdentityClaims { iss: &self.issuer, aud: audience, identity, iat, exp: iat.saturating_add(60) };
-        Ok(self.signing.sign_token(now, IDENTITY, &claims)?)
+        Ok(self.signing.sign_token(now, SigningAlgorithm::EdDsa, IDENTITY, &claims)?)
     }
 
     /// Reads an ID token that a client shows again (`id_token_hint`); also one that has expired.
@@ -256,7 +263,7 @@ impl Provider {
     /// # Errors
     /// [`ProviderError::Token`].
     pub fn hint(&self, now: i64, token: &str) -> Result<Hint, ProviderError> {
-        let claims: IdClaims = self.signing.open_token(now, ID_TOKEN, token)?;
+        let claims: IdClaims = self.signing.open_token(now, &SigningAlgorithm::ALL, ID_TOKEN, token)?;
         if claims.iss != self.issuer {
             return Err(VerifyError::WrongIssuer.into());
         }
@@ -273,7 +280,7 @@ impl Provider {
     /// # Errors
     /// The reason, with its code.
     pub fn verify(&self, now: i64, token: &str) -> Result<Verified, VerifyError> {
-        let claims: TokenClaims = self.signing.open_token(now, ACCESS_TOKEN, token)?;
+        let claims: TokenClaims = self.signing.open_token(now, &SigningAlgorithm::ALL, ACCESS_TOKEN, token)?;
         let seconds = now.div_euclid(1_000);
         if claims.iss != self.issuer {
             return Err(VerifyError::WrongIssuer);

@@ -96,6 +96,10 @@ struct CreateArgs {
     /// It gets only tokens that are bound to a key of its own (DPoP)
     #[arg(long)]
     dpop: bool,
+
+    /// By what its tokens are signed: EdDSA, or ES256 for libraries that do not know that
+    #[arg(long, value_name = "ALG", default_value = "EdDSA")]
+    signing_alg: String,
 }
 
 pub(super) async fn clients(context: &Context, arguments: ClientsArgs) -> Result<(), Failure> {
@@ -175,6 +179,7 @@ impl CreateArgs {
             serves: self.serves,
             service_account: self.service_account,
             dpop_bound_access_tokens: self.dpop,
+            token_signing_alg: Some(self.signing_alg),
             jwks,
         })
     }
@@ -217,6 +222,7 @@ fn shown(client: &Application) -> String {
         ("serves", lines(&client.serves)),
         ("service account", service_account),
         ("bound tokens only", if client.dpop_bound_access_tokens { "yes".to_owned() } else { String::new() }),
+        ("signed by", harmless(&client.token_signing_alg)),
         ("since", moment(client.created_at)),
         ("made by", harmless(&client.created_by)),
     ];

@@ -166,6 +166,7 @@ impl Request<'_> {
                 purpose: None,
                 ends_at: None,
                 key: self.key(),
+                algorithm: self.asking.client.terms.algorithm,
             },
         )?;
         let expires_in = (issued.expires_at - tx.now()) / 1_000;
@@ -293,6 +294,7 @@ impl Request<'_> {
                 purpose,
                 ends_at: Some(ends_at),
                 key: self.key(),
+                algorithm: self.asking.client.terms.algorithm,
             },
         )?;
         let expires_in = (issued.expires_at - tx.now()) / 1_000;
@@ -399,6 +401,7 @@ impl Request<'_> {
                 purpose: None,
                 ends_at: None,
                 key: self.key(),
+                algorithm: self.asking.client.terms.algorithm,
             },
         )?;
         let id_token = if scope.contains(ScopeSet::OPENID) {
@@ -407,7 +410,7 @@ impl Request<'_> {
                 let member = self.app.tenancy.member(&mut tx, grant.terms.account).await?;
                 name = Some(member.label.as_str().to_owned());
             }
-            Some(provider.issue_id_token(now, self.asking.address, grant, &issued.token, name)?)
+            Some(provider.issue_id_token(now, self.asking.address, self.asking.client.terms.algorithm, grant, &issued.token, name)?)
         } else {
             None
         };

@@ -9,6 +9,7 @@ use protocol::oauth::{Client, ClientSecret, Clients, MadeClient, NewClient};
 use protocol::{ClientId, Problem, Secret, ServiceAccountId, TenantId};
 use serde_json::json;
 use store::{TenantId as StoredTenant, WriteTx};
+use tokens::SigningAlgorithm;
 use tokens::oauth::{
     Authentication, Client as Stored, ClientAddress, ClientId as StoredId, ClientKeys, ClientTerms,
     GrantType, NewAuthentication, RedirectUri,
@@ -137,6 +138,11 @@ fn terms(body: NewClient) -> Result<ClientTerms, ApiError> {
         let parsed_uri = |uri: &String| parsed(field, RedirectUri::parse(uri));
         uris.iter().map(parsed_uri).collect::<Result<Vec<_>, _>>()
     };
+    let algorithm = match &body.token_signing_alg {
+        None => SigningAlgorithm::default(),
+        Some(name) => SigningAlgorithm::named(name)
+            .ok_or_else(|| ApiError::field("token_signing_alg", "EdDSA or ES256"))?,
+    };
     let grants = body.grants.iter().map(|grant| Ok(grant.parse::<GrantType>()?));
     Ok(ClientTerms {
         grants: grants.collect::<Result<_, ApiError>>()?,
@@ -150,6 +156,7 @@ fn terms(body: NewClient) -> Result<ClientTerms, ApiError> {
         serves: body.serves,
         service_account: body.service_account.map(|account| account.uuid()),
         bound_to_key: body.dpop_bound_access_tokens,
+        algorithm,
     })
 }
 
@@ -179,6 +186,7 @@ fn shown(tenant: StoredTenant, client: Stored) -> Client {
         serves: terms.serves,
         service_account: terms.service_account.map(ServiceAccountId::from_uuid),
         dpop_bound_access_tokens: terms.bound_to_key,
+        token_signing_alg: terms.algorithm.name().to_owned(),
         jwks,
         created_at: client.created_at,
         created_by: client.created_by,
