@@ -98,6 +98,42 @@ pub struct NewClient {
     pub jwks: Option<serde_json::Value>,
 }
 
+/// `PATCH /api/v1/tenants/{tenant}/clients/{client}`: what stands there is replaced, the rest stays. How it proves itself, by which
+/// ways it gets tokens, and for which service account, is chosen once.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ClientChange {
+    /// What people see when they are asked for their consent: 1 to 200 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Where browsers are sent back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect_uris: Option<Vec<String>>,
+    /// Where browsers are sent after signing out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub post_logout_redirect_uris: Option<Vec<String>>,
+    /// The scopes that it may ask for. Tokens with others are worth nothing from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
+    /// The resources that it may ask tokens for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Vec<String>>,
+    /// The resources that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serves: Option<Vec<String>>,
+    /// Whether it gets only tokens that are bound to a key of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_bound_access_tokens: Option<bool>,
+    /// By what its access and ID tokens are signed: `EdDSA` or `ES256`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_signing_alg: Option<String>,
+    /// Its public keys, for `private_key_jwt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
+    pub jwks: Option<serde_json::Value>,
+}
+
 /// A client that was made.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

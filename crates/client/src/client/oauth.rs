@@ -2,7 +2,7 @@
 //! Applications of a tenant that get tokens, and people's consent to them.
 
 use protocol::oauth::{
-    Answered, Asked, Authorizations, Client as Application, ClientSecret, Clients, ConsentRequest,
+    Answered, Asked, Authorizations, Client as Application, ClientChange, ClientSecret, Clients, ConsentRequest,
     MadeClient, NewClient,
 };
 use protocol::{ClientId, TenantId};
@@ -33,6 +33,20 @@ impl Client {
     /// [`RequestError`]; the server asks for a fresh proof first.
     pub async fn create_client(&self, tenant: TenantId, new: &NewClient) -> Result<MadeClient, RequestError> {
         self.post(&clients(tenant), new).await
+    }
+
+    /// Changes a client.
+    ///
+    /// # Errors
+    /// [`RequestError`]; the server asks for a fresh proof first.
+    pub async fn change_client(
+        &self,
+        tenant: TenantId,
+        client: ClientId,
+        change: &ClientChange,
+    ) -> Result<Application, RequestError> {
+        let path = format!("{}/{client}", clients(tenant));
+        self.fetch(Call::new(Method::PATCH, &path).json(change)?).await
     }
 
     /// Gives a client another secret.

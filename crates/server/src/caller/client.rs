@@ -186,6 +186,9 @@ pub(super) async fn living(
 ) -> Result<(Caller, Option<GrantTerms>), ApiError> {
     let client = app.provider.client(tx, token.client.client).await.map_err(gone)?;
     app.provider.require_not_revoked(tx, &token.claims.jti).await?;
+    if !token.scope.is_within(&client.terms.scopes) {
+        return Err(ApiError::new(Code::TokenRevoked));
+    }
     let (caller, terms) = match token.subject {
         Subject::Account(account) => {
             let grant = token.grant.ok_or_else(|| ApiError::new(Code::TokenMalformed))?;

@@ -176,7 +176,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(tenants::service_accounts::list_keys, tenants::service_accounts::create_key))
         .routes(routes!(tenants::service_accounts::revoke_key))
         .routes(routes!(tenants::clients::list, tenants::clients::create))
-        .routes(routes!(tenants::clients::read, tenants::clients::delete))
+        .routes(routes!(tenants::clients::read, tenants::clients::change, tenants::clients::delete))
         .routes(routes!(tenants::clients::rotate_secret))
         .routes(routes!(oauth::discovery::openid))
         .routes(routes!(oauth::discovery::server))

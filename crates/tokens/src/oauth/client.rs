@@ -360,6 +360,23 @@ impl Provider {
         Ok((Client { id, terms, created_at: now, created_by: by.to_owned() }, secret))
     }
 
+    /// Changes what a client may ask for. How it proves itself changes by other keys alone.
+    ///
+    /// # Errors
+    /// [`ProviderError::NotFound`], [`ProviderError::Invalid`].
+    pub async fn change_client(
+        &self,
+        tx: &mut WriteTx,
+        id: ClientId,
+        terms: ClientTerms,
+    ) -> Result<Client, ProviderError> {
+        let client = self.client(tx, id).await?;
+        terms.check()?;
+        let client = Client { terms, ..client };
+        self.store_client(tx, &client).await?;
+        Ok(client)
+    }
+
     /// Gives a client another secret; the one before is worth nothing from then on.
     ///
     /// # Errors
@@ -371,13 +388,7 @@ impl Provider {
         }
         let (secret, hash) = new_secret(CLIENT_SECRET);
         client.terms.authentication = Authentication::Secret { hash: BASE64URL_NOPAD.encode(&hash) };
-        let sealed = self.seal_client(tx, id, &client.terms).await?;
-        let now = tx.now();
-        tx.execute(
-            "UPDATE oauth_client SET sealed = $2, changed_at = $3 WHERE id = $1",
-            params![&id, &sealed, now],
-        )
-        .await?;
+        self.store_client(tx, &client).await?;
         Ok(secret)
     }
 
@@ -420,6 +431,17 @@ impl Provider {
             }
             _ => Err(ProviderError::Client),
         }
+    }
+
+    async fn store_client(&self, tx: &mut WriteTx, client: &Client) -> Result<(), ProviderError> {
+        let sealed = self.seal_client(tx, client.id, &client.terms).await?;
+        let now = tx.now();
+        tx.execute(
+            "UPDATE oauth_client SET sealed = $2, changed_at = $3 WHERE id = $1",
+            params![&client.id, &sealed, now],
+        )
+        .await?;
+        Ok(())
     }
 
     async fn seal_client(

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Applications of a tenant that get tokens: OAuth clients.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use protocol::oauth::{Client as Application, NewClient};
+use protocol::oauth::{Client as Application, ClientChange, NewClient};
 use protocol::{ClientId, ServiceAccountId, TenantId};
 use serde_json::json;
 
@@ -35,6 +35,8 @@ enum ClientsCommand {
     List,
     /// Make a client. Its secret is shown once
     Create(CreateArgs),
+    /// Change what a client may ask for; what is not named stays
+    Change(ChangeArgs),
     /// Show a client
     Show {
         /// The client: its id (cli_…) or its name
@@ -102,6 +104,48 @@ struct CreateArgs {
     signing_alg: String,
 }
 
+#[derive(Args, Debug)]
+struct ChangeArgs {
+    /// The client: its id (cli_…) or its name
+    client: String,
+
+    /// Another name
+    #[arg(long)]
+    name: Option<String>,
+
+    /// Where browsers are sent back to, in place of all before. May be repeated
+    #[arg(long, value_name = "URI")]
+    redirect_uri: Option<Vec<String>>,
+
+    /// Where browsers are sent after signing out, in place of all before. May be repeated
+    #[arg(long, value_name = "URI")]
+    post_logout_redirect_uri: Option<Vec<String>>,
+
+    /// The scopes that it may ask for; tokens with others are worth nothing from then on
+    #[arg(long, value_delimiter = ',', value_name = "SCOPES")]
+    scopes: Option<Vec<String>>,
+
+    /// The resources that it may ask tokens for. May be repeated
+    #[arg(long, value_name = "URI")]
+    resource: Option<Vec<String>>,
+
+    /// The resources that it is itself. May be repeated
+    #[arg(long, value_name = "URI")]
+    serves: Option<Vec<String>>,
+
+    /// Whether it gets only tokens that are bound to a key of its own (DPoP)
+    #[arg(long, value_name = "BOOL")]
+    dpop: Option<bool>,
+
+    /// By what its tokens are signed: EdDSA or ES256
+    #[arg(long, value_name = "ALG")]
+    signing_alg: Option<String>,
+
+    /// The file with its public keys (a JWK set)
+    #[arg(long, value_name = "FILE")]
+    jwks: Option<PathBuf>,
+}
+
 pub(super) async fn clients(context: &Context, arguments: ClientsArgs) -> Result<(), Failure> {
     let ClientsArgs { which, proof, command } = arguments;
     let (client, _) = context.client()?;
@@ -124,6 +168,13 @@ pub(super) async fn clients(context: &Context, arguments: ClientsArgs) -> Result
                 ),
                 None => format!("client_id  {}", made.client.client_id),
             });
+        }
+        ClientsCommand::Change(arguments) => {
+            let id = find(&client, tenant, &arguments.client).await?;
+            let change = arguments.into_change()?;
+            let change = async |client: &Client| client.change_client(tenant, id, &change).await;
+            let after = changed(context, &proof, change).await?;
+            context.output.result(&json!(after), || shown(&after));
         }
         ClientsCommand::Show { client: named } => {
             let found = client.client_of(tenant, find(&client, tenant, &named).await?).await?;
@@ -150,19 +201,7 @@ pub(super) async fn clients(context: &Context, arguments: ClientsArgs) -> Result
 
 impl CreateArgs {
     fn into_new(self) -> Result<NewClient, Failure> {
-        let jwks = match &self.jwks {
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| {
-                    Failure::failed(
-                        "file",
-                        format!("{} cannot be read: {}", path.display(), disk::said(&error)),
-                    )
-                })?;
-                let set = serde_json::from_str(&text);
-                Some(set.map_err(|error| Failure::usage(format!("{} is no JSON: {error}", path.display())))?)
-            }
-            None => None,
-        };
+        let jwks = self.jwks.as_deref().map(key_set).transpose()?;
         let authentication = match (self.public, &jwks) {
             (true, _) => "public",
             (false, Some(_)) => "private_key_jwt",
@@ -228,6 +267,31 @@ fn shown(client: &Application) -> String {
     ];
     let said = rows.into_iter().filter(|(_, value)| !value.is_empty());
     table(&said.map(|(name, value)| vec![name.to_owned(), value]).collect::<Vec<_>>())
+}
+
+impl ChangeArgs {
+    fn into_change(self) -> Result<ClientChange, Failure> {
+        Ok(ClientChange {
+            name: self.name,
+            redirect_uris: self.redirect_uri,
+            post_logout_redirect_uris: self.post_logout_redirect_uri,
+            scopes: self.scopes,
+            resources: self.resource,
+            serves: self.serves,
+            dpop_bound_access_tokens: self.dpop,
+            token_signing_alg: self.signing_alg,
+            jwks: self.jwks.as_deref().map(key_set).transpose()?,
+        })
+    }
+}
+
+/// The key set in a file.
+fn key_set(path: &Path) -> Result<serde_json::Value, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::failed("file", format!("{} cannot be read: {}", path.display(), disk::said(&error)))
+    })?;
+    let set = serde_json::from_str(&text);
+    set.map_err(|error| Failure::usage(format!("{} is no JSON: {error}", path.display())))
 }
 
 /// A grant's name without what is before the last colon.

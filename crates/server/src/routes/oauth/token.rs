@@ -112,13 +112,15 @@ impl Request<'_> {
         if grant.refresh_key.is_some() && grant.refresh_key != self.key() {
             return Err(OAuthError::invalid_grant("the refresh token is bound to a key, and the proof of that is missing"));
         }
+        // Of what was consented to, what the client may still ask for.
+        let allowed = grant.terms.scope.and(&self.asking.client.terms.scopes);
         let scope = match form.one("scope") {
-            None => grant.terms.scope.clone(),
+            None => allowed,
             Some(asked) => {
                 let asked: ScopeSet = asked
                     .parse()
                     .map_err(|_| OAuthError::new("invalid_scope", "the scopes cannot be read"))?;
-                if !asked.is_within(&grant.terms.scope) {
+                if !asked.is_within(&allowed) {
                     return Err(OAuthError::new("invalid_scope", "this is more than was consented to"));
                 }
                 asked

@@ -5,7 +5,7 @@ use access::tenancy::{Change, ServiceAccountId as StoredServiceId};
 use access::{Action, Resource};
 use axum::extract::State;
 use axum::http::StatusCode;
-use protocol::oauth::{Client, ClientSecret, Clients, MadeClient, NewClient};
+use protocol::oauth::{Client, ClientChange, ClientSecret, Clients, MadeClient, NewClient};
 use protocol::{ClientId, Problem, Secret, ServiceAccountId, TenantId};
 use serde_json::json;
 use store::{TenantId as StoredTenant, WriteTx};
@@ -72,6 +72,28 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(MadeClient { client, client_secret })))
 }
 
+/// Changes a client. Tokens and refresh tokens with scopes that it may ask for no more lose them at once.
+#[utoipa::path(patch, path = "/api/v1/tenants/{tenant}/clients/{client}", tag = "clients", operation_id = "change_client",
+    params(("tenant" = TenantId, Path), ("client" = ClientId, Path)), request_body = ClientChange, security(("session" = [])),
+    responses((status = 200, body = Client), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn change(
+    State(app): State<App>,
+    signed: Signed,
+    Path((tenant, client)): Path<(TenantId, ClientId)>,
+    Json(body): Json<ClientChange>,
+) -> Result<Json<Client>, ApiError> {
+    let id = id(client);
+    let mut tx = enter(&app, &signed, tenant).await?;
+    let before = app.provider.client(&mut tx, id).await?;
+    covered(&app, &mut tx, &signed, &before.terms).await?;
+    let terms = changed(before.terms.clone(), body)?;
+    let after = app.provider.change_client(&mut tx, id, terms).await?;
+    let (before, after) = (shown(tx.tenant(), before), shown(tx.tenant(), after));
+    let change = Change { before: Some(json!(before)), after: Some(json!(after)), ..Change::default() };
+    commit(&app, tx, id, change).await?;
+    Ok(Json(after))
+}
+
 /// Gives a client another secret. The one before is worth nothing from then on.
 #[utoipa::path(post, path = "/api/v1/tenants/{tenant}/clients/{client}/secret", tag = "clients", operation_id = "rotate_client_secret",
     params(("tenant" = TenantId, Path), ("client" = ClientId, Path)), security(("session" = [])),
@@ -133,16 +155,50 @@ fn authentication(body: &NewClient) -> Result<NewAuthentication, ApiError> {
     }
 }
 
+fn changed(mut terms: ClientTerms, change: ClientChange) -> Result<ClientTerms, ApiError> {
+    if let Some(name) = change.name {
+        terms.name = name;
+    }
+    if let Some(list) = change.redirect_uris {
+        terms.redirect_uris = uris("redirect_uris", &list)?;
+    }
+    if let Some(list) = change.post_logout_redirect_uris {
+        terms.post_logout_redirect_uris = uris("post_logout_redirect_uris", &list)?;
+    }
+    if let Some(scopes) = change.scopes {
+        terms.scopes = parsed("scopes", scopes.join(" ").parse())?;
+    }
+    if let Some(resources) = change.resources {
+        terms.resources = resources;
+    }
+    if let Some(serves) = change.serves {
+        terms.serves = serves;
+    }
+    if let Some(bound) = change.dpop_bound_access_tokens {
+        terms.bound_to_key = bound;
+    }
+    if let Some(name) = &change.token_signing_alg {
+        terms.algorithm = algorithm(name)?;
+    }
+    if let Some(jwks) = &change.jwks {
+        let Authentication::PrivateKeyJwt { keys } = &mut terms.authentication else {
+            return Err(ApiError::field("jwks", "only private_key_jwt has keys"));
+        };
+        *keys = ClientKeys::parse(jwks)?;
+    }
+    Ok(terms)
+}
+
+fn uris(field: &'static str, uris: &[String]) -> Result<Vec<RedirectUri>, ApiError> {
+    uris.iter().map(|uri| parsed(field, RedirectUri::parse(uri))).collect()
+}
+
+fn algorithm(name: &str) -> Result<SigningAlgorithm, ApiError> {
+    SigningAlgorithm::named(name).ok_or_else(|| ApiError::field("token_signing_alg", "EdDSA or ES256"))
+}
+
 fn terms(body: NewClient) -> Result<ClientTerms, ApiError> {
-    let uris = |field, uris: &[String]| {
-        let parsed_uri = |uri: &String| parsed(field, RedirectUri::parse(uri));
-        uris.iter().map(parsed_uri).collect::<Result<Vec<_>, _>>()
-    };
-    let algorithm = match &body.token_signing_alg {
-        None => SigningAlgorithm::default(),
-        Some(name) => SigningAlgorithm::named(name)
-            .ok_or_else(|| ApiError::field("token_signing_alg", "EdDSA or ES256"))?,
-    };
+    let algorithm = body.token_signing_alg.as_deref().map(algorithm).transpose()?.unwrap_or_default();
     let grants = body.grants.iter().map(|grant| Ok(grant.parse::<GrantType>()?));
     Ok(ClientTerms {
         grants: grants.collect::<Result<_, ApiError>>()?,
