@@ -268,6 +268,12 @@ fn a_request_may_be_pushed_before_the_browser_comes(world: World) {
     let link = ask(&app.client_id).header("location").unwrap().to_owned();
     let answered = house.owner.run(["authorize", &link, "--yes", "--json"]).json();
     Tokens::of(&app.redeem(&parameter(&text(&answered["redirect"]), "code").unwrap()));
+    // One request is one code: not by its link again, nor by another link of the same.
+    let again = ask(&app.client_id).header("location").unwrap().to_owned();
+    for link in [&link, &again] {
+        let answered = house.owner.run(["authorize", link, "--yes", "--json"]);
+        assert_eq!(answered.refused(1).code, "request_over");
+    }
 
     // What is wrong is told at once, and who is not the client pushes nothing.
     let wrong =

@@ -8,12 +8,13 @@
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use store::TenantId;
+use store::{TenantId, WriteTx};
 use uuid::Uuid;
 
 use super::pkce::Challenge;
 use super::redirect::with_parameters;
 use super::secret::{random, same};
+use super::token::spend;
 use super::{ClientAddress, ClientId, Provider, ProviderError, ScopeSet};
 
 /// How long somebody may take to answer, in milliseconds.
@@ -26,6 +27,8 @@ pub const LONGEST_WORD: usize = 512;
 /// A request for somebody's consent, checked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ConsentRequest {
+    /// What tells it from others: it is answered with a code once, whoever shows its link or its `request_uri` again.
+    id: String,
     #[serde(with = "super::as_text")]
     tenant: Uuid,
     #[serde(with = "super::as_text")]
@@ -70,6 +73,7 @@ impl ConsentRequest {
         challenge: Challenge,
     ) -> Self {
         ConsentRequest {
+            id: BASE64URL_NOPAD.encode(random::<16>().as_slice()),
             tenant: *client.tenant.uuid(),
             client: *client.client.uuid(),
             redirect_uri,
@@ -130,6 +134,17 @@ impl Provider {
     /// [`ProviderError::Grant`]: it took too long, or is none.
     pub fn open_request(&self, now: i64, text: &str) -> Result<ConsentRequest, ProviderError> {
         self.open(REQUEST, now, text)
+    }
+
+    /// Uses a request up, in the transaction that its code comes of.
+    ///
+    /// # Errors
+    /// [`ProviderError::Grant`]: it was answered before.
+    pub async fn use_request(&self, tx: &mut WriteTx, request: &ConsentRequest) -> Result<(), ProviderError> {
+        let hash = Sha256::new().chain_update(REQUEST).chain_update(&request.id).finalize().into();
+        // Longer than any form of it lives.
+        let expires_at = tx.now().saturating_add(REQUEST_MS + PUSHED_MS);
+        if spend(tx, &hash, expires_at).await? { Ok(()) } else { Err(ProviderError::Grant(OVER)) }
     }
 
     /// Seals a request that a client pushed: its `request_uri`.

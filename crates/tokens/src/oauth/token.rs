@@ -343,7 +343,7 @@ impl Provider {
 }
 
 /// Notes what must not be used again until its end; false when it was noted before. What has ended is forgotten.
-async fn spend(tx: &mut WriteTx, hash: &[u8; 32], expires_at: i64) -> Result<bool, ProviderError> {
+pub(super) async fn spend(tx: &mut WriteTx, hash: &[u8; 32], expires_at: i64) -> Result<bool, ProviderError> {
     let now = tx.now();
     tx.execute("DELETE FROM oauth_spent WHERE expires_at < $1", params![now]).await?;
     let noted = tx
