@@ -174,5 +174,5 @@ fn what_a_client_may_ask_for_no_more_its_tokens_lose(world: World) {
     assert_eq!(app.ask(&[("scope", "openid")]).status, 422, "the place to return to is registered no more");
 
     assert_eq!(change(&["--redirect-uri", "http://app.example/plain"]).refused(1).code, "invalid_field");
-    assert_eq!(change(&["--signing-alg", "HS256"]).refused(1).code, "invalid_field");
+    assert_eq!(change(&["--signing-alg", "HS256"]).refused(1).code, "invalid_field", "it has no resources of its own");
 }

@@ -2,18 +2,20 @@
 //! People sign in to applications.
 
 use data_encoding::BASE64URL_NOPAD;
-use harness::{Request, World, on_both_engines};
+use harness::{Request, World, on_both_engines, unique};
+use ring::hmac;
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2_010::{Digest as _, Sha256};
 
 use super::app::{
-    CALLBACK, House, Tokens, USUAL, VERIFIER, challenge, code, decoded, get, parameter, refused, said, text,
+    App, CALLBACK, House, Tokens, USUAL, VERIFIER, challenge, code, decoded, get, parameter, refused, said, text,
 };
 
 on_both_engines!(
     somebody_signs_in_to_an_application_and_it_learns_who_they_are,
     tokens_are_signed_by_what_their_client_knows,
+    tokens_by_a_shared_key_are_for_services_of_the_tenants_own_alone,
     a_token_does_what_its_scopes_say_in_its_tenant_and_nowhere_else,
     a_consent_is_remembered_listed_and_taken_back,
     a_client_may_ask_for_a_fresh_proof,
@@ -136,6 +138,63 @@ fn tokens_are_signed_by_what_their_client_knows(world: World) {
     assert!(app.is_active(&tokens.access));
     let create = ["clients", "create", "Other", "--serves", "https://api.example", "--signing-alg", "none"];
     assert_eq!(house.run(&create).refused(1).code, "invalid_field");
+}
+
+fn tokens_by_a_shared_key_are_for_services_of_the_tenants_own_alone(world: World) {
+    let house = House::founded(&world);
+    let (ours, name) = (["--signing-alg", "HS256", "--resource", "https://api.example"], unique("Shared "));
+    let arguments = [&["clients", "create", name.as_str()][..], &USUAL, &ours].concat();
+    let made = house.run(&arguments).json();
+    let app = App {
+        id: text(&made["id"]),
+        client_id: text(&made["client_id"]),
+        secret: made["client_secret"].as_str().map(str::to_owned),
+        server: world.url(),
+    };
+    let key_of = |key: &str| {
+        let bytes = BASE64URL_NOPAD.decode(key.strip_prefix("bck_").unwrap().as_bytes()).unwrap();
+        hmac::Key::new(hmac::HMAC_SHA256, &bytes)
+    };
+    let is_by = |token: &str, key: &str| {
+        let (message, mac) = token.rsplit_once('.').unwrap();
+        let mac = BASE64URL_NOPAD.decode(mac.as_bytes()).unwrap();
+        hmac::verify(&key_of(key), message.as_bytes(), &mac).is_ok()
+    };
+    let key = text(&made["token_key"]);
+    let tokens = app.tokens(&house.owner, &[]);
+    let (header, claims) = decoded(&tokens.access);
+    assert_eq!((&header["alg"], &claims["aud"]), (&json!("HS256"), &json!("https://api.example")));
+    assert!(is_by(&tokens.access, &key));
+    assert_eq!(decoded(&tokens.id).0["alg"], "EdDSA");
+
+    // Whoever has the key makes tokens of their own. So here nobody takes one, not even a true one.
+    let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+    let mut own = claims.clone();
+    own["aud"] = json!(world.url());
+    own["scope"] = json!("openid device.read");
+    let message = format!("{}.{}", part(&header), part(&own));
+    let forged =
+        format!("{message}.{}", BASE64URL_NOPAD.encode(hmac::sign(&key_of(&key), message.as_bytes()).as_ref()));
+    assert!(is_by(&forged, &key));
+    for token in [&tokens.access, &forged] {
+        for path in ["/oauth/userinfo", "/api/v1/forward-auth", &format!("/api/v1/tenants/{}", house.tenant)] {
+            let refused = get(&world, path, token);
+            assert_eq!((refused.status, code(&refused)), (401, "token_untrusted".to_owned()), "{path}");
+        }
+        assert!(!app.is_active(token));
+    }
+    let rotated = text(&house.run(&["clients", "rotate-token-key", &app.id]).json()["token_key"]);
+    assert_ne!(rotated, key);
+    let next = Tokens::of(&app.refresh(&tokens.refresh)).access;
+    assert!(is_by(&next, &rotated) && !is_by(&next, &key));
+
+    // Without a resource of its own, or for a client that keeps no secret, there is no such key.
+    for arguments in [&USUAL[..], &[&USUAL[..], &["--public", "--resource", "https://api.example"]].concat()] {
+        let create = [&["clients", "create", "No"], arguments, &["--signing-alg", "HS256"]].concat();
+        assert_eq!(house.run(&create).refused(1).code, "invalid_field");
+    }
+    let other = house.usual();
+    assert_eq!(house.run(&["clients", "rotate-token-key", &other.id]).refused(1).code, "invalid_field");
 }
 
 fn a_token_does_what_its_scopes_say_in_its_tenant_and_nowhere_else(world: World) {

@@ -44,7 +44,7 @@ pub struct Client {
     /// Whether it gets only tokens that are bound to a key of its own (RFC 9449, section 5.2).
     #[serde(default)]
     pub dpop_bound_access_tokens: bool,
-    /// By what its access and ID tokens are signed: `EdDSA` or `ES256`.
+    /// By what its access tokens are signed: `EdDSA`, `ES256` or `HS256`. ID tokens are by the same, or by `EdDSA` for the last.
     pub token_signing_alg: String,
     /// Its public keys (RFC 7517), for `private_key_jwt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,8 +88,9 @@ pub struct NewClient {
     /// Whether it gets only tokens that are bound to a key of its own (RFC 9449, section 5.2).
     #[serde(default)]
     pub dpop_bound_access_tokens: bool,
-    /// By what its access and ID tokens are signed: `EdDSA` (Ed25519), or `ES256` for libraries that do not know that; the former
-    /// by default.
+    /// By what its access and ID tokens are signed: `EdDSA` (Ed25519) by default, or `ES256` for libraries that do not know that.
+    /// With `HS256` its access tokens are signed by a key of its own, and are for its `resources` alone: who has that key verifies
+    /// tokens with it, and can make them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_signing_alg: Option<String>,
     /// Its public keys (RFC 7517), for `private_key_jwt`.
@@ -125,7 +126,7 @@ pub struct ClientChange {
     /// Whether it gets only tokens that are bound to a key of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dpop_bound_access_tokens: Option<bool>,
-    /// By what its access and ID tokens are signed: `EdDSA` or `ES256`.
+    /// By what its access tokens are signed: `EdDSA`, `ES256` or `HS256`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_signing_alg: Option<String>,
     /// Its public keys, for `private_key_jwt`.
@@ -144,6 +145,17 @@ pub struct MadeClient {
     /// Its secret, shown this once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<Secret>,
+    /// The key of its access tokens (`HS256`), shown this once: what follows the prefix is base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_key: Option<Secret>,
+}
+
+/// `POST /api/v1/tenants/{tenant}/clients/{client}/token-key`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct ClientTokenKey {
+    /// The new key, shown this once; tokens by the one before are none of its.
+    pub token_key: Secret,
 }
 
 /// `POST /api/v1/tenants/{tenant}/clients/{client}/secret`

@@ -178,6 +178,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(tenants::clients::list, tenants::clients::create))
         .routes(routes!(tenants::clients::read, tenants::clients::change, tenants::clients::delete))
         .routes(routes!(tenants::clients::rotate_secret))
+        .routes(routes!(tenants::clients::rotate_token_key))
         .routes(routes!(oauth::discovery::openid))
         .routes(routes!(oauth::discovery::server))
         .routes(routes!(oauth::authorize::by_link, oauth::authorize::by_form))

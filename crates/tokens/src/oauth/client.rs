@@ -16,8 +16,7 @@ use uuid::Uuid;
 
 use super::assertion::ClientKeys;
 use super::secret::{CLIENT_SECRET, Shown, hash_of, new_secret, same};
-use super::{ClientId, Provider, ProviderError, RedirectUri, ScopeSet};
-use crate::SigningAlgorithm;
+use super::{ClientId, Provider, ProviderError, RedirectUri, ScopeSet, TokenAlgorithm};
 
 /// How many clients a tenant has at most.
 pub const MAX_CLIENTS: i64 = 1_000;
@@ -63,8 +62,8 @@ pub struct ClientTerms {
     pub service_account: Option<Uuid>,
     /// Whether it gets only tokens that are bound to a key of its own (RFC 9449, section 5.2).
     pub bound_to_key: bool,
-    /// By what its tokens are signed.
-    pub algorithm: SigningAlgorithm,
+    /// By what its access tokens are signed.
+    pub algorithm: TokenAlgorithm,
 }
 
 /// How a client proves that it is the one.
@@ -262,6 +261,12 @@ impl ClientTerms {
                 "client_credentials needs the service account that the client speaks for, and only that does";
             return Err(ProviderError::invalid("service_account", why));
         }
+        if matches!(self.algorithm, TokenAlgorithm::Shared(_)) {
+            let why = "HS256 is for a client with a secret or keys, and for resources of your own: say which";
+            if self.authentication == Authentication::Public || self.resources.is_empty() {
+                return Err(ProviderError::invalid("token_signing_alg", why));
+            }
+        }
         if self.grants.is_empty() && self.serves.is_empty() {
             return Err(ProviderError::invalid(
                 "grants",
@@ -433,7 +438,7 @@ impl Provider {
         }
     }
 
-    async fn store_client(&self, tx: &mut WriteTx, client: &Client) -> Result<(), ProviderError> {
+    pub(super) async fn store_client(&self, tx: &mut WriteTx, client: &Client) -> Result<(), ProviderError> {
         let sealed = self.seal_client(tx, client.id, &client.terms).await?;
         let now = tx.now();
         tx.execute(
@@ -475,6 +480,7 @@ const CLIENT: &str = "tokens/client";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::SigningAlgorithm;
 
     #[test]
     fn an_address_reads_back_and_leads_into_customers_tenants_only() {
@@ -500,7 +506,7 @@ mod tests {
             serves: Vec::new(),
             service_account: None,
             bound_to_key: false,
-            algorithm: SigningAlgorithm::EdDsa,
+            algorithm: TokenAlgorithm::Server(SigningAlgorithm::EdDsa),
         }
     }
 

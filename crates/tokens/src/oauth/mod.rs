@@ -29,6 +29,7 @@ mod redirect;
 mod request;
 mod scope;
 mod secret;
+mod signer;
 mod token;
 
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub use redirect::{RedirectUri, RedirectUriError};
 pub use request::{ConsentRequest, LONGEST_WORD, PUSHED_MS, REQUEST_MS};
 pub use scope::{ScopeError, ScopeSet};
 pub use secret::Shown;
+pub use signer::{SharedKey, Signer, TokenAlgorithm};
 pub use token::{Actor, Hint, Identity, NewToken, Subject, TokenClaims, Verified, is_clients};
 
 use crate::access::Lifetime;

@@ -8,7 +8,8 @@ use sha2::{Digest as _, Sha256};
 use store::{ReadTx, WriteTx, params};
 use uuid::Uuid;
 
-use super::{ClientAddress, Confirmation, Grant, GrantId, ProofKey, Provider, ProviderError, ScopeSet};
+use super::signer::HS256;
+use super::{ClientAddress, Confirmation, Grant, GrantId, ProofKey, Provider, ProviderError, ScopeSet, SharedKey, Signer};
 use crate::SigningAlgorithm;
 use crate::access::{ACCESS_TOKEN, Issued, LONGEST_LEEWAY_SECONDS, VerifyError};
 
@@ -42,8 +43,8 @@ pub struct NewToken<'a> {
     pub ends_at: Option<i64>,
     /// The key that it is bound to.
     pub key: Option<ProofKey>,
-    /// By what it is signed.
-    pub algorithm: SigningAlgorithm,
+    /// What signs it.
+    pub signer: &'a Signer,
 }
 
 /// The claims of a client's access token (RFC 9068, section 2.2). Times are Unix seconds.
@@ -201,7 +202,12 @@ impl Provider {
             exp: new.ends_at.map_or(longest, |end| longest.min(end.div_euclid(1_000))),
             jti: Uuid::new_v4().simple().to_string(),
         };
-        let token = self.signing.sign_token(now, new.algorithm, ACCESS_TOKEN, &claims)?;
+        let token = match new.signer {
+            Signer::Server(algorithm) => self.signing.sign_token(now, *algorithm, ACCESS_TOKEN, &claims)?,
+            // Who has the key can make tokens: none of them is for this server.
+            Signer::Shared(_) if new.resource == self.issuer => return Err(ProviderError::Target),
+            Signer::Shared(key) => with_mac(key, &claims)?,
+        };
         Ok(Issued { token, id: claims.jti, expires_at: claims.exp.saturating_mul(1_000) })
     }
 
@@ -353,6 +359,17 @@ pub(super) async fn spend(tx: &mut WriteTx, hash: &[u8; 32], expires_at: i64) ->
         )
         .await?;
     Ok(noted == 1)
+}
+
+/// A token that a shared key signs (RFC 7515, section 7.1).
+fn with_mac(key: &SharedKey, claims: &TokenClaims) -> Result<String, ProviderError> {
+    let header = serde_json::json!({ "alg": HS256, "typ": ACCESS_TOKEN }).to_string();
+    let claims = serde_json::to_vec(claims).map_err(|_| ProviderError::Unreadable("a token"))?;
+    let mut token = format!("{}.{}", BASE64URL_NOPAD.encode(header.as_bytes()), BASE64URL_NOPAD.encode(&claims));
+    let mac = key.sign(token.as_bytes());
+    token.push('.');
+    token.push_str(&BASE64URL_NOPAD.encode(&mac));
+    Ok(token)
 }
 
 /// The media type of ID tokens, as other servers write it.

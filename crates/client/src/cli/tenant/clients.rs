@@ -47,6 +47,11 @@ enum ClientsCommand {
         /// The client
         client: String,
     },
+    /// Give a client another key for its access tokens (HS256)
+    RotateTokenKey {
+        /// The client
+        client: String,
+    },
     /// Delete a client; its tokens end at once
     Delete {
         /// The client
@@ -99,7 +104,8 @@ struct CreateArgs {
     #[arg(long)]
     dpop: bool,
 
-    /// By what its tokens are signed: EdDSA, or ES256 for libraries that do not know that
+    /// By what its tokens are signed: EdDSA; ES256 for libraries that do not know that; HS256, with a key of its own, for its
+    /// resources alone
     #[arg(long, value_name = "ALG", default_value = "EdDSA")]
     signing_alg: String,
 }
@@ -137,7 +143,7 @@ struct ChangeArgs {
     #[arg(long, value_name = "BOOL")]
     dpop: Option<bool>,
 
-    /// By what its tokens are signed: EdDSA or ES256
+    /// By what its access tokens are signed: EdDSA, ES256 or HS256
     #[arg(long, value_name = "ALG")]
     signing_alg: Option<String>,
 
@@ -157,16 +163,17 @@ pub(super) async fn clients(context: &Context, arguments: ClientsArgs) -> Result
             let made =
                 changed(context, &proof, async |client| client.create_client(tenant, &new).await).await?;
             let mut document = json!(made.client);
-            if let (Some(fields), Some(secret)) = (document.as_object_mut(), &made.client_secret) {
-                fields.insert("client_secret".to_owned(), json!(secret.expose()));
+            let secrets = [("client_secret", &made.client_secret), ("token_key", &made.token_key)];
+            let mut rows = vec![vec!["client_id".to_owned(), made.client.client_id.clone()]];
+            for (name, secret) in secrets {
+                if let (Some(fields), Some(secret)) = (document.as_object_mut(), secret) {
+                    fields.insert(name.to_owned(), json!(secret.expose()));
+                    rows.push(vec![name.to_owned(), secret.expose().to_owned()]);
+                }
             }
-            context.output.result(&document, || match &made.client_secret {
-                Some(secret) => format!(
-                    "client_id      {}\nclient_secret  {}\n\nThe secret is shown this once.",
-                    made.client.client_id,
-                    secret.expose()
-                ),
-                None => format!("client_id  {}", made.client.client_id),
+            context.output.result(&document, || match rows.len() {
+                1 => table(&rows),
+                _ => format!("{}\n\nWhat is secret of this is shown this once.", table(&rows)),
             });
         }
         ClientsCommand::Change(arguments) => {
@@ -186,6 +193,14 @@ pub(super) async fn clients(context: &Context, arguments: ClientsArgs) -> Result
             let secret = changed(context, &proof, rotate).await?.client_secret;
             context.output.result(&json!({ "client": id, "client_secret": secret.expose() }), || {
                 format!("{}\n\nThis is the new secret, shown this once.", secret.expose())
+            });
+        }
+        ClientsCommand::RotateTokenKey { client: named } => {
+            let id = find(&client, tenant, &named).await?;
+            let rotate = async |client: &Client| client.rotate_client_token_key(tenant, id).await;
+            let key = changed(context, &proof, rotate).await?.token_key;
+            context.output.result(&json!({ "client": id, "token_key": key.expose() }), || {
+                format!("{}\n\nThis is the new key, shown this once.", key.expose())
             });
         }
         ClientsCommand::Delete { client: named } => {

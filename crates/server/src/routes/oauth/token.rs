@@ -155,7 +155,8 @@ impl Request<'_> {
         }
         let resource = terms.resource_of(form.one("resource"), app.provider.issuer())?;
         let caller = speaking_for(self.tenant(), service, self.asking.client.id, self.visitor);
-        let tx = self.enter_as(&caller).await?;
+        let mut tx = self.enter_as(&caller).await?;
+        let signer = app.provider.signer(&mut tx, &self.asking.client).await?;
         let issued = app.provider.issue(
             tx.now(),
             &NewToken {
@@ -168,7 +169,7 @@ impl Request<'_> {
                 purpose: None,
                 ends_at: None,
                 key: self.key(),
-                algorithm: self.asking.client.terms.algorithm,
+                signer: &signer,
             },
         )?;
         let expires_in = (issued.expires_at - tx.now()) / 1_000;
@@ -284,6 +285,7 @@ impl Request<'_> {
             ..of.clone()
         };
         let (id, _) = app.provider.begin(&mut tx, self.asking.client.id, &child, Some(root)).await?;
+        let signer = app.provider.signer(&mut tx, &self.asking.client).await?;
         let issued = app.provider.issue(
             tx.now(),
             &NewToken {
@@ -296,7 +298,7 @@ impl Request<'_> {
                 purpose,
                 ends_at: Some(ends_at),
                 key: self.key(),
-                algorithm: self.asking.client.terms.algorithm,
+                signer: &signer,
             },
         )?;
         let expires_in = (issued.expires_at - tx.now()) / 1_000;
@@ -391,6 +393,7 @@ impl Request<'_> {
         refresh_token: Option<String>,
     ) -> Result<Tokens, OAuthError> {
         let (provider, now) = (&self.app.provider, tx.now());
+        let signer = provider.signer(&mut tx, &self.asking.client).await?;
         let issued = provider.issue(
             now,
             &NewToken {
@@ -403,7 +406,7 @@ impl Request<'_> {
                 purpose: None,
                 ends_at: None,
                 key: self.key(),
-                algorithm: self.asking.client.terms.algorithm,
+                signer: &signer,
             },
         )?;
         let id_token = if scope.contains(ScopeSet::OPENID) {
@@ -412,7 +415,7 @@ impl Request<'_> {
                 let member = self.app.tenancy.member(&mut tx, grant.terms.account).await?;
                 name = Some(member.label.as_str().to_owned());
             }
-            Some(provider.issue_id_token(now, self.asking.address, self.asking.client.terms.algorithm, grant, &issued.token, name)?)
+            Some(provider.issue_id_token(now, self.asking.address, self.asking.client.terms.algorithm.of_id_tokens(), grant, &issued.token, name)?)
         } else {
             None
         };

@@ -5,14 +5,15 @@ use access::tenancy::{Change, ServiceAccountId as StoredServiceId};
 use access::{Action, Resource};
 use axum::extract::State;
 use axum::http::StatusCode;
-use protocol::oauth::{Client, ClientChange, ClientSecret, Clients, MadeClient, NewClient};
+use protocol::oauth::{
+    Client, ClientChange, ClientSecret, ClientTokenKey, Clients, MadeClient, NewClient,
+};
 use protocol::{ClientId, Problem, Secret, ServiceAccountId, TenantId};
 use serde_json::json;
 use store::{TenantId as StoredTenant, WriteTx};
-use tokens::SigningAlgorithm;
 use tokens::oauth::{
     Authentication, Client as Stored, ClientAddress, ClientId as StoredId, ClientKeys, ClientTerms,
-    GrantType, NewAuthentication, RedirectUri,
+    GrantType, NewAuthentication, RedirectUri, Shown, TokenAlgorithm,
 };
 
 use super::{commit, customer};
@@ -65,11 +66,16 @@ pub(crate) async fn create(
     covered(&app, &mut tx, &signed, &terms).await?;
     let by = signed.caller.actor();
     let (made, secret) = app.provider.create_client(&mut tx, terms, authentication, &by).await?;
+    let token_key = match made.terms.algorithm {
+        TokenAlgorithm::Shared(_) => Some(app.provider.key_shared_with(&mut tx, &made).await?.show()),
+        TokenAlgorithm::Server(_) => None,
+    };
     let client = shown(tx.tenant(), made);
     let change = Change { after: Some(json!(client)), ..Change::default() };
     commit(&app, tx, client.id, change).await?;
-    let client_secret = secret.map(|secret| Secret::from(secret.expose().to_owned()));
-    Ok((StatusCode::CREATED, Json(MadeClient { client, client_secret })))
+    let told = |shown: Shown| Secret::from(shown.expose().to_owned());
+    let made = MadeClient { client, client_secret: secret.map(told), token_key: token_key.map(told) };
+    Ok((StatusCode::CREATED, Json(made)))
 }
 
 /// Changes a client. Tokens and refresh tokens with scopes that it may ask for no more lose them at once.
@@ -111,6 +117,25 @@ pub(crate) async fn rotate_secret(
     let change = Change { after: Some(json!({ "secret": "another" })), ..Change::default() };
     commit(&app, tx, id, change).await?;
     Ok(Json(ClientSecret { client_secret: secret.expose().to_owned().into() }))
+}
+
+/// Gives a client another key for its access tokens (HS256), shown this once. Tokens by the one before are none of the new one's.
+#[utoipa::path(post, path = "/api/v1/tenants/{tenant}/clients/{client}/token-key", tag = "clients", operation_id = "rotate_client_token_key",
+    params(("tenant" = TenantId, Path), ("client" = ClientId, Path)), security(("session" = [])),
+    responses((status = 200, body = ClientTokenKey), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn rotate_token_key(
+    State(app): State<App>,
+    signed: Signed,
+    Path((tenant, client)): Path<(TenantId, ClientId)>,
+) -> Result<Json<ClientTokenKey>, ApiError> {
+    let id = id(client);
+    let mut tx = enter(&app, &signed, tenant).await?;
+    let terms = app.provider.client(&mut tx, id).await?.terms;
+    covered(&app, &mut tx, &signed, &terms).await?;
+    let key = app.provider.rotate_shared_key(&mut tx, id).await?;
+    let change = Change { after: Some(json!({ "token_key": "another" })), ..Change::default() };
+    commit(&app, tx, id, change).await?;
+    Ok(Json(ClientTokenKey { token_key: key.show().expose().to_owned().into() }))
 }
 
 /// Deletes a client at once, with all tokens that it got and all consents to it.
@@ -178,7 +203,10 @@ fn changed(mut terms: ClientTerms, change: ClientChange) -> Result<ClientTerms, 
         terms.bound_to_key = bound;
     }
     if let Some(name) = &change.token_signing_alg {
-        terms.algorithm = algorithm(name)?;
+        // A key that is shared already stays the one that it is.
+        if *name != terms.algorithm.name() {
+            terms.algorithm = algorithm(name)?;
+        }
     }
     if let Some(jwks) = &change.jwks {
         let Authentication::PrivateKeyJwt { keys } = &mut terms.authentication else {
@@ -193,12 +221,12 @@ fn uris(field: &'static str, uris: &[String]) -> Result<Vec<RedirectUri>, ApiErr
     uris.iter().map(|uri| parsed(field, RedirectUri::parse(uri))).collect()
 }
 
-fn algorithm(name: &str) -> Result<SigningAlgorithm, ApiError> {
-    SigningAlgorithm::named(name).ok_or_else(|| ApiError::field("token_signing_alg", "EdDSA or ES256"))
+fn algorithm(name: &str) -> Result<TokenAlgorithm, ApiError> {
+    TokenAlgorithm::named(name).ok_or_else(|| ApiError::field("token_signing_alg", "EdDSA, ES256 or HS256"))
 }
 
 fn terms(body: NewClient) -> Result<ClientTerms, ApiError> {
-    let algorithm = body.token_signing_alg.as_deref().map(algorithm).transpose()?.unwrap_or_default();
+    let algorithm = algorithm(body.token_signing_alg.as_deref().unwrap_or("EdDSA"))?;
     let grants = body.grants.iter().map(|grant| Ok(grant.parse::<GrantType>()?));
     Ok(ClientTerms {
         grants: grants.collect::<Result<_, ApiError>>()?,
