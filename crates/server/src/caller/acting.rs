@@ -105,7 +105,7 @@ impl FromRequestParts<App> for Acting {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let once = parts.extensions.get().cloned();
-        if let Some(token) = client::ShownToken::of(&parts.headers.clone()) {
+        if let Some(token) = client::ShownToken::of(&parts.headers) {
             let visitor = Visitor::from_request_parts(parts, app).await?;
             let uri = client::address_of(app, &parts.uri);
             let shown = token.open(app, &visitor, &parts.headers, parts.method.as_str(), &uri).await?;

@@ -14,6 +14,7 @@ use identity::{AccountId, MethodId, SessionId};
 use protocol::{Code, Problem};
 use store::{ReadTx, StoreError, TenantId};
 use tokens::oauth::{Asked, ClientId, GrantTerms, ProofKey, Proven, ProviderError, Subject, Verified};
+use zeroize::Zeroizing;
 
 use super::{Visitor, look, look_in};
 use crate::error::ApiError;
@@ -60,19 +61,19 @@ pub(crate) fn is_clients(token: &str) -> bool {
 }
 
 /// A token of an application, as a request shows it.
-pub(crate) struct ShownToken<'a> {
-    token: &'a str,
+pub(crate) struct ShownToken {
+    token: Zeroizing<String>,
     /// With a proof of the key that it is bound to, as the scheme says (RFC 9449, section 7.1).
     is_bound: bool,
 }
 
-impl<'a> ShownToken<'a> {
+impl ShownToken {
     /// The token of an application in these headers; nothing when they show another kind, or none.
-    pub(crate) fn of(headers: &'a HeaderMap) -> Option<Self> {
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
         let (token, is_bound) = (token.trim(), scheme.eq_ignore_ascii_case("dpop"));
         let is_one = is_bound || (scheme.eq_ignore_ascii_case("bearer") && is_clients(token));
-        is_one.then_some(ShownToken { token, is_bound })
+        is_one.then(|| ShownToken { token: Zeroizing::new(token.to_owned()), is_bound })
     }
 
     /// Who shows it with the request of this method and address. One that is bound to a key needs the proof of that, which is
@@ -85,7 +86,7 @@ impl<'a> ShownToken<'a> {
         method: &str,
         uri: &str,
     ) -> Result<OfClient, ApiError> {
-        let found = by_token(app, visitor, self.token).await?;
+        let found = by_token(app, visitor, &self.token).await?;
         let refuse = |why: &str| Problem::new(Code::ProofOfKeyInvalid).detail(why);
         if !self.is_bound {
             return match found.is_bound_to(None) {
@@ -98,7 +99,7 @@ impl<'a> ShownToken<'a> {
             (Some(proof), None) => proof,
             _ => return Err(refuse("one DPoP header goes with the token").into()),
         };
-        let asked = Asked { method, uri, token: Some(self.token) };
+        let asked = Asked { method, uri, token: Some(&self.token) };
         let proven = Proven::by(proof, &asked, app.now()).map_err(ProviderError::from)?;
         if !found.token.claims.cnf.as_ref().is_some_and(|bound| proven.key.is_of(bound)) {
             return Err(refuse("the token is bound to another key, or to none").into());

@@ -45,9 +45,9 @@ impl FromRequestParts<App> for Passing {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let headers = parts.headers.clone();
-        if let Some(token) = ShownToken::of(&headers) {
+        if let Some(token) = ShownToken::of(&parts.headers) {
             let visitor = Visitor::from_request_parts(parts, app).await?;
+            let headers = &parts.headers;
             // A proof is for the request that the proxy got.
             let said = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
             let uri = format!(
@@ -56,7 +56,7 @@ impl FromRequestParts<App> for Passing {
                 said("x-forwarded-host"),
                 said("x-forwarded-uri")
             );
-            let found = token.open(app, &visitor, &headers, said("x-forwarded-method"), &uri).await?;
+            let found = token.open(app, &visitor, headers, said("x-forwarded-method"), &uri).await?;
             return Ok(Passing::Client(Box::new(found)));
         }
         Ok(Passing::Other(Box::new(Acting::from_request_parts(parts, app).await?)))
