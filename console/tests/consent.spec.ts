@@ -20,7 +20,7 @@ async function register(ada: Person, application: Application, kind: RegExp): Pr
   await expect(dialog).toBeHidden();
 }
 
-const clientId = async (page: Page) => (await page.locator("p.mono", { hasText: /^cli_|:/ }).first().textContent())?.trim() ?? "";
+const clientId = async (page: Page) => (await page.locator("li p.mono").first().textContent())?.trim() ?? "";
 
 test("an application asks, is allowed, goes on by itself, and is taken back", async ({ page, watched }) => {
   const ada = new Person(page, watched);
