@@ -136,7 +136,7 @@ fn strangers(world: &mut World, ada: &Home) -> (Vec<Stranger>, Ids) {
     let tenant = ada.ids.0["tenant"].clone();
     let mut ids = ada.ids.clone();
     let eve = Home::made(world);
-    let [dan, bea, gus, cut, op, past, root] = [(); 5].map(|()| Newcomer::new(world));
+    let [dan, bea, gus, cut, op, past, root] = [(); 7].map(|()| Newcomer::new(world));
 
     // Members of Ada's tenant: one who will be suspended, one who will be gone, one whose account will be suspended.
     for (who, label) in [(&bea, "Bea"), (&gus, "Gus"), (&cut, "Cut")] {

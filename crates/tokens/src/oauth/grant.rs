@@ -270,7 +270,7 @@ impl Provider {
                 tx.execute(
                     "UPDATE oauth_grant SET refresh_hash = $2, expires_at = $3, refresh_key = $4 \
                      WHERE id = $1 AND refresh_hash IS NULL AND ended_at IS NULL",
-                    params![&grant.id, &hash, expires_at, bound_to],
+                    params![&grant.id, &hash, expires_at, bound_to.as_ref()],
                 )
                 .await?
             }
