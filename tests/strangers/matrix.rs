@@ -153,8 +153,8 @@ fn strangers(world: &mut World, ada: &Home) -> (Vec<Stranger>, Ids) {
         assert!(output.status.success(), "{output:?}");
     }
     world.start();
-    let suspend = ["accounts", "suspend", &cut.person.account_id, "--reason", "abuse", "--json"];
-    root.machine.run(suspend).done();
+    let account = text(&cut.machine.run(["whoami", "--json"]).json(), "/account");
+    root.machine.run(["accounts", "suspend", &account, "--reason", "abuse", "--json"]).done();
     let grant = run(&ada.laptop, &["support", "grant", &op.person.account_id, "--reason", "help"]);
     assert_eq!(looks(world, &op, &tenant), 200, "while it is live");
     run(&ada.laptop, &["support", "end", &text(&grant, "/id")]);
