@@ -243,6 +243,7 @@ impl Question<'_> {
             how if self.row.operation == PASSING && how != How::Unknown => None,
             How::Unknown => Some(401),
             How::Suspended if is_about_oneself => None,
+            How::Suspended if about == About::Whoever => None,
             How::Suspended => Some(403),
             How::OnceLetIn if FOR_OPERATORS.contains(&self.row.operation) => None,
             How::Elsewhere | How::OnceLetIn => elsewhere,
@@ -271,9 +272,13 @@ impl Question<'_> {
     fn nothing(&self) -> Ids {
         let nothing = Ids::of_nothing();
         match self.stranger.how {
-            How::Unknown | How::Elsewhere | How::OnceLetIn | How::Suspended | How::ServiceElsewhere => nothing,
-            How::ShutOut | How::ServiceTooNarrow | How::ServiceShutOut if !self.in_tenant => nothing,
-            How::ShutOut | How::TooNarrow | How::ServiceTooNarrow | How::ServiceShutOut => {
+            How::Unknown | How::Elsewhere | How::OnceLetIn | How::ServiceElsewhere => nothing,
+            How::ShutOut | How::Suspended | How::ServiceTooNarrow | How::ServiceShutOut
+                if !self.in_tenant =>
+            {
+                nothing
+            }
+            How::ShutOut | How::Suspended | How::TooNarrow | How::ServiceTooNarrow | How::ServiceShutOut => {
                 let mut ids = nothing.within(self.ids);
                 ids.0.extend(["log", "tile"].map(|known| (known, self.ids.0[known].clone())));
                 ids
@@ -289,9 +294,23 @@ impl Question<'_> {
         request.send(&self.world.url())
     }
 
+    /// What somebody asks of what is their own: an account that is suspended gets nothing of that either, but may be told first what
+    /// is wrong with the request.
+    fn about_themselves(&self) -> Cell {
+        let is_suspended = self.stranger.how == How::Suspended && self.row.about == About::Whoever;
+        if !is_suspended || ABOUT_ONESELF.contains(&self.row.operation) {
+            return Cell { shown: "·".to_owned(), leak: None };
+        }
+        let answer = self.ask(self.ids);
+        let leak = [403, 410, 422].contains(&answer.status);
+        let leak =
+            (!leak).then(|| format!("{} by {}: {}", self.row.operation, self.stranger.name, said(&answer)));
+        Cell { shown: answer.status.to_string(), leak }
+    }
+
     fn cell(&self) -> Cell {
         let Some(expected) = self.expected() else {
-            return Cell { shown: "·".to_owned(), leak: None };
+            return self.about_themselves();
         };
         let answer = self.ask(self.ids);
         let context = || format!("{} by {}", self.row.operation, self.stranger.name);
