@@ -69,6 +69,6 @@ test("somebody without a mouse signs up, writes a note, founds a tenant, and con
   await expect(page.getByText("The device hears of it within some seconds.")).toBeVisible();
   await keys.press(button("Done"));
   await keys.press(button("Sign out"));
-  await expect(page.getByRole("heading", { name: "Sign in", exact: true })).toBeVisible();
+  await watched.nothingLeft(page);
   await till.stop();
 });

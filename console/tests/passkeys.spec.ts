@@ -23,8 +23,16 @@ async function authenticator(page: Page, hasPrf: boolean): Promise<void> {
   });
 }
 
+/** A browser that offers no passkeys where the address is typed: they have to be asked for. */
+async function withoutOffers(page: Page): Promise<void> {
+  await page.addInitScript(() => {
+    PublicKeyCredential.isConditionalMediationAvailable = () => Promise.resolve(false);
+  });
+}
+
 test("a passkey is added, signs in, unlocks, and gives a fresh proof", async ({ page, watched }) => {
   const ada = new Person(page, watched);
+  await withoutOffers(page);
   await ada.open();
   await authenticator(page, true);
   await ada.signUp();
@@ -47,6 +55,7 @@ test("a passkey is added, signs in, unlocks, and gives a fresh proof", async ({ 
 
 test("somebody signs up with a passkey and no password", async ({ page, watched }) => {
   const ada = new Person(page, watched);
+  await withoutOffers(page);
   await ada.open("#/sign-up");
   await authenticator(page, true);
   await page.getByLabel("Email address").fill(ada.email);
@@ -64,6 +73,7 @@ test("somebody signs up with a passkey and no password", async ({ page, watched 
 
 test("a passkey without PRF signs in and says that it cannot open anything", async ({ page, watched }) => {
   const ada = new Person(page, watched);
+  await withoutOffers(page);
   await ada.open();
   await authenticator(page, false);
   await ada.signUp();

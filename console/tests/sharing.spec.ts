@@ -50,8 +50,8 @@ test("files are shared with whoever's fingerprint was compared, changed there, a
   await watched.looksRight(there, "shared-with-you");
 
   await page.getByRole("button", { name: "Share", exact: true }).click();
-  await dialog.getByRole("button", { name: `Take it away from ${bob.number}` }).click();
-  await dialog.getByRole("button", { name: "Take away" }).click();
+  await dialog.getByRole("button", { name: `Take away from ${bob.number}` }).click();
+  await dialog.getByRole("button", { name: "Take away", exact: true }).click();
   await expect(dialog.getByText("Nobody but you.")).toBeVisible({ timeout: 30_000 });
   await dialog.getByRole("button", { name: "Done" }).click();
   await bob.goTo("Overview");

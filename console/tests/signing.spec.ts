@@ -11,8 +11,10 @@ test("somebody signs up, signs out, and signs in with password and code", async 
   await ada.signUp({ recoveryKey: true, look: (step) => watched.looksRight(page, step) });
   await watched.looksRight(page, "overview");
 
+  await ada.goTo("Security");
+  await expect(page.getByText("This one").first()).toBeVisible();
   await page.getByRole("button", { name: "Sign out" }).click();
-  await expect(page.getByRole("heading", { name: "Sign in" })).toBeVisible();
+  await watched.nothingLeft(page);
   await ada.signIn({ look: (step) => watched.looksRight(page, step) });
   await ada.arrived();
 });

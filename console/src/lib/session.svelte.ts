@@ -87,14 +87,14 @@ class Session {
         throw failure;
       }
     }
-    bailiwick.lock();
-    this.#over();
+    this.ended();
   }
 
-  /** The account is gone. */
+  /** Nobody is here any more, and nothing says where they were. */
   ended(): void {
     bailiwick.lock();
     this.#over();
+    location.hash = "#/";
   }
 
   /**
