@@ -128,7 +128,6 @@ test("the platform's people see that tenants are there, and suspend one", async 
 
   await page.getByRole("button", { name: "Lock" }).click();
   await ada.signIn();
-  await ada.arrived();
   await ada.goTo("Platform");
   await expect(page.getByText("Takes requests")).toBeVisible();
   await expect(page.getByText(tenant)).toBeVisible();
