@@ -124,6 +124,10 @@ export class Watched {
         await page.setViewportSize({ width, height: 900 });
         const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
         expect(overflow, `${name} is wider than a ${size} screen`).toBeLessThanOrEqual(0);
+        // What is out of sight is drawn for the picture as well.
+        await page.evaluate(() => {
+          for (const row of document.querySelectorAll<HTMLElement>(".list.long > li")) row.style.contentVisibility = "visible";
+        });
         await page.screenshot({ path: `pictures/${name}-${colorScheme}-${size}.png`, fullPage: true });
       }
       await page.setViewportSize({ width: 1280, height: 900 });
