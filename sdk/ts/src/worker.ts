@@ -6,7 +6,7 @@
 import init, { Core } from "../wasm/bailiwick.js";
 import { Failure, type FailureParts } from "./failure.js";
 import { recall, remember, type Name } from "./memory.js";
-import type { ToPage, ToWorker } from "./messages.js";
+import type { Question, ToPage, ToWorker } from "./messages.js";
 import type { Calls } from "./types.js";
 
 const page = self as unknown as DedicatedWorkerGlobalScope;
@@ -42,13 +42,14 @@ async function start(server: string): Promise<Core> {
   const host = {
     create: (options: unknown) => ask("create", options),
     get: (options: unknown) => ask("get", options),
+    offer: (options: unknown) => ask("offer", options),
     keep: (name: Name, text: string) => void remember(name, text),
   };
   return new Core(server, host, pins, device);
 }
 
 /** Asks the page for a passkey. */
-function ask(name: "create" | "get", options: unknown): Promise<unknown> {
+function ask(name: Question, options: unknown): Promise<unknown> {
   const id = ++lastQuestion;
   return new Promise((resolve, reject) => {
     asked.set(id, { resolve, reject });
