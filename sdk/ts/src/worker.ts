@@ -68,8 +68,14 @@ async function carryOut(id: number, name: keyof Calls, args: unknown[]): Promise
 
 /** What takes or gives files, or tells how far it is, goes by functions, which cannot be sent from the page. */
 async function does(core: Core, id: number, name: keyof Calls, args: unknown[]): Promise<unknown> {
-  let done = 0;
-  const progress = (more: number) => say({ kind: "progress", id, done: (done += more) });
+  let [done, told] = [0, 0];
+  // A page that is told of each record of a long history does nothing else.
+  const progress = (more: number) => {
+    done += more;
+    if (performance.now() - told < 100) return;
+    told = performance.now();
+    say({ kind: "progress", id, done });
+  };
   switch (name) {
     case "putFile": {
       const [collection, path, content] = args as [string | undefined, string, Blob];
