@@ -37,7 +37,7 @@ test("an application asks, is allowed, goes on by itself, and is taken back", as
 
   // The session is enough: nobody types a password for this.
   const link = shop.link(url, "openid profile");
-  await page.goto(link);
+  await page.goto(new URL(link, url).href);
   await expect(page.getByText("Farm shop of North Farm asks for access to your account there.")).toBeVisible();
   expect(page.url()).not.toContain("authorize=");
   await expect(page.getByText("Know your name in the tenant")).toBeVisible();
@@ -85,7 +85,7 @@ test("a request that began in another browser is not answered, and a fresh proof
   const begun = await fetch(shop.link(url, "openid"), { redirect: "manual" });
   const link = begun.headers.get("location") ?? "";
   expect(link).toContain("/#authorize=");
-  await page.goto(link);
+  await page.goto(new URL(link, url).href);
   await expect(page.getByText("This request is over")).toBeVisible();
   await watched.looksRight(page, "consent-over");
 

@@ -97,7 +97,8 @@ impl Core {
             .collect();
         let files: Vec<_> = index.files.values().cloned().map(File::of).collect();
         let is_writable = drive.is_writable();
-        let answer = to_js(&serde_json::json!({ "files": files, "damaged": damaged, "writable": is_writable }))?;
+        let answer =
+            to_js(&serde_json::json!({ "files": files, "damaged": damaged, "writable": is_writable }))?;
         self.keep_index(collection, index);
         Ok(answer)
     }
@@ -215,7 +216,9 @@ impl Core {
 
     pub(crate) fn trusted(&self) -> Arc<Trust> {
         let mut trust = self.trust.borrow_mut();
-        Arc::clone(trust.get_or_insert_with(|| Arc::new(Trust::kept_by(Arc::clone(&self.pins), &self.client))))
+        Arc::clone(
+            trust.get_or_insert_with(|| Arc::new(Trust::kept_by(Arc::clone(&self.pins), &self.client))),
+        )
     }
 
     async fn entry(&self, drive: &Drive, path: &str) -> Result<Entry, Failure> {

@@ -92,7 +92,9 @@ impl Core {
         let (account, drive) = (self.account()?, self.drive(collection).await?);
         let known = self.known(&number).await?;
         if fingerprint_of(&known) != fingerprint {
-            return Err(Failure::alarm("the server shows other keys for this account than a moment ago").into());
+            return Err(
+                Failure::alarm("the server shows other keys for this account than a moment ago").into()
+            );
         }
         if known.account == account.account {
             return Err(Failure::typing("number", "that is your own account").into());

@@ -55,9 +55,9 @@ impl Core {
     ) -> Answer {
         let protection: Protection = from_js(&protection)?;
         let organisation = match organisation {
-            Some(id) => Some(
-                id.parse::<OrganisationId>().map_err(|error| Failure::failed("organisation", error))?,
-            ),
+            Some(id) => {
+                Some(id.parse::<OrganisationId>().map_err(|error| Failure::failed("organisation", error))?)
+            }
             None => None,
         };
         let drive = self.tenant_drive(&tenant)?;

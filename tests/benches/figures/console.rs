@@ -22,8 +22,14 @@ pub fn figures(report: &mut Report) {
     let native = argon2id();
     let measured = measured();
     let of = |name: &str| measured.get(name).copied().unwrap_or(f64::NAN);
-    let at_most = |name: &str, value: f64, unit, most| Figure::new(name, value, unit).goal(Goal::AtMost(most));
-    report.add(at_most("first load, compressed, without the core", of("first_load_bytes") / KIB, "KiB", 300.0));
+    let at_most =
+        |name: &str, value: f64, unit, most| Figure::new(name, value, unit).goal(Goal::AtMost(most));
+    report.add(at_most(
+        "first load, compressed, without the core",
+        of("first_load_bytes") / KIB,
+        "KiB",
+        300.0,
+    ));
     report.add(at_most("core (WebAssembly), compressed", of("core_bytes") / KIB, "KiB", 600.0));
     report.add(Figure::new("first visit until it can be used", of("interactive_ms"), "ms"));
     report.add(
@@ -37,7 +43,12 @@ pub fn figures(report: &mut Report) {
     report.add(Figure::new(format!("{items} listed"), of("list_ms"), "ms"));
     report.add(at_most(&format!("longest standstill, {items} listed"), of("standstill_list_ms"), "ms", 50.0));
     report.add(Figure::new("records verified, each 1,000", of("verify_ms_per_1000"), "ms"));
-    report.add(at_most(&format!("longest standstill, {records} verified"), of("standstill_verify_ms"), "ms", 50.0));
+    report.add(at_most(
+        &format!("longest standstill, {records} verified"),
+        of("standstill_verify_ms"),
+        "ms",
+        50.0,
+    ));
     for (what, name) in [("items", items), ("records", records)] {
         report.add(Figure::new(
             format!("frame while scrolling {name}, median"),
