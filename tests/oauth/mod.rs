@@ -8,4 +8,5 @@ mod flows;
 mod nginx;
 mod programs;
 mod proxies;
+mod service;
 mod standard_client;

@@ -8,7 +8,7 @@ use access::{Access, Tenancy};
 use custody::Custody;
 use identity::{Attempts, Identity};
 use objects::{Blobs, Feed, Objects};
-use store::{LogKey, Store};
+use store::{LogKey, Store, TenantId};
 use tokens::AccessTokens;
 use tokens::oauth::Provider;
 use tokio::sync::Semaphore;
@@ -16,8 +16,9 @@ use tokio::sync::Semaphore;
 use crate::caller::Roles;
 use crate::config::Config;
 use crate::downloads::Downloads;
-use crate::gateway::{RateLimits, Turns};
+use crate::gateway::{Audit, RateLimits, Turns, TurnsOf};
 use crate::metrics::Metrics;
+use crate::revocations::Revocations;
 use crate::routes::oauth::device::Polls;
 use crate::workers::{Post, Touches};
 
@@ -46,9 +47,13 @@ pub(crate) struct Parts {
     pub(crate) feed: Feed,
     pub(crate) log_key: LogKey,
     pub(crate) metrics: Metrics,
+    pub(crate) audit: Audit,
     pub(crate) rates: RateLimits,
     pub(crate) turns: Turns,
     pub(crate) downloads: Downloads,
+    pub(crate) revocations: Revocations,
+    /// Who follows them, of each tenant.
+    pub(crate) following: TurnsOf<TenantId>,
     pub(crate) post: Post,
     pub(crate) touches: Touches,
     pub(crate) roles: Roles,

@@ -2,8 +2,8 @@
 //! Every figure that the project states about itself, measured here and now, beside what it is compared with.
 //!
 //! `cargo bench -p bailiwick-e2e --bench figures [-- THEME…]` with `BAILIWICK_BIN` naming a release build; themes are
-//! `signin`, `ways-in`, `items-sqlite`, `items-postgresql`, `ledger`, `files`, `footprint`, `timing`, `decisions`, or how these
-//! begin.
+//! `signin`, `ways-in`, `items-sqlite`, `items-postgresql`, `ledger`, `files`, `footprint`, `timing`, `decisions`, `gateway`, or how
+//! these begin.
 //! `BENCH_QUICK=1` makes it short, `BENCH_JSON=FILE` appends each figure as a line of JSON.
 //!
 //! Both sides of a comparison are measured in the same run and take turns, so that a machine that is slow or busy slows
@@ -13,6 +13,7 @@ mod api_keys;
 mod decisions;
 mod files;
 mod footprint;
+mod gateway;
 mod imports;
 mod items;
 mod ledger;
@@ -47,6 +48,7 @@ const THEMES: &[Theme] = &[
     ("footprint", footprint::figures),
     ("timing", timing::figures),
     ("decisions", decisions::figures),
+    ("gateway", gateway::figures),
     ("ways-in", ways_in::figures),
     ("ways-in-api-keys", api_keys::figures),
 ];
