@@ -118,7 +118,7 @@ impl Guard {
             .read_timeout(settings.stale_after)
             .redirect(reqwest::redirect::Policy::none());
         if let Some(pem) = &settings.authority {
-            http = http.add_root_certificate(reqwest::Certificate::from_pem(pem)?);
+            http = http.tls_certs_only(reqwest::Certificate::from_pem_bundle(pem)?);
         }
         let inner = Arc::new(Inner {
             http: http.build()?,
@@ -147,16 +147,12 @@ impl Guard {
         let inner = &*self.0;
         // First: who is not heard of keeps nobody busy.
         inner.require_heard()?;
-        let claims = match token::open(token, &inner.keys())? {
-            Opened::Signed(claims) => claims,
-            Opened::UnknownKey => {
-                inner.fetch_keys(KEYS_EVERY).await;
-                match token::open(token, &inner.keys())? {
-                    Opened::Signed(claims) => claims,
-                    Opened::UnknownKey => return Err(Refused::Untrusted),
-                }
-            }
-        };
+        let mut opened = inner.open(token)?;
+        if matches!(opened, Opened::UnknownKey) {
+            inner.fetch_keys(KEYS_EVERY).await;
+            opened = inner.open(token)?;
+        }
+        let Opened::Signed(claims) = opened else { return Err(Refused::Untrusted) };
         let now = now_ms();
         token::check(&claims, &inner.settings.issuer, &inner.settings.audience, now.div_euclid(1_000))?;
         let recheck_after = inner.settings.recheck_after;
@@ -202,8 +198,8 @@ impl Inner {
         if is_current { Ok(()) } else { Err(Refused::Stale) }
     }
 
-    fn keys(&self) -> std::sync::RwLockReadGuard<'_, Keys> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner)
+    fn open(&self, token: &str) -> Result<Opened, Refused> {
+        token::open(token, &self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn changes(&self) -> std::sync::MutexGuard<'_, Changes> {

@@ -78,7 +78,7 @@ impl Stream for Watched {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.body.size_hint()
+        Stream::size_hint(&self.body)
     }
 }
 

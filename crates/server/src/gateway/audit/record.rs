@@ -95,7 +95,7 @@ fn recover(audit: &Audit, path: &std::path::Path) -> std::io::Result<Option<Open
         tracing::error!(unreadable, path = %path.display(), "lines of a spool of requests cannot be read");
     }
     // Their room was another process's.
-    let batches = batches.into_each().map(|(tenant, batches)| (tenant, batches)).collect();
+    let batches = batches.into_each().collect();
     Ok(Some(Open { file: Kept::Left(left), batches }))
 }
 
