@@ -76,7 +76,10 @@ fn plain_http_leads_to_tls_and_takes_nothing() {
         Request::new(method, path).header("x-forwarded-host", host).send(&format!("http://{plain}"))
     };
     let sent = ask("GET", "/a?b=c", "evil.example");
-    assert_eq!((sent.status, sent.header("location")), (308, Some(format!("{}/a?b=c", world.url()).as_str())));
+    assert_eq!(
+        (sent.status, sent.header("location")),
+        (308, Some(format!("{}/a?b=c", world.url()).as_str()))
+    );
     let told = ask("POST", "/api/v1/signin/password/start", "evil.example");
     assert_eq!((told.status, told.header("location")), (403, None));
     assert_eq!(told.header("connection"), Some("close"));
@@ -124,7 +127,8 @@ fn who_dawdles_is_let_go_and_keeps_nobody_waiting() {
         };
         // Silent ones, and such as send a head byte by byte for ever.
         let mut silent: Vec<_> = (0..200).map(|_| connect(b"")).collect();
-        let mut slow: Vec<_> = (0..200).map(|_| connect(b"GET /livez HTTP/1.1\r\nhost: x\r\nx-a: ")).collect();
+        let mut slow: Vec<_> =
+            (0..200).map(|_| connect(b"GET /livez HTTP/1.1\r\nhost: x\r\nx-a: ")).collect();
         if !is_tls {
             let begun = Instant::now();
             assert_eq!(Request::new("GET", "/livez").send(&world.url()).status, 200);

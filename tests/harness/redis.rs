@@ -31,7 +31,8 @@ impl Redis {
     }
 
     fn begun(is_tls: bool) -> Self {
-        let folder = tempfile::Builder::new().prefix("bailiwick-redis.").tempdir().expect("a temporary folder");
+        let folder =
+            tempfile::Builder::new().prefix("bailiwick-redis.").tempdir().expect("a temporary folder");
         if is_tls {
             certify(folder.path());
         }

@@ -96,7 +96,8 @@ fn whoever_serves_nothing_does_not_follow(world: World) {
     let house = House::founded(&world);
     let follow = |app: &App, secret: &str| {
         let pair = data_encoding::BASE64.encode(format!("{}:{secret}", app.client_id).as_bytes());
-        let request = Request::new("GET", "/oauth/revocations").header("authorization", &format!("Basic {pair}"));
+        let request =
+            Request::new("GET", "/oauth/revocations").header("authorization", &format!("Basic {pair}"));
         request.send(&world.url())
     };
     let (api, app) = (serving(&house), house.usual());
@@ -192,6 +193,7 @@ fn assert_ends(service: &str, token: &str) {
 /// How often the server was asked what a token is worth.
 fn introspections(world: &World) -> String {
     let metrics = said(&Request::new("GET", "/metrics").send(&world.url()));
-    let is_it = |line: &&str| line.starts_with("bailiwick_requests_total") && line.contains("/oauth/introspect");
+    let is_it =
+        |line: &&str| line.starts_with("bailiwick_requests_total") && line.contains("/oauth/introspect");
     metrics.lines().filter(is_it).collect()
 }

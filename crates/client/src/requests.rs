@@ -75,9 +75,8 @@ impl Client {
 fn is_of_its_record(batch: &RequestBatch) -> bool {
     let LogEntry { record: Some(record), .. } = &batch.entry else { return false };
     let Some(hash) = record.subject.strip_prefix(REQUESTS_SUBJECT) else { return false };
-    let is_its = |text: &String| {
-        data_encoding::BASE64URL_NOPAD.encode(&requests_hash(text.as_bytes())) == hash
-    };
+    let is_its =
+        |text: &String| data_encoding::BASE64URL_NOPAD.encode(&requests_hash(text.as_bytes())) == hash;
     record.action == REQUESTS_RECORDED && batch.text.as_ref().is_none_or(is_its)
 }
 

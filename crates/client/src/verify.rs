@@ -459,7 +459,9 @@ pub enum VerifyError {
     #[error("the log's checkpoint is not signed by the log's key")]
     WrongCheckpoint,
     /// Requests are not what was logged.
-    #[error("{count} records of requests are not what was logged, the first of them number {first}: run `bailiwick verify`")]
+    #[error(
+        "{count} records of requests are not what was logged, the first of them number {first}: run `bailiwick verify`"
+    )]
     Requests {
         /// The number of the first such record.
         first: u64,

@@ -240,8 +240,7 @@ impl FromRequestParts<App> for Authenticated {
             SessionKind::Public => scopes.and(PUBLIC_COMPUTER.into_iter().collect()),
             _ => scopes,
         };
-        let caller =
-            visitor.known_as(Caller::account(account, visitor.caller.request()).within(scopes));
+        let caller = visitor.known_as(Caller::account(account, visitor.caller.request()).within(scopes));
         let once = parts.extensions.get().cloned();
         Ok(Authenticated::Session(Signed { caller, session, roles, address: visitor.address, ends_at, once }))
     }

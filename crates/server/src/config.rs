@@ -704,7 +704,8 @@ mod tests {
         let limit: RouteLimit = "post /api/v1/signup/start 2/10".parse().unwrap();
         assert_eq!(limit.to_string(), "POST /api/v1/signup/start 2/10");
         assert_eq!((limit.per_second, limit.burst), (2, 10));
-        for bad in ["", "POST /a", "POST /a 2", "POST /a 0/1", "POST /a 1/0", "POST /a x/1", "POST /a 1/2 3"] {
+        for bad in ["", "POST /a", "POST /a 2", "POST /a 0/1", "POST /a 1/0", "POST /a x/1", "POST /a 1/2 3"]
+        {
             assert!(bad.parse::<RouteLimit>().unwrap_err().contains("2/10"), "{bad}");
         }
     }

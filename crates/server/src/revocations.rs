@@ -83,7 +83,8 @@ impl Revocations {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let next = kept.first + kept.events.len() as u64;
         // A position before the first event has no number; its follower asks about all again, if it comes back at once.
-        let position = format!("{}.{}", self.process, next.checked_sub(1).map_or_else(String::new, |n| n.to_string()));
+        let position =
+            format!("{}.{}", self.process, next.checked_sub(1).map_or_else(String::new, |n| n.to_string()));
         (Numbered { position, data: everything(now) }, next)
     }
 
@@ -120,11 +121,7 @@ impl Revocations {
 pub(crate) struct Missed;
 
 /// Turns news into events until the server stops.
-pub(crate) async fn follow(
-    app: App,
-    mut news: broadcast::Receiver<News>,
-    mut stop: watch::Receiver<bool>,
-) {
+pub(crate) async fn follow(app: App, mut news: broadcast::Receiver<News>, mut stop: watch::Receiver<bool>) {
     loop {
         let heard = tokio::select! {
             heard = news.recv() => heard,
@@ -134,7 +131,9 @@ pub(crate) async fn follow(
             Ok(News::Committed(committed)) => event_of(&committed, app.now()),
             // Followers notice that nothing is said any more.
             Ok(News::Deaf) => None,
-            Ok(News::Missed) | Err(RecvError::Lagged(_)) => Some(Event { tenant: None, data: everything(app.now()) }),
+            Ok(News::Missed) | Err(RecvError::Lagged(_)) => {
+                Some(Event { tenant: None, data: everything(app.now()) })
+            }
             Err(RecvError::Closed) => return,
         };
         if let Some(event) = event {
@@ -315,7 +314,13 @@ mod tests {
         let (second, next) = revocations.next(next, acme).ok().unwrap();
         assert_eq!(second.unwrap().data, "None", "not another tenant's");
         assert!(revocations.next(next, acme).ok().unwrap().0.is_none());
-        for position in ["", "x", "x.1", &Revocations::new().everything(0).0.position, &first.position.replace(".0", ".9")] {
+        for position in [
+            "",
+            "x",
+            "x.1",
+            &Revocations::new().everything(0).0.position,
+            &first.position.replace(".0", ".9"),
+        ] {
             assert_eq!(revocations.after(position), None, "{position}");
         }
         for _ in 0..KEPT {

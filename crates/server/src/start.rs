@@ -25,8 +25,8 @@ use crate::gateway::{self, Audit, Prompt, RateLimits, SharedLimits, Turns, Turns
 use crate::metrics::Metrics;
 use crate::output::Answer;
 use crate::relying_party;
-use crate::routes;
 use crate::revocations::{self, Revocations};
+use crate::routes;
 use crate::routes::oauth::device::Polls;
 use crate::routes::oauth::revocations::MAX_FOLLOWERS;
 use crate::state::{App, Parts};
@@ -577,7 +577,9 @@ async fn renew(tls: RustlsConfig, certificate: std::path::PathBuf, key: std::pat
                 tracing::info!("the certificate was read again");
             }
             // Certificate and key may not have changed at the same moment.
-            Err(error) => tracing::error!(%error, "the new certificate cannot be used; the one before goes on"),
+            Err(error) => {
+                tracing::error!(%error, "the new certificate cannot be used; the one before goes on")
+            }
         }
     }
 }

@@ -4,11 +4,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::news::{IsNews, News};
 use crate::postgres::{Address, Postgres};
 use crate::record::Entry;
 use crate::sequencer::Backlog;
 use crate::sqlite::{Sqlite, SqliteReader, SqliteWriter};
-use crate::news::{IsNews, News};
 use crate::{Clock, Migration, OpenError, ReadTx, StoreError, TenantId, Undecided, WriteTx};
 
 /// Which engine, and where.

@@ -133,7 +133,14 @@ mod tests {
     #[test]
     fn an_event_is_read_by_its_lines() {
         let mut event = Event::default();
-        for line in ["event: changed", "id: 7.1", "data: {\"at\":1,", "data:\"claim\":null}", ": a comment", "retry: 5"] {
+        for line in [
+            "event: changed",
+            "id: 7.1",
+            "data: {\"at\":1,",
+            "data:\"claim\":null}",
+            ": a comment",
+            "retry: 5",
+        ] {
             event.add(line);
         }
         assert_eq!((event.kind.as_str(), event.id.as_deref()), ("changed", Some("7.1")));

@@ -11,9 +11,9 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use crate::changes::{Changes, Judged, Word};
+use crate::follow;
 use crate::service::TokenLayer;
 use crate::token::{self, Keys, Opened, Refused, Token};
-use crate::follow;
 
 /// How often the key set is fetched at the most because of a key that is not in it.
 const KEYS_EVERY: Duration = Duration::from_secs(10);
@@ -107,7 +107,8 @@ impl Guard {
             return Err(SettingsError::Plain);
         }
         let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let pair = Zeroizing::new(format!("{}:{}", encode(&settings.client_id), encode(&settings.client_secret)));
+        let pair =
+            Zeroizing::new(format!("{}:{}", encode(&settings.client_id), encode(&settings.client_secret)));
         let value = Zeroizing::new(format!("Basic {}", BASE64.encode(pair.as_bytes())));
         let mut authorization = HeaderValue::from_str(&value).map_err(|_| SettingsError::Client)?;
         authorization.set_sensitive(true);
@@ -251,7 +252,8 @@ impl Inner {
         struct Said {
             active: bool,
         }
-        let form: String = form_urlencoded::Serializer::new(String::new()).append_pair("token", token).finish();
+        let form: String =
+            form_urlencoded::Serializer::new(String::new()).append_pair("token", token).finish();
         let said = self
             .http
             .post(self.at("/oauth/introspect"))

@@ -100,7 +100,8 @@ fn forward_auth(report: &mut Report) {
     );
     let slow = |taken: &Taken| taken.p99 * 1e3;
     report.add(
-        Figure::new("the slowest hundredth of them", of(&asking, slow), "ms").times("nginx alone", of(&alone, slow)),
+        Figure::new("the slowest hundredth of them", of(&asking, slow), "ms")
+            .times("nginx alone", of(&alone, slow)),
     );
     let work = |taken: &Taken| taken.work * 1e6;
     let added = of(&asking, work) - of(&alone, work);

@@ -130,12 +130,22 @@ impl FromRequestParts<App> for Acting {
                 return Err(ApiError::new(Code::TokenWrongAudience));
             }
             let caller = shown.within();
-            return Ok(Acting { caller, shown: Shown::Client(Box::new(shown), visitor), once, counted: AtomicBool::default() });
+            return Ok(Acting {
+                caller,
+                shown: Shown::Client(Box::new(shown), visitor),
+                once,
+                counted: AtomicBool::default(),
+            });
         }
         if !bearer(parts)?.starts_with(ServiceToken::PREFIX) {
             let authenticated = Authenticated::from_request_parts(parts, app).await?;
             let caller = authenticated.caller().clone();
-            return Ok(Acting { caller, shown: Shown::Account(Box::new(authenticated)), once, counted: AtomicBool::default() });
+            return Ok(Acting {
+                caller,
+                shown: Shown::Account(Box::new(authenticated)),
+                once,
+                counted: AtomicBool::default(),
+            });
         }
         let visitor = Visitor::from_request_parts(parts, app).await?;
         let shown = by_service_key(app, &visitor, bearer(parts)?).await?;

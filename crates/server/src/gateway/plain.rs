@@ -38,7 +38,8 @@ mod tests {
     fn who_looks_is_sent_to_the_same_place_of_this_server_and_no_other() {
         let sent = |method: Method, uri: &str| {
             let response = answer("https://id.example", &method, &uri.parse().unwrap());
-            let location = response.headers().get(header::LOCATION).map(|value| value.to_str().unwrap().to_owned());
+            let location =
+                response.headers().get(header::LOCATION).map(|value| value.to_str().unwrap().to_owned());
             (response.status().as_u16(), location)
         };
         let to = |path: &str| (308, Some(format!("https://id.example{path}")));

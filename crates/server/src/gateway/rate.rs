@@ -171,10 +171,7 @@ pub(crate) struct Rate {
 
 impl Rate {
     fn times(self, times: u32) -> Self {
-        Rate {
-            per_second: self.per_second.saturating_mul(times),
-            burst: self.burst.saturating_mul(times),
-        }
+        Rate { per_second: self.per_second.saturating_mul(times), burst: self.burst.saturating_mul(times) }
     }
 
     /// The time in which one more is allowed.
@@ -264,7 +261,11 @@ impl Shares {
     /// Says it in the answer (draft-ietf-httpapi-ratelimit-headers): requests, and seconds until there are all again.
     pub(crate) fn tell(&self, headers: &mut HeaderMap) {
         let each = |say: fn(&Share) -> String| {
-            self.0.iter().map(|share| format!("\"{}\";{}", share.name, say(share))).collect::<Vec<_>>().join(", ")
+            self.0
+                .iter()
+                .map(|share| format!("\"{}\";{}", share.name, say(share)))
+                .collect::<Vec<_>>()
+                .join(", ")
         };
         let policy = each(|share| {
             let window = share.rate.burst.div_ceil(share.rate.per_second.max(1)).max(1);
@@ -353,8 +354,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_tenant_has_a_share_of_its_own() {
-        let config =
-            Config { tenant_requests_per_second: 1, tenant_request_burst: 1, ..Config::default() };
+        let config = Config { tenant_requests_per_second: 1, tenant_request_burst: 1, ..Config::default() };
         let rates = RateLimits::new(&config, None);
         let (acme, other) = (TenantId::customer(), TenantId::customer());
         let metrics = Metrics::new();

@@ -98,7 +98,8 @@ impl SharedLimits {
             call.key(self.key(asked));
             call.arg(micros(interval)).arg(micros(interval * asked.rate.burst.max(1)));
         }
-        let answer = tokio::time::timeout(ANSWERS_WITHIN, call.invoke_async::<Vec<i64>>(&mut connection)).await;
+        let answer =
+            tokio::time::timeout(ANSWERS_WITHIN, call.invoke_async::<Vec<i64>>(&mut connection)).await;
         let why = match answer {
             Ok(Ok(answers)) if answers.len() == asked.len() => {
                 return Some(answers.into_iter().map(said).collect());
@@ -152,7 +153,10 @@ pub(crate) async fn keep(app: App, mut stop: watch::Receiver<bool>) {
                     if said.is_none_or(|said| said.elapsed() >= SAID_EVERY) {
                         said = Some(Instant::now());
                         let why = without_url(&error);
-                        tracing::error!(why, "Redis cannot be reached: each server counts its limits for itself");
+                        tracing::error!(
+                            why,
+                            "Redis cannot be reached: each server counts its limits for itself"
+                        );
                     }
                 }
             }
@@ -224,7 +228,8 @@ mod tests {
     fn redis_learns_no_address_and_no_token() {
         let config = Config { redis_url: "redis://127.0.0.1:1".into(), ..Config::default() };
         let shared = |seed| SharedLimits::of(&config, Zeroizing::new([seed; 32])).unwrap().unwrap();
-        let asked = |name, key: &[u8]| Asked { name, key: key.to_vec(), rate: Rate { per_second: 1, burst: 1 } };
+        let asked =
+            |name, key: &[u8]| Asked { name, key: key.to_vec(), rate: Rate { per_second: 1, burst: 1 } };
         let key = shared(1).key(&asked("address", &[203, 0, 113, 7]));
         assert_eq!(key, shared(1).key(&asked("address", &[203, 0, 113, 7])));
         for other in [

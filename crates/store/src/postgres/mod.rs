@@ -46,8 +46,11 @@ impl Postgres {
             judge(&address.url).await?;
             migrate(url, &address.url, migrations).await?;
         }
-        let manager =
-            Manager::from_config(config.clone(), tls(), ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let manager = Manager::from_config(
+            config.clone(),
+            tls(),
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
         let pool = Pool::builder(manager)
             .max_size(address.connections)
             .runtime(Runtime::Tokio1)

@@ -37,7 +37,9 @@ pub(super) async fn requests(context: &mut Context, of: Log, mut from: u64) -> R
             }
             let is_proven = batch.proof == Proof::Included;
             match (&batch.requests, context.output.is_json()) {
-                (None, false) => context.output.note(&format!("{:>6}  its keys were destroyed", batch.number)),
+                (None, false) => {
+                    context.output.note(&format!("{:>6}  its keys were destroyed", batch.number))
+                }
                 (None, true) => {}
                 (Some(requests), true) => {
                     for line in documents(batch.number, is_proven, requests) {

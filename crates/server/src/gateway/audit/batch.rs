@@ -70,7 +70,9 @@ impl Batches {
         let tenant = line.passed.tenant();
         let salt = self.salt(tenant);
         let hash = |digest: &[u8; 32]| {
-            Cow::Owned(BASE64URL_NOPAD.encode(&Sha256::new().chain_update(salt).chain_update(digest).finalize()))
+            Cow::Owned(
+                BASE64URL_NOPAD.encode(&Sha256::new().chain_update(salt).chain_update(digest).finalize()),
+            )
         };
         SaltedLine {
             tenant: Cow::Owned(tenant.to_string()),
@@ -103,7 +105,10 @@ impl Batches {
 
     fn salt(&mut self, tenant: TenantId) -> [u8; 32] {
         let seed = &self.seed;
-        *self.salts.entry(tenant).or_insert_with(|| seed.clone().chain_update(tenant.as_bytes()).finalize().into())
+        *self
+            .salts
+            .entry(tenant)
+            .or_insert_with(|| seed.clone().chain_update(tenant.as_bytes()).finalize().into())
     }
 }
 
@@ -146,15 +151,19 @@ impl Batch {
 
     fn is_full(&self) -> bool {
         // A counted line is at most 80 bytes, and there are not more kinds than routes and statuses.
-        self.text.len() + self.routes.bytes + self.callers.bytes + 80 * self.visitors.len() + LONGEST_LINE > LONGEST
+        self.text.len() + self.routes.bytes + self.callers.bytes + 80 * self.visitors.len() + LONGEST_LINE
+            > LONGEST
     }
 
     fn add(&mut self, line: &SaltedLine<'_>) -> bool {
         let route = self.routes.of(&line.route);
         let at = line.at - self.since;
         let Some((actor, via)) = &line.who else {
-            let counted =
-                self.visitors.entry((route, line.status)).or_insert(Counted { times: 0, first: at, last: at });
+            let counted = self.visitors.entry((route, line.status)).or_insert(Counted {
+                times: 0,
+                first: at,
+                last: at,
+            });
             counted.times += 1;
             counted.first = counted.first.min(at);
             counted.last = counted.last.max(at);
@@ -323,7 +332,8 @@ mod tests {
             assert!(text.len() <= LONGEST, "{}", text.len());
             let requests: Requests = serde_json::from_str(&text).unwrap();
             let salt = requests.salt.as_slice();
-            let hash = |body: &[u8]| Sha256::new().chain_update(salt).chain_update(Sha256::digest(body)).finalize();
+            let hash =
+                |body: &[u8]| Sha256::new().chain_update(salt).chain_update(Sha256::digest(body)).finalize();
             for line in requests.requests {
                 assert_eq!(line.8.unwrap().as_slice(), hash(b"sent").as_slice());
                 assert_eq!(line.9.unwrap().as_slice(), hash(b"answered").as_slice());

@@ -92,7 +92,8 @@ pub(super) async fn answered(
         let length = response.headers().get(header::CONTENT_LENGTH)?;
         length.to_str().ok()?.parse().ok()
     });
-    let is_short = response.body().size_hint().exact().is_some_and(|size| size > 0 && size <= MAX_JSON as u64);
+    let is_short =
+        response.body().size_hint().exact().is_some_and(|size| size > 0 && size <= MAX_JSON as u64);
     if !with_digest || !is_short {
         return (response, size, None);
     }

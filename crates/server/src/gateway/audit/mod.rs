@@ -128,11 +128,6 @@ impl Audit {
         Ok((audit, left))
     }
 
-    /// How many lines wait to be recorded, or may come of requests under way.
-    pub(crate) fn waiting(&self) -> usize {
-        WAITING.saturating_sub(self.room.available_permits())
-    }
-
     async fn room(&self) -> Option<OwnedSemaphorePermit> {
         if let Ok(room) = Arc::clone(&self.room).try_acquire_owned() {
             return Some(room);
@@ -205,7 +200,11 @@ impl UnderWay {
         let line = Line {
             at: self.at,
             request: Arc::clone(&self.request),
-            route: format!("{} {}", method_name(&self.method), self.path.as_ref().map_or("unmatched", MatchedPath::as_str)),
+            route: format!(
+                "{} {}",
+                method_name(&self.method),
+                self.path.as_ref().map_or("unmatched", MatchedPath::as_str)
+            ),
             passed,
             changes: ![Method::GET, Method::HEAD, Method::OPTIONS].contains(&self.method),
             status,
@@ -258,7 +257,6 @@ pub(super) async fn audit(State(app): State<App>, request: Request, next: Next) 
     under_way.end(response.status().as_u16(), answered, digest);
     response
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -40,7 +40,9 @@ pub(crate) async fn record(app: App, left: Vec<PathBuf>, mut stop: watch::Receiv
         match recover(&app.audit, &path) {
             Ok(Some(found)) => write(&app, found, &mut open).await,
             Ok(None) => {}
-            Err(error) => tracing::error!(%error, path = %path.display(), "a spool of requests cannot be read"),
+            Err(error) => {
+                tracing::error!(%error, path = %path.display(), "a spool of requests cannot be read")
+            }
         }
     }
     let every = Duration::from_secs(u64::from(app.config.request_audit_seconds));
@@ -64,7 +66,9 @@ pub(crate) async fn record(app: App, left: Vec<PathBuf>, mut stop: watch::Receiv
         round(&app, &mut open).await;
     }
     if !open.is_empty() {
-        tracing::error!("requests could not be recorded: they are in the spool, and will be at the next start");
+        tracing::error!(
+            "requests could not be recorded: they are in the spool, and will be at the next start"
+        );
     }
 }
 

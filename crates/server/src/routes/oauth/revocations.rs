@@ -38,7 +38,10 @@ pub(crate) async fn follow(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, OAuthError> {
     let asking = Asking::of(&app, &visitor, &headers, &Form::parse(b"")?).await?.confidential()?;
     if asking.client.terms.serves.is_empty() {
-        return Err(OAuthError::new("unauthorized_client", "only a client that serves a resource may follow"));
+        return Err(OAuthError::new(
+            "unauthorized_client",
+            "only a client that serves a resource may follow",
+        ));
     }
     let place = app.following.of(asking.address.tenant).try_acquire_owned();
     let place = place.map_err(|_| OAuthError::from(crate::error::ApiError::retry_after(30)))?;
