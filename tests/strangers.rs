@@ -75,6 +75,20 @@ fn rows() -> Vec<Row> {
         with(row("approve_consent_request", Whoever, 410), || json_body(json!({ "request": "none" }))),
         with(row("deny_consent_request", Whoever, 410), || json_body(json!({ "request": "none" }))),
         row("list_authorizations", Whoever, 200),
+        row("list_sign_in_providers", Everybody, 200),
+        with(row("sign_in_provider_start", Everybody, 422), || json_body(json!({}))),
+        with(row("sign_in_provider_finish", Everybody, 422), || json_body(json!({}))),
+        with(row("sign_up_provider", Everybody, 422), || json_body(json!({}))),
+        // Which one is not said.
+        with(row("add_provider_start", Whoever, 422), || json_body(json!({ "challenge": "A".repeat(43) }))),
+        with(row("add_provider_finish", Whoever, 410), || {
+            json_body(json!({ "state": "none", "code": "none", "verifier": "none" }))
+        }),
+        row("list_platform_providers", Whoever, 403),
+        with(row("create_platform_provider", Whoever, 403), || json_body(new_provider())),
+        with(row("change_platform_provider", Platform, 403), || json_body(json!({ "name": "Another" }))),
+        row("delete_platform_provider", Platform, 403),
+        row("confirm_domain", Platform, 403),
         row("alive", Everybody, 200),
         with(row("email_salt", Everybody, 422), || json_body(json!({}))),
         row("ready", Everybody, 200),
@@ -248,6 +262,19 @@ fn rows() -> Vec<Row> {
         // Nothing was allowed to it.
         row("revoke_authorization", Named, 404),
         row("delete_client", Named, 204),
+        row("list_providers", Named, 200),
+        row("read_provider", Named, 200),
+        with(row("create_provider", Named, 201), || json_body(new_provider())),
+        with(row("change_provider", Named, 200), || json_body(json!({ "name": "Another" }))),
+        // It is nowhere.
+        row("test_provider", Named, 502),
+        with(row("require_provider", Named, 204), || json_body(json!({ "required": false }))),
+        row("list_domains", Named, 200),
+        with(row("add_domain", Named, 201), || json_body(json!({ "name": "another.example" }))),
+        // Nobody answers there.
+        row("verify_domain", Named, 502),
+        row("remove_domain", Named, 204),
+        row("delete_provider", Named, 204),
         row("list_support_grants", Named, 200),
         // To an operator who is none.
         with(row("create_support_grant", Named, 422), || {
@@ -320,7 +347,7 @@ const FOR_THE_SESSION_ALONE: [&str; 9] = [
 ];
 
 /// What an API key is for, of what names something: what is kept, the history, and tenants as far as it is scoped for them.
-const FOR_API_KEYS: [&str; 69] = [
+const FOR_API_KEYS: [&str; 72] = [
     "read_checkpoint",
     "list_records",
     "read_tile",
@@ -379,6 +406,9 @@ const FOR_API_KEYS: [&str; 69] = [
     "list_service_keys",
     "list_support_grants",
     "list_clients",
+    "list_providers",
+    "read_provider",
+    "list_domains",
     "read_client",
     "read_policies",
     "check_policies",
@@ -391,6 +421,11 @@ const FOR_API_KEYS: [&str; 69] = [
     "explain_decision",
     "list_decision_holders",
 ];
+
+/// A provider that is nowhere.
+fn new_provider() -> Value {
+    json!({ "name": "Elsewhere", "issuer": "https://id.invalid", "client_id": "bailiwick" })
+}
 
 /// A request to be let in that is not there.
 const NO_PAIRING: &str = "AAAAAAAAAAAAAAAAAAAAAA";
@@ -405,6 +440,7 @@ const UPLOAD: usize = 1_000;
 fn a_stranger_is_refused_on_every_protected_route(mut world: World) {
     // More requests than one address has at once.
     world.set("BAILIWICK_REQUEST_BURST", "20000");
+    world.set("BAILIWICK_NAME_SERVER", "127.0.0.1:1");
     world.restart();
     let routes = routes();
     let rows = rows();
@@ -674,6 +710,8 @@ impl Ids {
             ("key", any_id("svk_")),
             ("support_grant", any_id("sup_")),
             ("client", any_id("cli_")),
+            ("provider", any_id("pvd_")),
+            ("domain", "nothing.example".to_owned()),
             ("tenant_collection", any_id("col_")),
             ("tenant_item", any_id("itm_")),
         ])
@@ -772,6 +810,11 @@ impl Home {
             ("invitation", text(&made(&["invitations", "create"]), "/invitation/id")),
             ("key", id(&["service-accounts", "create-key", &service])),
             ("client", id(&["clients", "create", "App", "--serves", "https://api.example"])),
+            ("provider", {
+                let elsewhere = ["--issuer", "https://id.invalid", "--client-id", "bailiwick"];
+                id(&[&["providers", "create", "Elsewhere"][..], &elsewhere].concat())
+            }),
+            ("domain", text(&made(&["domains", "add", "acme.example"]), "/name")),
             ("service_account", service),
             ("support_grant", any_id("sup_")),
             ("tenant_collection", papers),

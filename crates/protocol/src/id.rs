@@ -133,4 +133,6 @@ id! {
     SupportGrantId = "sup_";
     /// An application of a customer's tenant that gets tokens.
     ClientId = "cli_";
+    /// Another identity provider that people come in by.
+    ProviderId = "pvd_";
 }

@@ -108,9 +108,13 @@ pub(crate) fn consenting(
         suspended: false,
         platform_roles: PlatformRoles::NONE,
     };
-    Caller::account(account, visitor.caller.request())
+    let caller = Caller::account(account, visitor.caller.request())
         .only_in(tenant)
-        .from_address(visitor.address.to_string())
+        .from_address(visitor.address.to_string());
+    match terms.came_by {
+        Some(by) => caller.came_by(TenantId::from_uuid(by)),
+        None => caller,
+    }
 }
 
 /// The service account that a client speaks for.
