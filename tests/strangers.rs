@@ -258,7 +258,10 @@ fn rows() -> Vec<Row> {
                 "name": "App", "authentication": "public", "grants": ["device_code"], "scopes": ["openid"],
             }))
         }),
+        with(row("change_client", Named, 200), || json_body(json!({ "name": "Another" }))),
         row("rotate_client_secret", Named, 200),
+        // It shares none.
+        row("rotate_client_token_key", Named, 422),
         // Nothing was allowed to it.
         row("revoke_authorization", Named, 404),
         row("delete_client", Named, 204),

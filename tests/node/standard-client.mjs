@@ -29,7 +29,7 @@ async function consent(url) {
   return new URL(redirect)
 }
 
-async function signIn(config, scope, build = client.buildAuthorizationUrl) {
+async function signIn(config, scope, build = client.buildAuthorizationUrl, options = undefined) {
   const pkceCodeVerifier = client.randomPKCECodeVerifier()
   const [state, nonce] = [client.randomState(), client.randomNonce()]
   const url = await build(config, {
@@ -41,7 +41,7 @@ async function signIn(config, scope, build = client.buildAuthorizationUrl) {
     code_challenge_method: 'S256',
   })
   const checks = { pkceCodeVerifier, expectedState: state, expectedNonce: nonce, idTokenExpected: true }
-  return client.authorizationCodeGrant(config, await consent(url), checks)
+  return client.authorizationCodeGrant(config, await consent(url), checks, undefined, options)
 }
 
 const usual = ['--grants', 'authorization_code,refresh_token', '--redirect-uri', callback]
@@ -126,3 +126,13 @@ const exchanged = await client.genericGrantRequest(acting, 'urn:ietf:params:oaut
 })
 assert.equal((await client.tokenIntrospection(acting, exchanged.access_token)).agent_id, agent.client_id)
 done('token_exchange')
+
+const bound = await create('Bound', '--public', '--dpop', '--signing-alg', 'ES256', ...usual, ...scopes)
+const holder = await discover(bound.client_id, client.None())
+const DPoP = client.getDPoPHandle(holder, await client.randomDPoPKeyPair('ES256'))
+const its = await signIn(holder, 'openid profile', client.buildAuthorizationUrl, { DPoP })
+assert.equal(its.token_type, 'dpop')
+assert.equal((await client.fetchUserInfo(holder, its.access_token, its.claims().sub, { DPoP })).name, 'Owner')
+await client.refreshTokenGrant(holder, its.refresh_token, undefined, { DPoP })
+await assert.rejects(client.fetchUserInfo(holder, its.access_token, its.claims().sub))
+done('dpop_and_es256')

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! People sign in to applications.
 
-use harness::{Request, World, on_both_engines};
-use serde_json::json;
+use data_encoding::BASE64URL_NOPAD;
+use harness::{Request, World, on_both_engines, unique};
+use ring::hmac;
+use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+use serde_json::{Value, json};
+use sha2_010::{Digest as _, Sha256};
 
 use super::app::{
-    CALLBACK, House, Tokens, VERIFIER, challenge, code, decoded, get, parameter, refused, said, text,
+    App, CALLBACK, House, Tokens, USUAL, VERIFIER, challenge, code, decoded, get, parameter, refused, said, text,
 };
 
 on_both_engines!(
     somebody_signs_in_to_an_application_and_it_learns_who_they_are,
+    tokens_are_signed_by_what_their_client_knows,
+    tokens_by_a_shared_key_are_for_services_of_the_tenants_own_alone,
     a_token_does_what_its_scopes_say_in_its_tenant_and_nowhere_else,
     a_consent_is_remembered_listed_and_taken_back,
     a_client_may_ask_for_a_fresh_proof,
@@ -108,6 +114,87 @@ fn somebody_signs_in_to_an_application_and_it_learns_who_they_are(world: World) 
     for secret in [&tokens.access, &tokens.refresh, &tokens.id, app.secret.as_ref().unwrap()] {
         assert!(!world.log().contains(secret.as_str()), "a secret is in the log");
     }
+}
+
+fn tokens_are_signed_by_what_their_client_knows(world: World) {
+    let house = House::founded(&world);
+    let app = house.app(&[&USUAL[..], &["--signing-alg", "ES256"]].concat());
+    let tokens = app.tokens(&house.owner, &[]);
+    let keys = Request::new("GET", "/.well-known/jwks.json").send(&world.url()).json();
+    for token in [&tokens.access, &tokens.id] {
+        let (header, _) = decoded(token);
+        assert_eq!(header["alg"], "ES256");
+        let key = keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]).unwrap();
+        assert_eq!((&key["kty"], &key["crv"], &key["alg"]), (&json!("EC"), &json!("P-256"), &json!("ES256")));
+        let coordinate = |name: &str| BASE64URL_NOPAD.decode(text(&key[name]).as_bytes()).unwrap();
+        let point = [&[4][..], &coordinate("x"), &coordinate("y")].concat();
+        let (message, signature) = token.rsplit_once('.').unwrap();
+        let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).unwrap();
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message.as_bytes(), &signature).unwrap();
+    }
+    let hash = BASE64URL_NOPAD.encode(&Sha256::digest(&tokens.access)[..16]);
+    assert_eq!(decoded(&tokens.id).1["at_hash"], json!(hash), "half of the hash that goes with the signature");
+    assert_eq!(get(&world, "/oauth/userinfo", &tokens.access).status, 200);
+    assert!(app.is_active(&tokens.access));
+    let create = ["clients", "create", "Other", "--serves", "https://api.example", "--signing-alg", "none"];
+    assert_eq!(house.run(&create).refused(1).code, "invalid_field");
+}
+
+fn tokens_by_a_shared_key_are_for_services_of_the_tenants_own_alone(world: World) {
+    let house = House::founded(&world);
+    let (ours, name) = (["--signing-alg", "HS256", "--resource", "https://api.example"], unique("Shared "));
+    let arguments = [&["clients", "create", name.as_str()][..], &USUAL, &ours].concat();
+    let made = house.run(&arguments).json();
+    let app = App {
+        id: text(&made["id"]),
+        client_id: text(&made["client_id"]),
+        secret: made["client_secret"].as_str().map(str::to_owned),
+        server: world.url(),
+    };
+    let key_of = |key: &str| {
+        let bytes = BASE64URL_NOPAD.decode(key.strip_prefix("bck_").unwrap().as_bytes()).unwrap();
+        hmac::Key::new(hmac::HMAC_SHA256, &bytes)
+    };
+    let is_by = |token: &str, key: &str| {
+        let (message, mac) = token.rsplit_once('.').unwrap();
+        let mac = BASE64URL_NOPAD.decode(mac.as_bytes()).unwrap();
+        hmac::verify(&key_of(key), message.as_bytes(), &mac).is_ok()
+    };
+    let key = text(&made["token_key"]);
+    let tokens = app.tokens(&house.owner, &[]);
+    let (header, claims) = decoded(&tokens.access);
+    assert_eq!((&header["alg"], &claims["aud"]), (&json!("HS256"), &json!("https://api.example")));
+    assert!(is_by(&tokens.access, &key));
+    assert_eq!(decoded(&tokens.id).0["alg"], "EdDSA");
+
+    // Whoever has the key makes tokens of their own. So here nobody takes one, not even a true one.
+    let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+    let mut own = claims.clone();
+    own["aud"] = json!(world.url());
+    own["scope"] = json!("openid device.read");
+    let message = format!("{}.{}", part(&header), part(&own));
+    let forged =
+        format!("{message}.{}", BASE64URL_NOPAD.encode(hmac::sign(&key_of(&key), message.as_bytes()).as_ref()));
+    assert!(is_by(&forged, &key));
+    for token in [&tokens.access, &forged] {
+        for path in ["/oauth/userinfo", "/api/v1/forward-auth", &format!("/api/v1/tenants/{}", house.tenant)] {
+            let refused = get(&world, path, token);
+            assert_eq!((refused.status, code(&refused)), (401, "token_untrusted".to_owned()), "{path}");
+        }
+        assert!(!app.is_active(token));
+    }
+    let rotated = text(&house.run(&["clients", "rotate-token-key", &app.id]).json()["token_key"]);
+    assert_ne!(rotated, key);
+    let next = Tokens::of(&app.refresh(&tokens.refresh)).access;
+    assert!(is_by(&next, &rotated) && !is_by(&next, &key));
+
+    // Without a resource of its own, or for a client that keeps no secret, there is no such key.
+    for arguments in [&USUAL[..], &[&USUAL[..], &["--public", "--resource", "https://api.example"]].concat()] {
+        let create = [&["clients", "create", "No"], arguments, &["--signing-alg", "HS256"]].concat();
+        assert_eq!(house.run(&create).refused(1).code, "invalid_field");
+    }
+    let other = house.usual();
+    assert_eq!(house.run(&["clients", "rotate-token-key", &other.id]).refused(1).code, "invalid_field");
 }
 
 fn a_token_does_what_its_scopes_say_in_its_tenant_and_nowhere_else(world: World) {
@@ -240,6 +327,12 @@ fn a_request_may_be_pushed_before_the_browser_comes(world: World) {
     let link = ask(&app.client_id).header("location").unwrap().to_owned();
     let answered = house.owner.run(["authorize", &link, "--yes", "--json"]).json();
     Tokens::of(&app.redeem(&parameter(&text(&answered["redirect"]), "code").unwrap()));
+    // One request is one code: not by its link again, nor by another link of the same.
+    let again = ask(&app.client_id).header("location").unwrap().to_owned();
+    for link in [&link, &again] {
+        let answered = house.owner.run(["authorize", link, "--yes", "--json"]);
+        assert_eq!(answered.refused(1).code, "request_over");
+    }
 
     // What is wrong is told at once, and who is not the client pushes nothing.
     let wrong =

@@ -3,8 +3,10 @@
 
 mod app;
 mod attacks;
+mod dpop;
 mod ends;
 mod flows;
+mod key;
 mod nginx;
 mod programs;
 mod proxies;

@@ -3,11 +3,10 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use harness::{Exchange, Request, World, on_both_engines, unique};
-use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::app::{App, CALLBACK, House, Tokens, code, decoded, get, refused, said, text};
+use super::key::Key;
 
 on_both_engines!(
     a_program_gets_tokens_for_its_service_account,
@@ -127,51 +126,10 @@ fn a_service_sees_the_tokens_that_are_for_it_and_no_others(world: World) {
     assert!(!api.is_active(&tokens.access), "it ends at once");
 }
 
-/// A client's own key, and the assertions that it signs.
-enum Key {
-    Ed25519(Ed25519KeyPair),
-    P256(EcdsaKeyPair),
-}
-
-impl Key {
-    fn jwk(&self) -> Value {
-        let encode = |bytes: &[u8]| BASE64URL_NOPAD.encode(bytes);
-        match self {
-            Key::Ed25519(pair) => {
-                json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(pair.public_key().as_ref()), "kid": "ed" })
-            }
-            Key::P256(pair) => {
-                let point = pair.public_key().as_ref();
-                json!({ "kty": "EC", "crv": "P-256", "x": encode(&point[1..33]), "y": encode(&point[33..]), "kid": "p" })
-            }
-        }
-    }
-
-    fn assertion(&self, claims: &Value) -> String {
-        let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
-        let (alg, kid) = match self {
-            Key::Ed25519(_) => ("EdDSA", "ed"),
-            Key::P256(_) => ("ES256", "p"),
-        };
-        let message = format!("{}.{}", part(&json!({ "alg": alg, "kid": kid })), part(claims));
-        let signature = match self {
-            Key::Ed25519(pair) => pair.sign(message.as_bytes()).as_ref().to_vec(),
-            Key::P256(pair) => {
-                pair.sign(&SystemRandom::new(), message.as_bytes()).expect("a signature").as_ref().to_vec()
-            }
-        };
-        format!("{message}.{}", BASE64URL_NOPAD.encode(&signature))
-    }
-}
-
 fn a_client_proves_itself_by_a_signature_once(world: World) {
     let house = House::founded(&world);
     let service = text(&house.run(&["service-accounts", "create", "nightly"]).json()["id"]);
-    let random = SystemRandom::new();
-    let ed25519 = Ed25519KeyPair::generate_pkcs8(&random).unwrap();
-    let p256 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
-    let p256 = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, p256.as_ref(), &random).unwrap();
-    let keys = [Key::Ed25519(Ed25519KeyPair::from_pkcs8(ed25519.as_ref()).unwrap()), Key::P256(p256)];
+    let keys = [Key::ed25519(), Key::p256()];
     let file = house.owner.scratch("keys.json");
     std::fs::write(&file, json!({ "keys": keys.iter().map(Key::jwk).collect::<Vec<_>>() }).to_string())
         .unwrap();

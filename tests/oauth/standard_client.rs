@@ -48,6 +48,7 @@ fn a_standard_client_library_completes_every_flow() {
             "client_credentials",
             "device_code",
             "token_exchange",
+            "dpop_and_es256",
         ];
         assert_eq!(flows, all, "{engine:?}");
     }

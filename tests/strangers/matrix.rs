@@ -37,6 +37,8 @@ enum How {
     OnceLetIn,
     /// The tenant knows them and shuts them out: 403 there, and in Ada's home as [`How::Elsewhere`].
     ShutOut,
+    /// The platform suspended their account, a member of the tenant: 403 everywhere.
+    Suspended,
     /// Ada's own API key, whose scopes are for other things: 403 everywhere.
     TooNarrow,
     /// A service account of Ada's tenant with such a key: 403 where service accounts may come.
@@ -135,10 +137,10 @@ fn strangers(world: &mut World, ada: &Home) -> (Vec<Stranger>, Ids) {
     let tenant = ada.ids.0["tenant"].clone();
     let mut ids = ada.ids.clone();
     let eve = Home::made(world);
-    let [dan, bea, gus, op, past] = [(); 5].map(|()| Newcomer::new(world));
+    let [dan, bea, gus, cut, op, past, root] = [(); 5].map(|()| Newcomer::new(world));
 
-    // Members of Ada's tenant: one who will be suspended, one who will be gone.
-    for (who, label) in [(&bea, "Bea"), (&gus, "Gus")] {
+    // Members of Ada's tenant: one who will be suspended, one who will be gone, one whose account will be suspended.
+    for (who, label) in [(&bea, "Bea"), (&gus, "Gus"), (&cut, "Cut")] {
         let invitation = run(&ada.laptop, &["invitations", "create", "--label", label, "--role", "owner"]);
         run(&who.machine, &["join", &text(&invitation, "/link")]);
     }
@@ -147,12 +149,13 @@ fn strangers(world: &mut World, ada: &Home) -> (Vec<Stranger>, Ids) {
 
     // Operators of the platform whom the tenant let in: until it ended that, and until it ended by itself.
     world.stop();
-    for operator in [&op, &past] {
-        let output =
-            world.command("admin grant").args([&operator.person.account_id, "operator"]).output().unwrap();
+    for (who, role) in [(&op, "operator"), (&past, "operator"), (&root, "administrator")] {
+        let output = world.command("admin grant").args([&who.person.account_id, role]).output().unwrap();
         assert!(output.status.success(), "{output:?}");
     }
     world.start();
+    let suspend = ["accounts", "suspend", &cut.person.account_id, "--reason", "abuse", "--json"];
+    root.machine.run(suspend).done();
     let grant = run(&ada.laptop, &["support", "grant", &op.person.account_id, "--reason", "help"]);
     assert_eq!(looks(world, &op, &tenant), 200, "while it is live");
     run(&ada.laptop, &["support", "end", &text(&grant, "/id")]);
@@ -195,6 +198,7 @@ fn strangers(world: &mut World, ada: &Home) -> (Vec<Stranger>, Ids) {
         stranger("an ended support grant", &op.token(), How::OnceLetIn),
         stranger("an expired support grant", &past.token(), How::OnceLetIn),
         stranger("a suspended member", &bea.token(), How::ShutOut),
+        stranger("a suspended account", &cut.token(), How::Suspended),
         stranger("an API key with too few scopes", &narrow_api_key, How::TooNarrow),
         stranger("a service account's key with too few scopes", &narrow, How::ServiceTooNarrow),
         stranger("a suspended service account", &of_suspended, How::ServiceShutOut),
@@ -236,9 +240,11 @@ impl Question<'_> {
         match self.stranger.how {
             _ if about == About::Everybody => None,
             // Whoever lives passes, for what they may; a service that is suspended does not.
-            How::ServiceShutOut if self.row.operation == PASSING => Some(403),
+            How::ServiceShutOut | How::Suspended if self.row.operation == PASSING => Some(403),
             how if self.row.operation == PASSING && how != How::Unknown => None,
             How::Unknown => Some(401),
+            How::Suspended if is_about_oneself => None,
+            How::Suspended => Some(403),
             How::OnceLetIn if FOR_OPERATORS.contains(&self.row.operation) => None,
             How::Elsewhere | How::OnceLetIn => elsewhere,
             How::ShutOut | How::ServiceShutOut if is_about_oneself => None,
@@ -266,7 +272,7 @@ impl Question<'_> {
     fn nothing(&self) -> Ids {
         let nothing = Ids::of_nothing();
         match self.stranger.how {
-            How::Unknown | How::Elsewhere | How::OnceLetIn | How::ServiceElsewhere => nothing,
+            How::Unknown | How::Elsewhere | How::OnceLetIn | How::Suspended | How::ServiceElsewhere => nothing,
             How::ShutOut | How::ServiceTooNarrow | How::ServiceShutOut if !self.in_tenant => nothing,
             How::ShutOut | How::TooNarrow | How::ServiceTooNarrow | How::ServiceShutOut => {
                 let mut ids = nothing.within(self.ids);

@@ -41,6 +41,11 @@ pub struct Client {
     /// The service account that it speaks for by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_account: Option<ServiceAccountId>,
+    /// Whether it gets only tokens that are bound to a key of its own (RFC 9449, section 5.2).
+    #[serde(default)]
+    pub dpop_bound_access_tokens: bool,
+    /// By what its access tokens are signed: `EdDSA`, `ES256` or `HS256`. ID tokens are by the same, or by `EdDSA` for the last.
+    pub token_signing_alg: String,
     /// Its public keys (RFC 7517), for `private_key_jwt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
@@ -80,7 +85,51 @@ pub struct NewClient {
     /// The service account that it speaks for by itself, for `client_credentials`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_account: Option<ServiceAccountId>,
+    /// Whether it gets only tokens that are bound to a key of its own (RFC 9449, section 5.2).
+    #[serde(default)]
+    pub dpop_bound_access_tokens: bool,
+    /// By what its access and ID tokens are signed: `EdDSA` (Ed25519) by default, or `ES256` for libraries that do not know that.
+    /// With `HS256` its access tokens are signed by a key of its own, and are for its `resources` alone: who has that key verifies
+    /// tokens with it, and can make them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_signing_alg: Option<String>,
     /// Its public keys (RFC 7517), for `private_key_jwt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
+    pub jwks: Option<serde_json::Value>,
+}
+
+/// `PATCH /api/v1/tenants/{tenant}/clients/{client}`: what stands there is replaced, the rest stays. How it proves itself, by which
+/// ways it gets tokens, and for which service account, is chosen once.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ClientChange {
+    /// What people see when they are asked for their consent: 1 to 200 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Where browsers are sent back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect_uris: Option<Vec<String>>,
+    /// Where browsers are sent after signing out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub post_logout_redirect_uris: Option<Vec<String>>,
+    /// The scopes that it may ask for. Tokens with others are worth nothing from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
+    /// The resources that it may ask tokens for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Vec<String>>,
+    /// The resources that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serves: Option<Vec<String>>,
+    /// Whether it gets only tokens that are bound to a key of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_bound_access_tokens: Option<bool>,
+    /// By what its access tokens are signed: `EdDSA`, `ES256` or `HS256`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_signing_alg: Option<String>,
+    /// Its public keys, for `private_key_jwt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
     pub jwks: Option<serde_json::Value>,
@@ -96,6 +145,17 @@ pub struct MadeClient {
     /// Its secret, shown this once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<Secret>,
+    /// The key of its access tokens (`HS256`), shown this once: what follows the prefix is base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_key: Option<Secret>,
+}
+
+/// `POST /api/v1/tenants/{tenant}/clients/{client}/token-key`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct ClientTokenKey {
+    /// The new key, shown this once; tokens by the one before are none of its.
+    pub token_key: Secret,
 }
 
 /// `POST /api/v1/tenants/{tenant}/clients/{client}/secret`

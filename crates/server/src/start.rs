@@ -20,6 +20,7 @@ use tokens::{AccessTokens, KeysError, Lifetime, RotationPolicy, SigningKeys};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::caller::Roles;
+use crate::caller::client::Proofs;
 use crate::config::{Config, ConfigError, Warning};
 use crate::downloads::Downloads;
 use crate::gateway::{self, Prompt, RateLimits, Turns};
@@ -228,6 +229,7 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
         federation,
         tokens: AccessTokens::new(Arc::clone(&signing), url.clone(), url.clone(), lifetime),
         polls: Polls::default(),
+        proofs: Proofs::default(),
         provider: Provider::new(custody.clone(), signing, states, url.clone(), lifetime),
         objects: Objects::new(Limits {
             bytes: config.quota_bytes,

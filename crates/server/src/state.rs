@@ -15,6 +15,7 @@ use tokens::oauth::Provider;
 use tokio::sync::Semaphore;
 
 use crate::caller::Roles;
+use crate::caller::client::Proofs;
 use crate::config::Config;
 use crate::downloads::Downloads;
 use crate::gateway::{RateLimits, Turns};
@@ -44,6 +45,8 @@ pub(crate) struct Parts {
     pub(crate) federation: Federation,
     /// When devices that wait for an answer asked last.
     pub(crate) polls: Polls,
+    /// The proofs of keys that were shown here.
+    pub(crate) proofs: Proofs,
     pub(crate) objects: Objects,
     pub(crate) blobs: Blobs,
     pub(crate) feed: Feed,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use store::TenantId;
 
 use crate::claims::{CLIENT_ID, Claims};
-use crate::jwks::ALGORITHM;
+use crate::jwks::SigningAlgorithm;
 use crate::keys::SigningKeys;
 
 /// Issues access tokens and verifies its own.
@@ -114,7 +114,7 @@ pub enum VerifyError {
     /// Another server says it issued it.
     #[error("the access token is from another issuer")]
     WrongIssuer,
-    /// Signed with anything but EdDSA, or not at all.
+    /// Signed with anything but what is accepted, or not at all.
     #[error("the access token is signed with an algorithm that is not accepted")]
     WrongAlgorithm,
     /// A token of another kind, such as an ID token.
@@ -192,7 +192,7 @@ impl AccessTokens {
             exp: issued_at.saturating_add(self.lifetime.seconds()),
             jti: uuid::Uuid::new_v4().simple().to_string(),
         };
-        let token = self.keys.sign_token(now, ACCESS_TOKEN, &claims)?;
+        let token = self.keys.sign_token(now, SigningAlgorithm::EdDsa, ACCESS_TOKEN, &claims)?;
         Ok(Issued { token, id: claims.jti, expires_at: claims.exp.saturating_mul(1000) })
     }
 
@@ -202,7 +202,7 @@ impl AccessTokens {
     /// # Errors
     /// The reason, for the caller: none of them tells a forger more than the key set does.
     pub fn verify(&self, now: i64, token: &str) -> Result<Claims, VerifyError> {
-        let claims: Claims = self.keys.open_token(now, ACCESS_TOKEN, token)?;
+        let claims: Claims = self.keys.open_token(now, &[SigningAlgorithm::EdDsa], ACCESS_TOKEN, token)?;
         // A client's token is none of a session's, whatever it says beside.
         if claims.client_id != CLIENT_ID {
             return Err(VerifyError::WrongType);
@@ -233,37 +233,39 @@ impl SigningKeys {
     pub(crate) fn sign_token(
         &self,
         now: i64,
+        algorithm: SigningAlgorithm,
         typ: &str,
         claims: &impl Serialize,
     ) -> Result<String, IssueError> {
-        let signed = self.signing(now, |key| {
-            let mut header = Header::new(Algorithm::EdDSA);
+        let signed = self.signing(now, algorithm, |key| {
+            let mut header = Header::new(of_library(algorithm));
             header.typ = Some(typ.to_owned());
-            header.kid = Some(key.kid.clone());
+            header.kid = Some(key.kid().to_owned());
             jsonwebtoken::encode(&header, claims, &key.encoding)
         });
         let token = signed.ok_or(IssueError::NoKey)?.map_err(|_| IssueError::Signing)?;
         if token.len() > LONGEST { Err(IssueError::TooLong) } else { Ok(token) }
     }
 
-    /// The claims of a token of this type that one of these keys signed. Their times and places are the caller's to judge.
+    /// The claims of a token of this type that one of these keys signed, by one of these algorithms. Their times and places are the caller's to judge.
     pub(crate) fn open_token<C: DeserializeOwned>(
         &self,
         now: i64,
+        accepted: &[SigningAlgorithm],
         typ: &str,
         token: &str,
     ) -> Result<C, VerifyError> {
         if token.len() > LONGEST {
             return Err(VerifyError::Malformed);
         }
-        let kid = judge_header(token, typ)?;
-        let mut validation = Validation::new(Algorithm::EdDSA);
+        let (kid, algorithm) = judge_header(token, accepted, typ)?;
+        let mut validation = Validation::new(of_library(algorithm));
         // Its own checks of time and place read the wall clock and pass absent claims: they are made elsewhere.
         validation.validate_exp = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
         let opened = self
-            .verifying(&kid, now, |key| jsonwebtoken::decode::<C>(token, &key.decoding, &validation))
+            .verifying(&kid, algorithm, now, |key| jsonwebtoken::decode::<C>(token, &key.decoding, &validation))
             .ok_or(VerifyError::UnknownKey)?
             .map_err(|error| match error.kind() {
                 ErrorKind::InvalidSignature => VerifyError::Signature,
@@ -284,8 +286,19 @@ struct KnownHeader {
     kid: Option<String>,
 }
 
-/// Judges what a token says of itself before anything is computed from it; returns the id of its key.
-fn judge_header(token: &str, typ: &str) -> Result<String, VerifyError> {
+fn of_library(algorithm: SigningAlgorithm) -> Algorithm {
+    match algorithm {
+        SigningAlgorithm::EdDsa => Algorithm::EdDSA,
+        SigningAlgorithm::Es256 => Algorithm::ES256,
+    }
+}
+
+/// Judges what a token says of itself before anything is computed from it; returns the id of its key, and the algorithm.
+fn judge_header(
+    token: &str,
+    accepted: &[SigningAlgorithm],
+    typ: &str,
+) -> Result<(String, SigningAlgorithm), VerifyError> {
     let mut parts = token.split('.');
     let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
     else {
@@ -293,13 +306,13 @@ fn judge_header(token: &str, typ: &str) -> Result<String, VerifyError> {
     };
     let header = BASE64URL_NOPAD.decode(header.as_bytes()).map_err(|_| VerifyError::Malformed)?;
     let header: KnownHeader = serde_json::from_slice(&header).map_err(|_| VerifyError::Malformed)?;
-    if header.alg != ALGORITHM {
-        return Err(VerifyError::WrongAlgorithm);
-    }
+    let algorithm = SigningAlgorithm::named(&header.alg)
+        .filter(|algorithm| accepted.contains(algorithm))
+        .ok_or(VerifyError::WrongAlgorithm)?;
     if header.typ.as_deref() != Some(typ) {
         return Err(VerifyError::WrongType);
     }
-    header.kid.ok_or(VerifyError::UnknownKey)
+    header.kid.map(|kid| (kid, algorithm)).ok_or(VerifyError::UnknownKey)
 }
 
 /// The media type of access tokens (RFC 9068, section 2.1).

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Ed25519 (RFC 8032) for `jsonwebtoken`, whose own providers bring RSA and more along. Any other algorithm has
-//! neither a signer nor a verifier here, but for [`es256`], which verifies what clients sign with a key of that kind: it is
-//! refused whatever a caller allows.
+//! neither a signer nor a verifier here, but for [`es256`]: it is refused whatever a caller allows.
 
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
@@ -35,13 +34,15 @@ static PROVIDER: CryptoProvider = CryptoProvider {
 };
 
 fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
+    if (*algorithm, key.family()) == (Algorithm::ES256, AlgorithmFamily::Ec) {
+        return es256::signer(key);
+    }
     require_ed25519(*algorithm, key.family())?;
     let seed = key.as_bytes().try_into().map_err(|_| new_error(ErrorKind::InvalidEddsaKey))?;
     Ok(Box::new(Ed25519Signer(SigningKey::from_bytes(seed))))
 }
 
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
-    // What clients sign may be of the other algorithm; the server's own tokens are not.
     if (*algorithm, key.family()) == (Algorithm::ES256, AlgorithmFamily::Ec) {
         return es256::verifier(key);
     }

@@ -17,7 +17,8 @@ use zeroize::Zeroizing;
 
 use crate::access::{LONGEST_LEEWAY_SECONDS, Lifetime};
 use crate::ed25519::{self, decoding_key, encoding_key};
-use crate::jwks::{ALGORITHM, Jwk, Jwks, thumbprint};
+use crate::es256;
+use crate::jwks::{ALGORITHM, Jwk, Jwks, SigningAlgorithm, thumbprint};
 
 /// When signing keys are replaced. Milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +72,25 @@ pub enum KeysError {
 }
 
 /// A key as it is kept in memory.
-pub(crate) struct LiveKey {
-    pub(crate) kid: String,
-    public: [u8; 32],
-    pub(crate) encoding: EncodingKey,
-    pub(crate) decoding: DecodingKey,
+struct LiveKey {
+    ed25519: KeyHalf,
+    es256: KeyHalf,
     active_from: i64,
     retired_at: Option<i64>,
+}
+
+/// One of the two key pairs that a stored key is.
+pub(crate) struct KeyHalf {
+    jwk: Jwk,
+    pub(crate) encoding: EncodingKey,
+    pub(crate) decoding: DecodingKey,
+}
+
+impl KeyHalf {
+    /// Its id.
+    pub(crate) fn kid(&self) -> &str {
+        &self.jwk.kid
+    }
 }
 
 impl SigningKeys {
@@ -146,7 +159,11 @@ impl SigningKeys {
     /// # Errors
     /// [`KeysError::Unknown`] when there is no such key.
     pub async fn remove(&self, tx: &mut WriteTx, kid: &str) -> Result<(), KeysError> {
-        require_platform(tx)?;
+        self.reload(tx).await?;
+        // It goes with both its halves, whichever of them is named.
+        let live = self.live();
+        let named = live.iter().find(|key| key.es256.kid() == kid);
+        let kid = named.map_or(kid, |key| key.ed25519.kid());
         let (now, number) = (tx.now(), next_number(tx).await?);
         let removed = tx
             .execute(
@@ -203,18 +220,35 @@ impl SigningKeys {
     pub fn jwks(&self, now: i64) -> Jwks {
         let live = self.live();
         Jwks {
-            keys: live.iter().filter(|key| key.verifies(now)).map(|key| Jwk::ed25519(&key.public)).collect(),
+            keys: live
+                .iter()
+                .filter(|key| key.verifies(now))
+                .flat_map(|key| [key.ed25519.jwk.clone(), key.es256.jwk.clone()])
+                .collect(),
         }
     }
 
     /// Does something with the key that signs at `now`.
-    pub(crate) fn signing<T>(&self, now: i64, with: impl FnOnce(&LiveKey) -> T) -> Option<T> {
-        self.live().iter().rev().find(|key| key.signs(now)).map(with)
+    pub(crate) fn signing<T>(
+        &self,
+        now: i64,
+        algorithm: SigningAlgorithm,
+        with: impl FnOnce(&KeyHalf) -> T,
+    ) -> Option<T> {
+        self.live().iter().rev().find(|key| key.signs(now)).map(|key| with(key.half(algorithm)))
     }
 
-    /// Does something with the key of this id, when it verifies at `now`.
-    pub(crate) fn verifying<T>(&self, kid: &str, now: i64, with: impl FnOnce(&LiveKey) -> T) -> Option<T> {
-        self.live().iter().find(|key| key.kid == kid && key.verifies(now)).map(with)
+    /// Does something with the key of this id and algorithm, when it verifies at `now`.
+    pub(crate) fn verifying<T>(
+        &self,
+        kid: &str,
+        algorithm: SigningAlgorithm,
+        now: i64,
+        with: impl FnOnce(&KeyHalf) -> T,
+    ) -> Option<T> {
+        let live = self.live();
+        let mut verifying = live.iter().filter(|key| key.verifies(now)).map(|key| key.half(algorithm));
+        verifying.find(|half| half.kid() == kid).map(with)
     }
 
     fn live(&self) -> Arc<[LiveKey]> {
@@ -270,14 +304,24 @@ impl LiveKey {
         if thumbprint(&public) != kid {
             return None;
         }
-        Some(Self {
-            kid: kid.to_owned(),
-            public,
+        let ed25519 = KeyHalf {
+            jwk: Jwk::ed25519(&public),
             encoding: encoding_key(seed),
             decoding: decoding_key(&public),
-            active_from,
-            retired_at,
-        })
+        };
+        let pair = es256::Pair::derived(seed);
+        let (_, coordinates) = pair.public.split_first()?;
+        let (x, y) = coordinates.split_at(coordinates.len() / 2);
+        let decoding = DecodingKey::from_ec_der(&pair.public);
+        let es256 = KeyHalf { jwk: Jwk::p256(x, y), encoding: pair.encoding, decoding };
+        Some(Self { ed25519, es256, active_from, retired_at })
+    }
+
+    fn half(&self, algorithm: SigningAlgorithm) -> &KeyHalf {
+        match algorithm {
+            SigningAlgorithm::EdDsa => &self.ed25519,
+            SigningAlgorithm::Es256 => &self.es256,
+        }
     }
 
     fn signs(&self, now: i64) -> bool {

@@ -2,7 +2,8 @@
 //! Access tokens: what a session hands to programs that ask for a signed proof. How applications get theirs is [`oauth`].
 //!
 //! # Words
-//! - A **signing key** is an Ed25519 key pair of the server. Its id (`kid`) is its thumbprint (RFC 7638).
+//! - A **signing key** is an Ed25519 key pair of the server. Its id (`kid`) is its thumbprint (RFC 7638). With it goes a
+//!   P-256 key pair, derived from the same seed, for clients that want ES256.
 //! - The **key set** ([`Jwks`], RFC 7517 and 8037) is what others verify with.
 //! - An **access token** is a signed JWT with the claims of RFC 9068. It lives for minutes.
 //!
@@ -45,6 +46,6 @@ mod schema;
 
 pub use access::{AccessTokens, Grant, IssueError, Issued, Lifetime, LifetimeError, VerifyError};
 pub use claims::{CLIENT_ID, Claims};
-pub use jwks::{Jwk, Jwks};
+pub use jwks::{Jwk, Jwks, SigningAlgorithm};
 pub use keys::{KeysError, RotationPolicy, SigningKeys};
 pub use schema::MIGRATIONS;

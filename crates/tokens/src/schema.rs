@@ -51,6 +51,7 @@ CREATE TABLE oauth_grant (
   code_hash BLOB,
   code_used_at INTEGER,
   refresh_hash BLOB,
+  refresh_key BLOB,
   expires_at INTEGER NOT NULL,
   ended_at INTEGER,
   PRIMARY KEY (id)

@@ -2,7 +2,7 @@
 //! Applications of a tenant that get tokens, and people's consent to them.
 
 use protocol::oauth::{
-    Answered, Asked, Authorizations, Client as Application, ClientSecret, Clients, ConsentRequest,
+    Answered, Asked, Authorizations, Client as Application, ClientChange, ClientSecret, ClientTokenKey, Clients, ConsentRequest,
     MadeClient, NewClient,
 };
 use protocol::{ClientId, TenantId};
@@ -35,6 +35,20 @@ impl Client {
         self.post(&clients(tenant), new).await
     }
 
+    /// Changes a client.
+    ///
+    /// # Errors
+    /// [`RequestError`]; the server asks for a fresh proof first.
+    pub async fn change_client(
+        &self,
+        tenant: TenantId,
+        client: ClientId,
+        change: &ClientChange,
+    ) -> Result<Application, RequestError> {
+        let path = format!("{}/{client}", clients(tenant));
+        self.fetch(Call::new(Method::PATCH, &path).json(change)?).await
+    }
+
     /// Gives a client another secret.
     ///
     /// # Errors
@@ -45,6 +59,19 @@ impl Client {
         client: ClientId,
     ) -> Result<ClientSecret, RequestError> {
         let path = format!("{}/{client}/secret", clients(tenant));
+        self.fetch(Call::new(Method::POST, &path)).await
+    }
+
+    /// Gives a client another key for its access tokens (`HS256`).
+    ///
+    /// # Errors
+    /// [`RequestError`]; the server asks for a fresh proof first.
+    pub async fn rotate_client_token_key(
+        &self,
+        tenant: TenantId,
+        client: ClientId,
+    ) -> Result<ClientTokenKey, RequestError> {
+        let path = format!("{}/{client}/token-key", clients(tenant));
         self.fetch(Call::new(Method::POST, &path)).await
     }
 

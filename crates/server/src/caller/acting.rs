@@ -105,9 +105,10 @@ impl FromRequestParts<App> for Acting {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let once = parts.extensions.get().cloned();
-        if client::is_clients(bearer(parts)?) {
+        if let Some(token) = client::ShownToken::of(&parts.headers) {
             let visitor = Visitor::from_request_parts(parts, app).await?;
-            let shown = client::by_token(app, &visitor, bearer(parts)?).await?;
+            let uri = client::address_of(app, &parts.uri);
+            let shown = token.open(app, &visitor, &parts.headers, parts.method.as_str(), &uri).await?;
             if shown.token.claims.aud != app.provider.issuer() {
                 return Err(ApiError::new(Code::TokenWrongAudience));
             }

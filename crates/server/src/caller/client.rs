@@ -4,11 +4,17 @@
 //! A token is as good as all that it hangs on, and that is looked up each time: its client, its grant, the session or login
 //! method of the consent, the member or service account, the tenant. So whatever ends, ends its tokens at once.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
 use access::{Action, Caller, PlatformRoles, Refused, Resource, Scopes, Service, SignedIn, Via};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderName, Uri};
 use identity::{AccountId, MethodId, SessionId};
 use protocol::{Code, Problem};
 use store::{ReadTx, StoreError, TenantId};
-use tokens::oauth::{ClientId, GrantTerms, ProviderError, Subject, Verified};
+use tokens::oauth::{Asked, ClientId, GrantTerms, ProofKey, Proven, ProviderError, Subject, Verified};
+use zeroize::Zeroizing;
 
 use super::{Visitor, look, look_in};
 use crate::error::ApiError;
@@ -32,6 +38,15 @@ impl OfClient {
         self.caller.clone().within(scopes.and(but))
     }
 
+    /// Whether who shows this key may show the token: the one that it is bound to, or none for a token that is bound to none.
+    pub(crate) fn is_bound_to(&self, key: Option<ProofKey>) -> bool {
+        match (&self.token.claims.cnf, key) {
+            (None, _) => true,
+            (Some(bound), Some(key)) => key.is_of(bound),
+            (Some(_), None) => false,
+        }
+    }
+
     /// The account, or the service account, by whose id things are kept apart.
     pub(crate) fn id(&self) -> AccountId {
         match self.token.subject {
@@ -43,6 +58,107 @@ impl OfClient {
 /// Whether a token is an application's, by what it says itself.
 pub(crate) fn is_clients(token: &str) -> bool {
     tokens::oauth::is_clients(token)
+}
+
+/// A token of an application, as a request shows it.
+pub(crate) struct ShownToken {
+    token: Zeroizing<String>,
+    /// With a proof of the key that it is bound to, as the scheme says (RFC 9449, section 7.1).
+    is_bound: bool,
+}
+
+impl ShownToken {
+    /// The token of an application in these headers; nothing when they show another kind, or none.
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+        let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+        let (token, is_bound) = (token.trim(), scheme.eq_ignore_ascii_case("dpop"));
+        let is_one = is_bound || (scheme.eq_ignore_ascii_case("bearer") && is_clients(token));
+        is_one.then(|| ShownToken { token: Zeroizing::new(token.to_owned()), is_bound })
+    }
+
+    /// Who shows it with the request of this method and address. One that is bound to a key needs the proof of that, which is
+    /// good once; as a bearer token it is worth nothing.
+    pub(crate) async fn open(
+        &self,
+        app: &App,
+        visitor: &Visitor,
+        headers: &HeaderMap,
+        method: &str,
+        uri: &str,
+    ) -> Result<OfClient, ApiError> {
+        let found = by_token(app, visitor, &self.token).await?;
+        let refuse = |why: &str| Problem::new(Code::ProofOfKeyInvalid).detail(why);
+        if !self.is_bound {
+            return match found.is_bound_to(None) {
+                true => Ok(found),
+                false => Err(refuse("the token is bound to a key: show it as DPoP, with a proof").into()),
+            };
+        }
+        let mut proofs = headers.get_all(PROOF_HEADER).iter();
+        let proof = match (proofs.next().and_then(|proof| proof.to_str().ok()), proofs.next()) {
+            (Some(proof), None) => proof,
+            _ => return Err(refuse("one DPoP header goes with the token").into()),
+        };
+        let asked = Asked { method, uri, token: Some(&self.token) };
+        let proven = Proven::by(proof, &asked, app.now()).map_err(ProviderError::from)?;
+        if !found.token.claims.cnf.as_ref().is_some_and(|bound| proven.key.is_of(bound)) {
+            return Err(refuse("the token is bound to another key, or to none").into());
+        }
+        match app.proofs.note(app.now(), &proven) {
+            Noted::First => Ok(found),
+            Noted::Again => Err(refuse("the DPoP proof was used before").into()),
+            Noted::Full => Err(ApiError::new(Code::Unavailable)),
+        }
+    }
+}
+
+/// The address of a request, as whoever sent it sees it.
+pub(crate) fn address_of(app: &App, uri: &Uri) -> String {
+    format!("{}{}", app.provider.issuer().trim_end_matches('/'), uri.path())
+}
+
+/// The proofs that were shown here within the last minutes, in this process: each is good once. Where proofs are shown to get
+/// tokens, the database remembers them for all servers.
+#[derive(Default)]
+pub(crate) struct Proofs(Mutex<Generations>);
+
+/// What was shown lately, and what before: a proof is older than both when it is forgotten.
+#[derive(Default)]
+struct Generations {
+    since: i64,
+    newer: HashSet<[u8; 32]>,
+    older: HashSet<[u8; 32]>,
+}
+
+pub(crate) enum Noted {
+    First,
+    Again,
+    /// Too many were shown: rather than forget one, none is taken.
+    Full,
+}
+
+impl Proofs {
+    pub(crate) fn note(&self, now: i64, proven: &Proven) -> Noted {
+        let proofs = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !(0..Self::GENERATION_MS).contains(&(now - proofs.since)) {
+            proofs.older = std::mem::take(&mut proofs.newer);
+            proofs.since = now;
+        }
+        let id = proven.used.id();
+        if proofs.older.contains(id) || proofs.newer.contains(id) {
+            return Noted::Again;
+        }
+        if proofs.newer.len() >= Self::MOST {
+            return Noted::Full;
+        }
+        proofs.newer.insert(*id);
+        Noted::First
+    }
+
+    /// Longer than a proof can be used: from a minute before it says it was made to a minute after.
+    const GENERATION_MS: i64 = 150_000;
+    /// How many a generation takes: 32 MiB of them.
+    const MOST: usize = 500_000;
 }
 
 /// Who shows this token of an application, whomever it is for.
@@ -71,6 +187,9 @@ pub(super) async fn living(
 ) -> Result<(Caller, Option<GrantTerms>), ApiError> {
     let client = app.provider.client(tx, token.client.client).await.map_err(gone)?;
     app.provider.require_not_revoked(tx, &token.claims.jti).await?;
+    if !token.scope.is_within(&client.terms.scopes) {
+        return Err(ApiError::new(Code::TokenRevoked));
+    }
     let (caller, terms) = match token.subject {
         Subject::Account(account) => {
             let grant = token.grant.ok_or_else(|| ApiError::new(Code::TokenMalformed))?;
@@ -184,9 +303,13 @@ impl From<ProviderError> for ApiError {
             E::Target => ApiError::field("resource", error),
             E::Client | E::Unauthorized(_) => Problem::new(Code::Forbidden).detail(error).into(),
             E::Token(error) => error.into(),
+            E::Proof(error) => Problem::new(Code::ProofOfKeyInvalid).detail(error).into(),
             E::Revoked => ApiError::new(Code::TokenRevoked),
             E::Store(error) => error.into(),
             other => ApiError::internal(other),
         }
     }
 }
+
+/// Where a request shows the proof of a key (RFC 9449, section 4.1).
+pub(crate) const PROOF_HEADER: HeaderName = HeaderName::from_static("dpop");

@@ -35,7 +35,11 @@ pub(crate) async fn write(request: Request, next: Next) -> Response {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if problem.status == 401 {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        let scheme = match problem.code {
+            Code::ProofOfKeyInvalid => r#"DPoP error="invalid_dpop_proof", algs="EdDSA ES256""#,
+            _ => "Bearer",
+        };
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
     }
     *response.body_mut() = Body::from(serde_json::to_vec(&problem).unwrap_or_default());
     response

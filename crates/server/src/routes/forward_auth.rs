@@ -16,8 +16,8 @@ use serde::Deserialize;
 use tokens::oauth::{Identity, ScopeSet};
 use utoipa::IntoParams;
 
-use crate::caller::client::{OfClient, by_token, is_clients};
-use crate::caller::{Acting, Visitor, bearer_of};
+use crate::caller::client::{OfClient, ShownToken};
+use crate::caller::{Acting, Visitor};
 use crate::error::ApiError;
 use crate::gateway::Query;
 use crate::routes::tenants::customer;
@@ -45,9 +45,18 @@ impl FromRequestParts<App> for Passing {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        if is_clients(bearer_of(&parts.headers)?) {
+        if let Some(token) = ShownToken::of(&parts.headers) {
             let visitor = Visitor::from_request_parts(parts, app).await?;
-            let found = by_token(app, &visitor, bearer_of(&parts.headers)?).await?;
+            let headers = &parts.headers;
+            // A proof is for the request that the proxy got.
+            let said = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let uri = format!(
+                "{}://{}{}",
+                said("x-forwarded-proto"),
+                said("x-forwarded-host"),
+                said("x-forwarded-uri")
+            );
+            let found = token.open(app, &visitor, headers, said("x-forwarded-method"), &uri).await?;
             return Ok(Passing::Client(Box::new(found)));
         }
         Ok(Passing::Other(Box::new(Acting::from_request_parts(parts, app).await?)))

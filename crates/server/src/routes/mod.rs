@@ -177,7 +177,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(tenants::service_accounts::list_keys, tenants::service_accounts::create_key))
         .routes(routes!(tenants::service_accounts::revoke_key))
         .routes(routes!(tenants::clients::list, tenants::clients::create))
-        .routes(routes!(tenants::clients::read, tenants::clients::delete))
+        .routes(routes!(tenants::clients::read, tenants::clients::change, tenants::clients::delete))
         .routes(routes!(tenants::clients::rotate_secret))
         .routes(routes!(tenants::providers::list, tenants::providers::create))
         .routes(routes!(
@@ -199,6 +199,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(federation::sign_in::sign_up))
         .routes(routes!(federation::link::start))
         .routes(routes!(federation::link::finish))
+        .routes(routes!(tenants::clients::rotate_token_key))
         .routes(routes!(oauth::discovery::openid))
         .routes(routes!(oauth::discovery::server))
         .routes(routes!(oauth::authorize::by_link, oauth::authorize::by_form))

@@ -3,6 +3,7 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -13,8 +14,9 @@ use super::ProviderError;
 #[serde(transparent)]
 pub struct ClientKeys(Vec<ClientKey>);
 
+/// A public key (RFC 7517) of Ed25519 or P-256.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct ClientKey {
+pub(super) struct ClientKey {
     kty: String,
     crv: String,
     x: String,
@@ -58,6 +60,13 @@ enum Audience {
     Several(Vec<String>),
 }
 
+impl Used {
+    /// What tells it from others.
+    pub fn id(&self) -> &[u8; 32] {
+        &self.hash
+    }
+}
+
 impl ClientKeys {
     /// Reads a key set (`{"keys": […]}`).
     ///
@@ -72,14 +81,13 @@ impl ClientKeys {
         }
         let mut keys = Vec::with_capacity(set.keys.len());
         for key in set.keys {
-            if key.get("d").is_some() || key.get("k").is_some() {
+            if ClientKey::is_private(&key) {
                 return Err(invalid(
                     "this is a private key: it stays with the client, register the public one",
                 ));
             }
-            let key: ClientKey = serde_json::from_value(key)
-                .map_err(|_| invalid("a key is OKP with Ed25519, or EC with P-256"))?;
-            key.decoding().ok_or_else(|| invalid("a key is OKP with Ed25519, or EC with P-256"))?;
+            let key =
+                ClientKey::parse(key).ok_or_else(|| invalid("a key is OKP with Ed25519, or EC with P-256"))?;
             keys.push(key);
         }
         Ok(ClientKeys(keys))
@@ -106,7 +114,7 @@ impl ClientKeys {
             .0
             .iter()
             .filter(|key| header.kid.is_none() || key.kid.is_none() || key.kid == header.kid)
-            .find_map(|key| key.open(assertion))
+            .find_map(|key| key.open::<Assertion>(assertion))
             .ok_or(ProviderError::Client)?;
         let now = now_ms.div_euclid(1_000);
         let is_for_us = match &claims.aud {
@@ -128,6 +136,28 @@ impl ClientKeys {
 }
 
 impl ClientKey {
+    /// Reads a public key; nothing for one of another kind.
+    pub(super) fn parse(key: serde_json::Value) -> Option<Self> {
+        let key: ClientKey = serde_json::from_value(key).ok()?;
+        key.decoding().map(|_| key)
+    }
+
+    /// Whether there is more in it than the public half.
+    pub(super) fn is_private(key: &serde_json::Value) -> bool {
+        key.get("d").is_some() || key.get("k").is_some()
+    }
+
+    /// Its thumbprint (RFC 7638, section 3, and RFC 8037, section 2).
+    pub(super) fn thumbprint(&self) -> [u8; 32] {
+        let ClientKey { kty, crv, x, y, .. } = self;
+        // Each was decoded as base64url, or is one of two known names: none has anything to be escaped.
+        let canonical = match y {
+            None => format!(r#"{{"crv":"{crv}","kty":"{kty}","x":"{x}"}}"#),
+            Some(y) => format!(r#"{{"crv":"{crv}","kty":"{kty}","x":"{x}","y":"{y}"}}"#),
+        };
+        Sha256::digest(canonical).into()
+    }
+
     fn decoding(&self) -> Option<(Algorithm, DecodingKey)> {
         let coordinate = |text: &str| -> Option<[u8; 32]> {
             BASE64URL_NOPAD.decode(text.as_bytes()).ok()?.try_into().ok()
@@ -147,7 +177,8 @@ impl ClientKey {
         }
     }
 
-    fn open(&self, assertion: &str) -> Option<Assertion> {
+    /// The claims that this key signed. Their times and places are the caller's to judge.
+    pub(super) fn open<C: DeserializeOwned>(&self, assertion: &str) -> Option<C> {
         let (algorithm, key) = self.decoding()?;
         let mut validation = Validation::new(algorithm);
         // Judged by the caller, by the server's clock.

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::assertion::ClientKeys;
 use super::secret::{CLIENT_SECRET, Shown, hash_of, new_secret, same};
-use super::{ClientId, Provider, ProviderError, RedirectUri, ScopeSet};
+use super::{ClientId, Provider, ProviderError, RedirectUri, ScopeSet, TokenAlgorithm};
 
 /// How many clients a tenant has at most.
 pub const MAX_CLIENTS: i64 = 1_000;
@@ -60,6 +60,10 @@ pub struct ClientTerms {
     /// The service account that it speaks for by itself.
     #[serde(with = "super::as_text::option")]
     pub service_account: Option<Uuid>,
+    /// Whether it gets only tokens that are bound to a key of its own (RFC 9449, section 5.2).
+    pub bound_to_key: bool,
+    /// By what its access tokens are signed.
+    pub algorithm: TokenAlgorithm,
 }
 
 /// How a client proves that it is the one.
@@ -257,6 +261,12 @@ impl ClientTerms {
                 "client_credentials needs the service account that the client speaks for, and only that does";
             return Err(ProviderError::invalid("service_account", why));
         }
+        if matches!(self.algorithm, TokenAlgorithm::Shared(_)) {
+            let why = "HS256 is for a client with a secret or keys, and for resources of your own: say which";
+            if self.authentication == Authentication::Public || self.resources.is_empty() {
+                return Err(ProviderError::invalid("token_signing_alg", why));
+            }
+        }
         if self.grants.is_empty() && self.serves.is_empty() {
             return Err(ProviderError::invalid(
                 "grants",
@@ -355,6 +365,23 @@ impl Provider {
         Ok((Client { id, terms, created_at: now, created_by: by.to_owned() }, secret))
     }
 
+    /// Changes what a client may ask for. How it proves itself changes by other keys alone.
+    ///
+    /// # Errors
+    /// [`ProviderError::NotFound`], [`ProviderError::Invalid`].
+    pub async fn change_client(
+        &self,
+        tx: &mut WriteTx,
+        id: ClientId,
+        terms: ClientTerms,
+    ) -> Result<Client, ProviderError> {
+        let client = self.client(tx, id).await?;
+        terms.check()?;
+        let client = Client { terms, ..client };
+        self.store_client(tx, &client).await?;
+        Ok(client)
+    }
+
     /// Gives a client another secret; the one before is worth nothing from then on.
     ///
     /// # Errors
@@ -366,13 +393,7 @@ impl Provider {
         }
         let (secret, hash) = new_secret(CLIENT_SECRET);
         client.terms.authentication = Authentication::Secret { hash: BASE64URL_NOPAD.encode(&hash) };
-        let sealed = self.seal_client(tx, id, &client.terms).await?;
-        let now = tx.now();
-        tx.execute(
-            "UPDATE oauth_client SET sealed = $2, changed_at = $3 WHERE id = $1",
-            params![&id, &sealed, now],
-        )
-        .await?;
+        self.store_client(tx, &client).await?;
         Ok(secret)
     }
 
@@ -417,6 +438,17 @@ impl Provider {
         }
     }
 
+    pub(super) async fn store_client(&self, tx: &mut WriteTx, client: &Client) -> Result<(), ProviderError> {
+        let sealed = self.seal_client(tx, client.id, &client.terms).await?;
+        let now = tx.now();
+        tx.execute(
+            "UPDATE oauth_client SET sealed = $2, changed_at = $3 WHERE id = $1",
+            params![&client.id, &sealed, now],
+        )
+        .await?;
+        Ok(())
+    }
+
     async fn seal_client(
         &self,
         tx: &mut ReadTx,
@@ -448,6 +480,7 @@ const CLIENT: &str = "tokens/client";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::SigningAlgorithm;
 
     #[test]
     fn an_address_reads_back_and_leads_into_customers_tenants_only() {
@@ -472,6 +505,8 @@ mod tests {
             resources: Vec::new(),
             serves: Vec::new(),
             service_account: None,
+            bound_to_key: false,
+            algorithm: TokenAlgorithm::Server(SigningAlgorithm::EdDsa),
         }
     }
 

@@ -30,6 +30,9 @@ pub enum ProviderError {
     /// A code, a refresh token, a device code or a token to exchange is unknown, over, used, or somebody else's. Which, is not said.
     #[error("{0}")]
     Grant(&'static str),
+    /// The proof of a key is none, or not for this.
+    #[error(transparent)]
+    Proof(#[from] super::ProofError),
     /// More scopes than may be asked for.
     #[error("{0}")]
     Scope(&'static str),

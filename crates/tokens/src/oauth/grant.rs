@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::pkce::Challenge;
 use super::secret::{Shown, code_parts, new_code, new_refresh, refresh_grant, refresh_hash, same};
-use super::{ClientId, GrantId, Provider, ProviderError, ScopeSet};
+use super::{ClientId, GrantId, ProofKey, Provider, ProviderError, ScopeSet};
 
 /// How long a code is good, in milliseconds.
 pub const CODE_MS: i64 = 60_000;
@@ -36,6 +36,8 @@ pub struct Grant {
     pub terms: GrantTerms,
     /// Since when, in Unix milliseconds.
     pub created_at: i64,
+    /// The key that its refresh tokens are bound to: a public client's (RFC 9449, section 5).
+    pub refresh_key: Option<ProofKey>,
 }
 
 /// What was allowed, by whom.
@@ -79,6 +81,8 @@ pub struct CodeTerms {
     pub challenge: Challenge,
     /// Where the browser was sent back to.
     pub redirect_uri: String,
+    /// The key that its client said it would show (`dpop_jkt`, RFC 9449, section 10).
+    pub key: Option<String>,
 }
 
 /// What an agent may do for somebody, and until when.
@@ -99,9 +103,19 @@ pub enum Taken {
     Again(GrantId),
 }
 
-/// Client, parent, sealed terms, `created_at`, `code_hash`, `code_used_at`, `refresh_hash`, `expires_at`, `ended_at`.
-type Row =
-    (Uuid, Option<Uuid>, Vec<u8>, i64, Option<Vec<u8>>, Option<i64>, Option<Vec<u8>>, i64, Option<i64>);
+/// Client, parent, sealed terms, `created_at`, `code_hash`, `code_used_at`, `refresh_hash`, `refresh_key`, `expires_at`, `ended_at`.
+type Row = (
+    Uuid,
+    Option<Uuid>,
+    Vec<u8>,
+    i64,
+    Option<Vec<u8>>,
+    Option<i64>,
+    Option<Vec<u8>>,
+    Option<Vec<u8>>,
+    i64,
+    Option<i64>,
+);
 
 /// A grant's row, opened.
 struct Stored {
@@ -165,6 +179,7 @@ impl Provider {
         code: &str,
         verifier: &str,
         redirect_uri: Option<&str>,
+        key: Option<ProofKey>,
     ) -> Result<Taken, ProviderError> {
         let (id, hash) = code_parts(code).ok_or(NO_CODE)?;
         let stored = self.stored(tx, id).await?.ok_or(NO_CODE)?;
@@ -182,6 +197,10 @@ impl Provider {
         }
         if !terms.challenge.is_of(verifier) {
             return Err(ProviderError::Grant("the code_verifier is not the one that was announced"));
+        }
+        let is_its_key = |text: &str| ProofKey::parse(text) == key;
+        if !terms.key.as_deref().is_none_or(is_its_key) {
+            return Err(ProviderError::Grant("the code is bound to a key, and the proof of that is missing"));
         }
         if stored.ended_at.is_some() || tx.now() >= stored.expires_at {
             return Err(NO_CODE);
@@ -227,8 +246,8 @@ impl Provider {
         }
     }
 
-    /// Replaces a grant's refresh token: `before` is what was shown, or nothing for the first one. `None` when another one was
-    /// made meanwhile.
+    /// Replaces a grant's refresh token: `before` is what was shown, or nothing for the first one, which may be bound to a key with
+    /// all that follow ([`Grant::refresh_key`]). `None` when another one was made meanwhile.
     pub async fn next_refresh(
         &self,
         tx: &mut WriteTx,
@@ -240,6 +259,7 @@ impl Provider {
         let before = before.and_then(|token| refresh_hash(&key, token));
         let now = tx.now();
         let expires_at = now.saturating_add(REFRESH_IDLE_MS).min(grant.created_at.saturating_add(GRANT_MS));
+        let bound_to = grant.refresh_key.map(|key| key.as_bytes().to_vec());
         let replaced = match &before {
             Some(before) => {
                 tx.execute(
@@ -251,9 +271,9 @@ impl Provider {
             }
             None => {
                 tx.execute(
-                    "UPDATE oauth_grant SET refresh_hash = $2, expires_at = $3 \
+                    "UPDATE oauth_grant SET refresh_hash = $2, expires_at = $3, refresh_key = $4 \
                      WHERE id = $1 AND refresh_hash IS NULL AND ended_at IS NULL",
-                    params![&grant.id, &hash, expires_at],
+                    params![&grant.id, &hash, expires_at, bound_to],
                 )
                 .await?
             }
@@ -301,19 +321,22 @@ impl Provider {
     async fn stored(&self, tx: &mut ReadTx, id: GrantId) -> Result<Option<Stored>, ProviderError> {
         let row: Option<Row> = tx
             .query_opt(
-                "SELECT client, parent, sealed, created_at, code_hash, code_used_at, refresh_hash, expires_at, ended_at \
+                "SELECT client, parent, sealed, created_at, code_hash, code_used_at, refresh_hash, refresh_key, expires_at, ended_at \
                  FROM oauth_grant WHERE id = $1",
                 params![&id],
             )
             .await?;
         let Some(row) = row else { return Ok(None) };
-        let (client, parent, sealed, created_at, code_hash, code_used_at, refresh_hash, expires_at, ended_at) =
+        let (client, parent, sealed, created_at, code_hash, code_used_at, refresh_hash, bound, expires_at, ended_at) =
             row;
         let unreadable = ProviderError::Unreadable("a grant");
         let opened = self.keys(tx).await?.open(GRANT, &[id.as_bytes(), client.as_bytes()], &sealed);
         let Ok(opened) = opened else { return Err(unreadable) };
         let Ok(terms) = serde_json::from_slice(&opened) else { return Err(unreadable) };
-        let grant = Grant { id, client: ClientId::from_uuid(client), terms, created_at };
+        // What is no key is one that nobody has.
+        let key_of = |bytes: Vec<u8>| ProofKey::from_bytes(bytes.try_into().unwrap_or_default());
+        let refresh_key = bound.map(key_of);
+        let grant = Grant { id, client: ClientId::from_uuid(client), terms, created_at, refresh_key };
         let parent = parent.map(GrantId::from_uuid);
         Ok(Some(Stored { grant, parent, code_hash, code_used_at, refresh_hash, expires_at, ended_at }))
     }

@@ -21,6 +21,7 @@ mod assertion;
 mod client;
 mod consent;
 mod device;
+mod dpop;
 mod error;
 mod grant;
 mod pkce;
@@ -28,6 +29,7 @@ mod redirect;
 mod request;
 mod scope;
 mod secret;
+mod signer;
 mod token;
 
 use std::sync::Arc;
@@ -41,6 +43,7 @@ pub use client::{
 };
 pub use consent::Consent;
 pub use device::{Answered, DEVICE_MS, DeviceCodes, DeviceRequest, INTERVAL_SECONDS, MAX_WAITING};
+pub use dpop::{Asked, Confirmation, ProofError, ProofKey, Proven};
 pub use error::ProviderError;
 pub use grant::{Agent, CODE_MS, CodeTerms, GRANT_MS, Grant, GrantTerms, REFRESH_IDLE_MS, Taken};
 pub use pkce::Challenge;
@@ -48,6 +51,7 @@ pub use redirect::{RedirectUri, RedirectUriError};
 pub use request::{ConsentRequest, LONGEST_WORD, PUSHED_MS, REQUEST_MS};
 pub use scope::{ScopeError, ScopeSet};
 pub use secret::Shown;
+pub use signer::{SharedKey, Signer, TokenAlgorithm};
 pub use token::{Actor, Hint, Identity, NewToken, Subject, TokenClaims, Verified, is_clients};
 
 use crate::access::Lifetime;

@@ -8,12 +8,13 @@
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use store::TenantId;
+use store::{TenantId, WriteTx};
 use uuid::Uuid;
 
 use super::pkce::Challenge;
 use super::redirect::with_parameters;
 use super::secret::{random, same};
+use super::token::spend;
 use super::{ClientAddress, ClientId, Provider, ProviderError, ScopeSet};
 
 /// How long somebody may take to answer, in milliseconds.
@@ -26,6 +27,8 @@ pub const LONGEST_WORD: usize = 512;
 /// A request for somebody's consent, checked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ConsentRequest {
+    /// What tells it from others: it is answered with a code once, whoever shows its link or its `request_uri` again.
+    id: String,
     #[serde(with = "super::as_text")]
     tenant: Uuid,
     #[serde(with = "super::as_text")]
@@ -48,6 +51,8 @@ pub struct ConsentRequest {
     pub prove_again: bool,
     /// How long ago they may have proved who they are at the most, in seconds (`max_age`).
     pub max_age: Option<i64>,
+    /// The thumbprint of the key that the code will be bound to (`dpop_jkt`, RFC 9449, section 10).
+    pub key: Option<String>,
     /// The hash of what the browser that asked keeps in a cookie.
     browser: Option<String>,
 }
@@ -68,6 +73,7 @@ impl ConsentRequest {
         challenge: Challenge,
     ) -> Self {
         ConsentRequest {
+            id: BASE64URL_NOPAD.encode(random::<16>().as_slice()),
             tenant: *client.tenant.uuid(),
             client: *client.client.uuid(),
             redirect_uri,
@@ -79,6 +85,7 @@ impl ConsentRequest {
             ask_again: false,
             prove_again: false,
             max_age: None,
+            key: None,
             browser: None,
         }
     }
@@ -127,6 +134,17 @@ impl Provider {
     /// [`ProviderError::Grant`]: it took too long, or is none.
     pub fn open_request(&self, now: i64, text: &str) -> Result<ConsentRequest, ProviderError> {
         self.open(REQUEST, now, text)
+    }
+
+    /// Uses a request up, in the transaction that its code comes of.
+    ///
+    /// # Errors
+    /// [`ProviderError::Grant`]: it was answered before.
+    pub async fn use_request(&self, tx: &mut WriteTx, request: &ConsentRequest) -> Result<(), ProviderError> {
+        let hash = Sha256::new().chain_update(REQUEST).chain_update(&request.id).finalize().into();
+        // Longer than any form of it lives.
+        let expires_at = tx.now().saturating_add(REQUEST_MS + PUSHED_MS);
+        if spend(tx, &hash, expires_at).await? { Ok(()) } else { Err(ProviderError::Grant(OVER)) }
     }
 
     /// Seals a request that a client pushed: its `request_uri`.

@@ -98,7 +98,7 @@ fn grant_in(bytes: &[u8]) -> Option<GrantId> {
     Some(GrantId::from_uuid(uuid::Uuid::from_bytes(*grant)))
 }
 
-fn shown(prefix: &str, bytes: &[u8]) -> Shown {
+pub(super) fn shown(prefix: &str, bytes: &[u8]) -> Shown {
     Shown(Zeroizing::new(format!("{prefix}{}", BASE64URL_NOPAD.encode(bytes))))
 }
 
@@ -124,6 +124,8 @@ pub(super) fn random<const N: usize>() -> Zeroizing<[u8; N]> {
 
 /// How a client's secret begins.
 pub(super) const CLIENT_SECRET: &str = "bcs_";
+/// How a key begins that a client shares with the server.
+pub(super) const SHARED_KEY: &str = "bck_";
 /// How a device code begins.
 pub(super) const DEVICE_CODE: &str = "bcd_";
 const CODE: &str = "bcc_";

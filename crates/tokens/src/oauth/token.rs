@@ -8,7 +8,9 @@ use sha2::{Digest as _, Sha256};
 use store::{ReadTx, WriteTx, params};
 use uuid::Uuid;
 
-use super::{ClientAddress, Grant, GrantId, Provider, ProviderError, ScopeSet};
+use super::signer::HS256;
+use super::{ClientAddress, Confirmation, Grant, GrantId, ProofKey, Provider, ProviderError, ScopeSet, SharedKey, Signer};
+use crate::SigningAlgorithm;
 use crate::access::{ACCESS_TOKEN, Issued, LONGEST_LEEWAY_SECONDS, VerifyError};
 
 /// For whom a token speaks.
@@ -39,6 +41,10 @@ pub struct NewToken<'a> {
     pub purpose: Option<&'a str>,
     /// When it ends at the latest, in Unix milliseconds.
     pub ends_at: Option<i64>,
+    /// The key that it is bound to.
+    pub key: Option<ProofKey>,
+    /// What signs it.
+    pub signer: &'a Signer,
 }
 
 /// The claims of a client's access token (RFC 9068, section 2.2). Times are Unix seconds.
@@ -71,6 +77,9 @@ pub struct TokenClaims {
     pub grant_id: Option<String>,
     /// What it may be used for: scopes, separated by spaces.
     pub scope: String,
+    /// The key without which it is worth nothing (RFC 9449, section 6.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
     /// When it was issued.
     pub iat: i64,
     /// From when it is good no longer.
@@ -188,11 +197,17 @@ impl Provider {
             purpose: new.purpose.map(str::to_owned),
             grant_id: new.grant.map(|grant| grant.to_string()),
             scope: new.scope.to_string(),
+            cnf: new.key.map(|key| key.confirmation()),
             iat: issued_at,
             exp: new.ends_at.map_or(longest, |end| longest.min(end.div_euclid(1_000))),
             jti: Uuid::new_v4().simple().to_string(),
         };
-        let token = self.signing.sign_token(now, ACCESS_TOKEN, &claims)?;
+        let token = match new.signer {
+            Signer::Server(algorithm) => self.signing.sign_token(now, *algorithm, ACCESS_TOKEN, &claims)?,
+            // Who has the key can make tokens: none of them is for this server.
+            Signer::Shared(_) if new.resource == self.issuer => return Err(ProviderError::Target),
+            Signer::Shared(key) => with_mac(key, &claims)?,
+        };
         Ok(Issued { token, id: claims.jti, expires_at: claims.exp.saturating_mul(1_000) })
     }
 
@@ -204,14 +219,18 @@ impl Provider {
         &self,
         now: i64,
         client: ClientAddress,
+        algorithm: SigningAlgorithm,
         grant: &Grant,
         access_token: &str,
         name: Option<String>,
     ) -> Result<String, ProviderError> {
         let issued_at = now.div_euclid(1_000);
-        // The left half of its hash (section 3.1.3.6); with Ed25519, SHA-512 is the hash of the signature.
-        let hash = sha2::Sha512::digest(access_token);
-        let (half, _) = hash.split_at(32);
+        // The left half of its hash, by the hash of the signature (section 3.1.3.6): with Ed25519 that is SHA-512.
+        let hash = match algorithm {
+            SigningAlgorithm::EdDsa => sha2::Sha512::digest(access_token).to_vec(),
+            SigningAlgorithm::Es256 => Sha256::digest(access_token).to_vec(),
+        };
+        let (half, _) = hash.split_at(hash.len() / 2);
         let claims = IdClaims {
             iss: self.issuer.clone(),
             aud: client.to_string(),
@@ -225,7 +244,7 @@ impl Provider {
             iat: issued_at,
             exp: issued_at.saturating_add(self.lifetime.seconds()),
         };
-        Ok(self.signing.sign_token(now, ID_TOKEN, &claims)?)
+        Ok(self.signing.sign_token(now, algorithm, ID_TOKEN, &claims)?)
     }
 
     /// Signs who a request is, for the service behind a proxy: good for a minute, and for this audience. It is none of the tokens
@@ -242,7 +261,7 @@ impl Provider {
         let iat = now.div_euclid(1_000);
         let claims =
             IdentityClaims { iss: &self.issuer, aud: audience, identity, iat, exp: iat.saturating_add(60) };
-        Ok(self.signing.sign_token(now, IDENTITY, &claims)?)
+        Ok(self.signing.sign_token(now, SigningAlgorithm::EdDsa, IDENTITY, &claims)?)
     }
 
     /// Reads an ID token that a client shows again (`id_token_hint`); also one that has expired.
@@ -250,7 +269,7 @@ impl Provider {
     /// # Errors
     /// [`ProviderError::Token`].
     pub fn hint(&self, now: i64, token: &str) -> Result<Hint, ProviderError> {
-        let claims: IdClaims = self.signing.open_token(now, ID_TOKEN, token)?;
+        let claims: IdClaims = self.signing.open_token(now, &SigningAlgorithm::ALL, ID_TOKEN, token)?;
         if claims.iss != self.issuer {
             return Err(VerifyError::WrongIssuer.into());
         }
@@ -267,7 +286,7 @@ impl Provider {
     /// # Errors
     /// The reason, with its code.
     pub fn verify(&self, now: i64, token: &str) -> Result<Verified, VerifyError> {
-        let claims: TokenClaims = self.signing.open_token(now, ACCESS_TOKEN, token)?;
+        let claims: TokenClaims = self.signing.open_token(now, &SigningAlgorithm::ALL, ACCESS_TOKEN, token)?;
         let seconds = now.div_euclid(1_000);
         if claims.iss != self.issuer {
             return Err(VerifyError::WrongIssuer);
@@ -330,7 +349,7 @@ impl Provider {
 }
 
 /// Notes what must not be used again until its end; false when it was noted before. What has ended is forgotten.
-async fn spend(tx: &mut WriteTx, hash: &[u8; 32], expires_at: i64) -> Result<bool, ProviderError> {
+pub(super) async fn spend(tx: &mut WriteTx, hash: &[u8; 32], expires_at: i64) -> Result<bool, ProviderError> {
     let now = tx.now();
     tx.execute("DELETE FROM oauth_spent WHERE expires_at < $1", params![now]).await?;
     let noted = tx
@@ -340,6 +359,17 @@ async fn spend(tx: &mut WriteTx, hash: &[u8; 32], expires_at: i64) -> Result<boo
         )
         .await?;
     Ok(noted == 1)
+}
+
+/// A token that a shared key signs (RFC 7515, section 7.1).
+fn with_mac(key: &SharedKey, claims: &TokenClaims) -> Result<String, ProviderError> {
+    let header = serde_json::json!({ "alg": HS256, "typ": ACCESS_TOKEN }).to_string();
+    let claims = serde_json::to_vec(claims).map_err(|_| ProviderError::Unreadable("a token"))?;
+    let mut token = format!("{}.{}", BASE64URL_NOPAD.encode(header.as_bytes()), BASE64URL_NOPAD.encode(&claims));
+    let mac = key.sign(token.as_bytes());
+    token.push('.');
+    token.push_str(&BASE64URL_NOPAD.encode(&mac));
+    Ok(token)
 }
 
 /// The media type of ID tokens, as other servers write it.

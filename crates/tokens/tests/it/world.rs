@@ -63,7 +63,8 @@ impl World {
     }
 
     pub(crate) fn published(&self) -> Vec<String> {
-        self.keys.jwks(self.now()).keys.into_iter().map(|key| key.kid).collect()
+        let keys = self.keys.jwks(self.now()).keys.into_iter();
+        keys.filter(|key| key.alg == "EdDSA").map(|key| key.kid).collect()
     }
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Applications of a tenant that get tokens: OAuth clients.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use protocol::oauth::{Client as Application, NewClient};
+use protocol::oauth::{Client as Application, ClientChange, NewClient};
 use protocol::{ClientId, ServiceAccountId, TenantId};
 use serde_json::json;
 
@@ -35,6 +35,8 @@ enum ClientsCommand {
     List,
     /// Make a client. Its secret is shown once
     Create(CreateArgs),
+    /// Change what a client may ask for; what is not named stays
+    Change(ChangeArgs),
     /// Show a client
     Show {
         /// The client: its id (cli_…) or its name
@@ -42,6 +44,11 @@ enum ClientsCommand {
     },
     /// Give a client another secret; the one before is worth nothing from then on
     RotateSecret {
+        /// The client
+        client: String,
+    },
+    /// Give a client another key for its access tokens (HS256)
+    RotateTokenKey {
         /// The client
         client: String,
     },
@@ -92,6 +99,57 @@ struct CreateArgs {
     /// The service account that it speaks for by itself (sva_…), for client_credentials
     #[arg(long, value_name = "ACCOUNT")]
     service_account: Option<ServiceAccountId>,
+
+    /// It gets only tokens that are bound to a key of its own (DPoP)
+    #[arg(long)]
+    dpop: bool,
+
+    /// By what its tokens are signed: EdDSA; ES256 for libraries that do not know that; HS256, with a key of its own, for its
+    /// resources alone
+    #[arg(long, value_name = "ALG", default_value = "EdDSA")]
+    signing_alg: String,
+}
+
+#[derive(Args, Debug)]
+struct ChangeArgs {
+    /// The client: its id (cli_…) or its name
+    client: String,
+
+    /// Another name
+    #[arg(long)]
+    name: Option<String>,
+
+    /// Where browsers are sent back to, in place of all before. May be repeated
+    #[arg(long, value_name = "URI")]
+    redirect_uri: Option<Vec<String>>,
+
+    /// Where browsers are sent after signing out, in place of all before. May be repeated
+    #[arg(long, value_name = "URI")]
+    post_logout_redirect_uri: Option<Vec<String>>,
+
+    /// The scopes that it may ask for; tokens with others are worth nothing from then on
+    #[arg(long, value_delimiter = ',', value_name = "SCOPES")]
+    scopes: Option<Vec<String>>,
+
+    /// The resources that it may ask tokens for. May be repeated
+    #[arg(long, value_name = "URI")]
+    resource: Option<Vec<String>>,
+
+    /// The resources that it is itself. May be repeated
+    #[arg(long, value_name = "URI")]
+    serves: Option<Vec<String>>,
+
+    /// Whether it gets only tokens that are bound to a key of its own (DPoP)
+    #[arg(long, value_name = "BOOL")]
+    dpop: Option<bool>,
+
+    /// By what its access tokens are signed: EdDSA, ES256 or HS256
+    #[arg(long, value_name = "ALG")]
+    signing_alg: Option<String>,
+
+    /// The file with its public keys (a JWK set)
+    #[arg(long, value_name = "FILE")]
+    jwks: Option<PathBuf>,
 }
 
 pub(super) async fn clients(context: &Context, arguments: ClientsArgs) -> Result<(), Failure> {
@@ -105,17 +163,25 @@ pub(super) async fn clients(context: &Context, arguments: ClientsArgs) -> Result
             let made =
                 changed(context, &proof, async |client| client.create_client(tenant, &new).await).await?;
             let mut document = json!(made.client);
-            if let (Some(fields), Some(secret)) = (document.as_object_mut(), &made.client_secret) {
-                fields.insert("client_secret".to_owned(), json!(secret.expose()));
+            let secrets = [("client_secret", &made.client_secret), ("token_key", &made.token_key)];
+            let mut rows = vec![vec!["client_id".to_owned(), made.client.client_id.clone()]];
+            for (name, secret) in secrets {
+                if let (Some(fields), Some(secret)) = (document.as_object_mut(), secret) {
+                    fields.insert(name.to_owned(), json!(secret.expose()));
+                    rows.push(vec![name.to_owned(), secret.expose().to_owned()]);
+                }
             }
-            context.output.result(&document, || match &made.client_secret {
-                Some(secret) => format!(
-                    "client_id      {}\nclient_secret  {}\n\nThe secret is shown this once.",
-                    made.client.client_id,
-                    secret.expose()
-                ),
-                None => format!("client_id  {}", made.client.client_id),
+            context.output.result(&document, || match rows.len() {
+                1 => table(&rows),
+                _ => format!("{}\n\nWhat is secret of this is shown this once.", table(&rows)),
             });
+        }
+        ClientsCommand::Change(arguments) => {
+            let id = find(&client, tenant, &arguments.client).await?;
+            let change = arguments.into_change()?;
+            let change = async |client: &Client| client.change_client(tenant, id, &change).await;
+            let after = changed(context, &proof, change).await?;
+            context.output.result(&json!(after), || shown(&after));
         }
         ClientsCommand::Show { client: named } => {
             let found = client.client_of(tenant, find(&client, tenant, &named).await?).await?;
@@ -127,6 +193,14 @@ pub(super) async fn clients(context: &Context, arguments: ClientsArgs) -> Result
             let secret = changed(context, &proof, rotate).await?.client_secret;
             context.output.result(&json!({ "client": id, "client_secret": secret.expose() }), || {
                 format!("{}\n\nThis is the new secret, shown this once.", secret.expose())
+            });
+        }
+        ClientsCommand::RotateTokenKey { client: named } => {
+            let id = find(&client, tenant, &named).await?;
+            let rotate = async |client: &Client| client.rotate_client_token_key(tenant, id).await;
+            let key = changed(context, &proof, rotate).await?.token_key;
+            context.output.result(&json!({ "client": id, "token_key": key.expose() }), || {
+                format!("{}\n\nThis is the new key, shown this once.", key.expose())
             });
         }
         ClientsCommand::Delete { client: named } => {
@@ -142,19 +216,7 @@ pub(super) async fn clients(context: &Context, arguments: ClientsArgs) -> Result
 
 impl CreateArgs {
     fn into_new(self) -> Result<NewClient, Failure> {
-        let jwks = match &self.jwks {
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| {
-                    Failure::failed(
-                        "file",
-                        format!("{} cannot be read: {}", path.display(), disk::said(&error)),
-                    )
-                })?;
-                let set = serde_json::from_str(&text);
-                Some(set.map_err(|error| Failure::usage(format!("{} is no JSON: {error}", path.display())))?)
-            }
-            None => None,
-        };
+        let jwks = self.jwks.as_deref().map(key_set).transpose()?;
         let authentication = match (self.public, &jwks) {
             (true, _) => "public",
             (false, Some(_)) => "private_key_jwt",
@@ -170,6 +232,8 @@ impl CreateArgs {
             resources: self.resource,
             serves: self.serves,
             service_account: self.service_account,
+            dpop_bound_access_tokens: self.dpop,
+            token_signing_alg: Some(self.signing_alg),
             jwks,
         })
     }
@@ -211,11 +275,38 @@ fn shown(client: &Application) -> String {
         ("resources", lines(&client.resources)),
         ("serves", lines(&client.serves)),
         ("service account", service_account),
+        ("bound tokens only", if client.dpop_bound_access_tokens { "yes".to_owned() } else { String::new() }),
+        ("signed by", harmless(&client.token_signing_alg)),
         ("since", moment(client.created_at)),
         ("made by", harmless(&client.created_by)),
     ];
     let said = rows.into_iter().filter(|(_, value)| !value.is_empty());
     table(&said.map(|(name, value)| vec![name.to_owned(), value]).collect::<Vec<_>>())
+}
+
+impl ChangeArgs {
+    fn into_change(self) -> Result<ClientChange, Failure> {
+        Ok(ClientChange {
+            name: self.name,
+            redirect_uris: self.redirect_uri,
+            post_logout_redirect_uris: self.post_logout_redirect_uri,
+            scopes: self.scopes,
+            resources: self.resource,
+            serves: self.serves,
+            dpop_bound_access_tokens: self.dpop,
+            token_signing_alg: self.signing_alg,
+            jwks: self.jwks.as_deref().map(key_set).transpose()?,
+        })
+    }
+}
+
+/// The key set in a file.
+fn key_set(path: &Path) -> Result<serde_json::Value, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::failed("file", format!("{} cannot be read: {}", path.display(), disk::said(&error)))
+    })?;
+    let set = serde_json::from_str(&text);
+    set.map_err(|error| Failure::usage(format!("{} is no JSON: {error}", path.display())))
 }
 
 /// A grant's name without what is before the last colon.

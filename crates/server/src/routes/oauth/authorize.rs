@@ -14,10 +14,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use protocol::{Code, Problem};
 use tokens::oauth::{
-    Challenge, Client, ClientAddress, ConsentRequest, GrantType, LONGEST_WORD, PUSHED_MS, ScopeSet,
+    Challenge, Client, ClientAddress, ConsentRequest, GrantType, LONGEST_WORD, PUSHED_MS, ProofKey, ScopeSet,
 };
 
 use super::form::Parameters;
+use super::token::proven;
 use super::{Asking, Form, OAuthError, client};
 use crate::caller::Visitor;
 use crate::error::ApiError;
@@ -28,7 +29,7 @@ use crate::state::App;
 #[utoipa::path(get, path = "/oauth/authorize", tag = "oauth", operation_id = "authorize",
     params(("client_id" = String, Query), ("redirect_uri" = Option<String>, Query), ("response_type" = Option<String>, Query), ("scope" = Option<String>, Query),
         ("state" = Option<String>, Query), ("nonce" = Option<String>, Query), ("code_challenge" = Option<String>, Query), ("code_challenge_method" = Option<String>, Query),
-        ("prompt" = Option<String>, Query), ("max_age" = Option<String>, Query), ("resource" = Option<String>, Query), ("request_uri" = Option<String>, Query)),
+        ("prompt" = Option<String>, Query), ("max_age" = Option<String>, Query), ("resource" = Option<String>, Query), ("request_uri" = Option<String>, Query), ("dpop_jkt" = Option<String>, Query)),
     responses((status = 303), (status = 422, body = Problem)))]
 pub(crate) async fn by_link(
     State(app): State<App>,
@@ -60,7 +61,15 @@ pub(crate) async fn push(
         return Err(OAuthError::invalid_request("a pushed request names no other one"));
     }
     let redirect_uri = redirect_uri(&asking.client, &form).map_err(OAuthError::invalid_request)?;
-    let request = checked(&app, asking.address, &asking.client, redirect_uri, &form)?;
+    let mut request = checked(&app, asking.address, &asking.client, redirect_uri, &form)?;
+    // A proof that comes along says which key the code will be bound to (RFC 9449, section 10.1).
+    if let Some(proven) = proven(&app, &headers, "/oauth/par")? {
+        let key = proven.key.confirmation().jkt;
+        if request.key.as_ref().is_some_and(|announced| *announced != key) {
+            return Err(OAuthError::invalid_request("dpop_jkt is another key than the one that was proved"));
+        }
+        request.key = Some(key);
+    }
     let request_uri = app.provider.push_request(app.now(), &request)?;
     let body = serde_json::json!({ "request_uri": request_uri, "expires_in": PUSHED_MS / 1_000 });
     Ok((StatusCode::CREATED, Json(body)).into_response())
@@ -178,6 +187,12 @@ fn checked(
     }
     request.ask_again = prompts.contains(&"consent");
     request.prove_again = prompts.contains(&"login");
+    request.key = match form.one("dpop_jkt") {
+        Some(key) if ProofKey::parse(key).is_none() => {
+            return Err(OAuthError::invalid_request("dpop_jkt is no thumbprint (RFC 9449, section 10)"));
+        }
+        key => key.map(str::to_owned),
+    };
     request.max_age = match form.one("max_age") {
         Some(seconds) => Some(
             seconds

@@ -87,6 +87,7 @@ pub(crate) async fn approve(
     app.provider.give_consent(&mut tx, terms.account, client.id, &terms.scope).await?;
     match pending {
         Pending::Browser(request) => {
+            app.provider.use_request(&mut tx, &request).await.map_err(over)?;
             let (grant, code) = app.provider.begin(&mut tx, client.id, &terms, None).await?;
             let code = code.ok_or_else(|| ApiError::internal("a grant without a code"))?;
             commit(&app, tx, &client, json!({ "grant": grant.to_string(), "scopes": terms.scope.to_string(), "resource": terms.resource })).await?;
@@ -233,6 +234,7 @@ impl Pending {
                 let code = CodeTerms {
                     challenge: request.challenge.clone(),
                     redirect_uri: request.redirect_uri.clone(),
+                    key: request.key.clone(),
                 };
                 (request.nonce.clone(), Some(code))
             }

@@ -80,6 +80,7 @@ impl From<ProviderError> for OAuthError {
             E::Client => OAuthError::client(false),
             E::Grant(why) => OAuthError::invalid_grant(why),
             E::Scope(why) => OAuthError::new("invalid_scope", why),
+            E::Proof(why) => OAuthError::new("invalid_dpop_proof", why),
             E::Target => OAuthError::new("invalid_target", error),
             E::Unauthorized(why) => OAuthError::new("unauthorized_client", why),
             E::Revoked | E::Token(_) => OAuthError::invalid_grant(error),

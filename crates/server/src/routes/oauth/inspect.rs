@@ -50,7 +50,8 @@ pub(crate) async fn introspect(
     let mut said = serde_json::to_value(claims).unwrap_or_else(|_| json!({}));
     if let Value::Object(fields) = &mut said {
         fields.insert("active".to_owned(), json!(true));
-        fields.insert("token_type".to_owned(), json!("Bearer"));
+        let kind = if claims.cnf.is_some() { "DPoP" } else { "Bearer" };
+        fields.insert("token_type".to_owned(), json!(kind));
         if let Some(terms) = &found.terms {
             fields.insert("auth_time".to_owned(), json!(terms.auth_time));
         }

@@ -13,12 +13,13 @@ use serde::Serialize;
 use serde_json::json;
 use store::{Record, TenantId, WriteTx};
 use tokens::oauth::{
-    Agent, Answered, Grant, GrantId, GrantTerms, GrantType, NewToken, ProviderError, ScopeSet, Subject, Taken,
+    Agent, Answered, Authentication, Grant, GrantId, GrantTerms, GrantType, NewToken, ProofKey, Proven,
+    ProviderError, ScopeSet, Subject, Taken,
 };
 
 use super::{Asking, Form, OAuthError};
 use crate::caller::Visitor;
-use crate::caller::client::{by_token, consenting, require_consenting, speaking_for};
+use crate::caller::client::{PROOF_HEADER, by_token, consenting, require_consenting, speaking_for};
 use crate::caller::look;
 use crate::gateway::Json;
 use crate::state::App;
@@ -55,7 +56,11 @@ pub(crate) async fn token(
         .ok_or_else(|| OAuthError::new("unsupported_grant_type", "there is no such grant type here"))?;
     let asking = Asking::of(&app, &visitor, &headers, &form).await?;
     asking.client.terms.may(grant)?;
-    let request = Request { app: &app, visitor: &visitor, form: &form, asking };
+    let proven = proven(&app, &headers, "/oauth/token")?;
+    if proven.is_none() && asking.client.terms.bound_to_key {
+        return Err(OAuthError::new(INVALID_PROOF, "this client gets bound tokens only: the DPoP header is missing"));
+    }
+    let request = Request { app: &app, visitor: &visitor, form: &form, asking, proven };
     let tokens = match grant {
         GrantType::AuthorizationCode => request.by_code().await,
         GrantType::RefreshToken => request.by_refresh_token().await,
@@ -73,6 +78,8 @@ struct Request<'a> {
     visitor: &'a Visitor,
     form: &'a Form,
     asking: Asking,
+    /// The key that it showed, which its tokens will be bound to.
+    proven: Option<Proven>,
 }
 
 impl Request<'_> {
@@ -82,15 +89,15 @@ impl Request<'_> {
         let mut tx = look(&app.access, self.visitor, self.tenant()).await?;
         let redirect_uri = form.one("redirect_uri");
         let client = self.asking.client.id;
-        let taken = app.provider.code_grant(&mut tx, client, code, verifier, redirect_uri).await?;
+        let taken = app.provider.code_grant(&mut tx, client, code, verifier, redirect_uri, self.key()).await?;
         drop(tx);
-        let grant = self.good(taken, "code").await?;
+        let mut grant = self.good(taken, "code").await?;
         let mut tx = self.enter(&grant.terms).await?;
         if !app.provider.use_code(&mut tx, grant.id).await? {
             drop(tx);
             return Err(self.stolen(grant.id, "code").await);
         }
-        let refresh = self.first_refresh(&mut tx, &grant).await?;
+        let refresh = self.first_refresh(&mut tx, &mut grant).await?;
         let scope = grant.terms.scope.clone();
         self.answer(tx, &grant, &scope, refresh).await
     }
@@ -102,13 +109,18 @@ impl Request<'_> {
         let taken = app.provider.refresh_grant(&mut tx, self.asking.client.id, shown).await?;
         drop(tx);
         let mut grant = self.good(taken, "refresh token").await?;
+        if grant.refresh_key.is_some() && grant.refresh_key != self.key() {
+            return Err(OAuthError::invalid_grant("the refresh token is bound to a key, and the proof of that is missing"));
+        }
+        // Of what was consented to, what the client may still ask for.
+        let allowed = grant.terms.scope.and(&self.asking.client.terms.scopes);
         let scope = match form.one("scope") {
-            None => grant.terms.scope.clone(),
+            None => allowed,
             Some(asked) => {
                 let asked: ScopeSet = asked
                     .parse()
                     .map_err(|_| OAuthError::new("invalid_scope", "the scopes cannot be read"))?;
-                if !asked.is_within(&grant.terms.scope) {
+                if !asked.is_within(&allowed) {
                     return Err(OAuthError::new("invalid_scope", "this is more than was consented to"));
                 }
                 asked
@@ -143,7 +155,8 @@ impl Request<'_> {
         }
         let resource = terms.resource_of(form.one("resource"), app.provider.issuer())?;
         let caller = speaking_for(self.tenant(), service, self.asking.client.id, self.visitor);
-        let tx = self.enter_as(&caller).await?;
+        let mut tx = self.enter_as(&caller).await?;
+        let signer = app.provider.signer(&mut tx, &self.asking.client).await?;
         let issued = app.provider.issue(
             tx.now(),
             &NewToken {
@@ -155,6 +168,8 @@ impl Request<'_> {
                 agent: None,
                 purpose: None,
                 ends_at: None,
+                key: self.key(),
+                signer: &signer,
             },
         )?;
         let expires_in = (issued.expires_at - tx.now()) / 1_000;
@@ -162,7 +177,7 @@ impl Request<'_> {
         self.commit(tx, details).await?;
         Ok(Tokens {
             access_token: issued.token,
-            token_type: BEARER,
+            token_type: self.token_type(),
             expires_in,
             scope: scope.to_string(),
             refresh_token: None,
@@ -200,8 +215,9 @@ impl Request<'_> {
         tx.commit(Record::about(self.asking.client.id)).await?;
         let mut tx = self.enter(&terms).await?;
         let (id, _) = app.provider.begin(&mut tx, self.asking.client.id, &terms, None).await?;
-        let grant = Grant { id, client: self.asking.client.id, created_at: tx.now(), terms: *terms };
-        let refresh = self.first_refresh(&mut tx, &grant).await?;
+        let client = self.asking.client.id;
+        let mut grant = Grant { id, client, created_at: tx.now(), terms: *terms, refresh_key: None };
+        let refresh = self.first_refresh(&mut tx, &mut grant).await?;
         let scope = grant.terms.scope.clone();
         self.answer(tx, &grant, &scope, refresh).await
     }
@@ -222,6 +238,11 @@ impl Request<'_> {
             ));
         }
         let subject = by_token(app, self.visitor, form.required("subject_token")?).await?;
+        if !subject.is_bound_to(self.key()) {
+            return Err(OAuthError::invalid_grant(
+                "the subject_token is bound to a key, and the proof of that is missing",
+            ));
+        }
         if subject.token.client.tenant != self.tenant() {
             return Err(OAuthError::invalid_grant("the subject_token is another tenant's"));
         }
@@ -264,6 +285,7 @@ impl Request<'_> {
             ..of.clone()
         };
         let (id, _) = app.provider.begin(&mut tx, self.asking.client.id, &child, Some(root)).await?;
+        let signer = app.provider.signer(&mut tx, &self.asking.client).await?;
         let issued = app.provider.issue(
             tx.now(),
             &NewToken {
@@ -275,6 +297,8 @@ impl Request<'_> {
                 agent: Some(self.asking.address),
                 purpose,
                 ends_at: Some(ends_at),
+                key: self.key(),
+                signer: &signer,
             },
         )?;
         let expires_in = (issued.expires_at - tx.now()) / 1_000;
@@ -285,13 +309,23 @@ impl Request<'_> {
         self.commit(tx, details).await?;
         Ok(Tokens {
             access_token: issued.token,
-            token_type: BEARER,
+            token_type: self.token_type(),
             expires_in,
             scope: scope.to_string(),
             refresh_token: None,
             id_token: None,
             issued_token_type: Some(ACCESS_TOKEN_TYPE),
         })
+    }
+
+    /// The key that was shown.
+    fn key(&self) -> Option<ProofKey> {
+        self.proven.map(|proven| proven.key)
+    }
+
+    /// What kind of token it gets (RFC 9449, section 5).
+    fn token_type(&self) -> &'static str {
+        if self.proven.is_some() { DPOP } else { BEARER }
     }
 
     fn tenant(&self) -> TenantId {
@@ -327,12 +361,24 @@ impl Request<'_> {
         let mut tx =
             self.app.access.enter(caller, self.tenant(), Action::ClientUse, Resource::Customer).await?;
         self.app.provider.use_up(&mut tx, self.asking.used).await?;
+        if let Some(proven) = self.proven {
+            let again = || OAuthError::new(INVALID_PROOF, "the DPoP proof was used before");
+            self.app.provider.use_up(&mut tx, Some(proven.used)).await.map_err(|error| match error {
+                ProviderError::Client => again(),
+                error => error.into(),
+            })?;
+        }
         Ok(tx)
     }
 
-    async fn first_refresh(&self, tx: &mut WriteTx, grant: &Grant) -> Result<Option<String>, OAuthError> {
+    /// The first refresh token of a grant, if the client gets any. A public client's is bound to the key that it shows; others
+    /// prove who they are each time.
+    async fn first_refresh(&self, tx: &mut WriteTx, grant: &mut Grant) -> Result<Option<String>, OAuthError> {
         if self.asking.client.terms.may(GrantType::RefreshToken).is_err() {
             return Ok(None);
+        }
+        if self.asking.client.terms.authentication == Authentication::Public {
+            grant.refresh_key = self.key();
         }
         let token = self.app.provider.next_refresh(tx, grant, None).await?;
         Ok(token.map(|token| token.expose().to_owned()))
@@ -347,6 +393,7 @@ impl Request<'_> {
         refresh_token: Option<String>,
     ) -> Result<Tokens, OAuthError> {
         let (provider, now) = (&self.app.provider, tx.now());
+        let signer = provider.signer(&mut tx, &self.asking.client).await?;
         let issued = provider.issue(
             now,
             &NewToken {
@@ -358,6 +405,8 @@ impl Request<'_> {
                 agent: None,
                 purpose: None,
                 ends_at: None,
+                key: self.key(),
+                signer: &signer,
             },
         )?;
         let id_token = if scope.contains(ScopeSet::OPENID) {
@@ -366,7 +415,7 @@ impl Request<'_> {
                 let member = self.app.tenancy.member(&mut tx, grant.terms.account).await?;
                 name = Some(member.label.as_str().to_owned());
             }
-            Some(provider.issue_id_token(now, self.asking.address, grant, &issued.token, name)?)
+            Some(provider.issue_id_token(now, self.asking.address, self.asking.client.terms.algorithm.of_id_tokens(), grant, &issued.token, name)?)
         } else {
             None
         };
@@ -375,7 +424,7 @@ impl Request<'_> {
         self.commit(tx, details).await?;
         Ok(Tokens {
             access_token: issued.token,
-            token_type: BEARER,
+            token_type: self.token_type(),
             expires_in: (issued.expires_at - now) / 1_000,
             scope: scope.to_string(),
             refresh_token,
@@ -412,6 +461,22 @@ pub(super) async fn end_grant(
     Ok(())
 }
 
+/// What a request to this address proves that it has (`DPoP`, RFC 9449, section 5).
+pub(super) fn proven(app: &App, headers: &HeaderMap, path: &str) -> Result<Option<Proven>, OAuthError> {
+    let mut shown = headers.get_all(PROOF_HEADER).iter();
+    let Some(proof) = shown.next() else { return Ok(None) };
+    let invalid = |why: &dyn std::fmt::Display| OAuthError::new(INVALID_PROOF, why);
+    if shown.next().is_some() {
+        return Err(invalid(&"there is more than one DPoP header"));
+    }
+    let uri = format!("{}{path}", app.provider.issuer().trim_end_matches('/'));
+    let asked = tokens::oauth::Asked { method: "POST", uri: &uri, token: None };
+    let proof = proof.to_str().map_err(|error| invalid(&error))?;
+    Proven::by(proof, &asked, app.now()).map(Some).map_err(|error| invalid(&error))
+}
+
+const INVALID_PROOF: &str = "invalid_dpop_proof";
 const BEARER: &str = "Bearer";
+const DPOP: &str = "DPoP";
 const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
 const LONGEST_PURPOSE: usize = 200;

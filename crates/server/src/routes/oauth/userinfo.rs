@@ -4,13 +4,13 @@
 
 use access::{Action, Resource};
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use protocol::{Code, Problem};
 use serde_json::{Value, json};
 use tokens::oauth::{ScopeSet, Subject};
 
-use crate::caller::client::by_token;
+use crate::caller::client::{ShownToken, by_token};
 use crate::caller::{Visitor, bearer_of};
 use crate::error::ApiError;
 use crate::gateway::Json;
@@ -21,9 +21,10 @@ use crate::state::App;
 pub(crate) async fn read(
     State(app): State<App>,
     visitor: Visitor,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    told(&app, &visitor, &headers).await
+    told(&app, &visitor, &method, &headers).await
 }
 
 /// The same by POST (section 5.3.1).
@@ -31,13 +32,24 @@ pub(crate) async fn read(
 pub(crate) async fn read_by_post(
     State(app): State<App>,
     visitor: Visitor,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    told(&app, &visitor, &headers).await
+    told(&app, &visitor, &method, &headers).await
 }
 
-async fn told(app: &App, visitor: &Visitor, headers: &HeaderMap) -> Result<Response, ApiError> {
-    let found = by_token(app, visitor, bearer_of(headers)?).await?;
+async fn told(
+    app: &App,
+    visitor: &Visitor,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
+    let uri = format!("{}/oauth/userinfo", app.provider.issuer().trim_end_matches('/'));
+    let found = match ShownToken::of(headers) {
+        Some(token) => token.open(app, visitor, headers, method.as_str(), &uri).await?,
+        // Says what it is that was shown, or that there is nothing.
+        None => by_token(app, visitor, bearer_of(headers)?).await?,
+    };
     let Subject::Account(account) = found.token.subject else { return Err(too_little()) };
     if !found.token.scope.contains(ScopeSet::OPENID) {
         return Err(too_little());

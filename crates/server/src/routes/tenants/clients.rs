@@ -5,13 +5,15 @@ use access::tenancy::{Change, ServiceAccountId as StoredServiceId};
 use access::{Action, Resource};
 use axum::extract::State;
 use axum::http::StatusCode;
-use protocol::oauth::{Client, ClientSecret, Clients, MadeClient, NewClient};
+use protocol::oauth::{
+    Client, ClientChange, ClientSecret, ClientTokenKey, Clients, MadeClient, NewClient,
+};
 use protocol::{ClientId, Problem, Secret, ServiceAccountId, TenantId};
 use serde_json::json;
 use store::{TenantId as StoredTenant, WriteTx};
 use tokens::oauth::{
     Authentication, Client as Stored, ClientAddress, ClientId as StoredId, ClientKeys, ClientTerms,
-    GrantType, NewAuthentication, RedirectUri,
+    GrantType, NewAuthentication, RedirectUri, Shown, TokenAlgorithm,
 };
 
 use super::{commit, customer};
@@ -64,11 +66,38 @@ pub(crate) async fn create(
     covered(&app, &mut tx, &signed, &terms).await?;
     let by = signed.caller.actor();
     let (made, secret) = app.provider.create_client(&mut tx, terms, authentication, &by).await?;
+    let token_key = match made.terms.algorithm {
+        TokenAlgorithm::Shared(_) => Some(app.provider.key_shared_with(&mut tx, &made).await?.show()),
+        TokenAlgorithm::Server(_) => None,
+    };
     let client = shown(tx.tenant(), made);
     let change = Change { after: Some(json!(client)), ..Change::default() };
     commit(&app, tx, client.id, change).await?;
-    let client_secret = secret.map(|secret| Secret::from(secret.expose().to_owned()));
-    Ok((StatusCode::CREATED, Json(MadeClient { client, client_secret })))
+    let told = |shown: Shown| Secret::from(shown.expose().to_owned());
+    let made = MadeClient { client, client_secret: secret.map(told), token_key: token_key.map(told) };
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// Changes a client. Tokens and refresh tokens with scopes that it may ask for no more lose them at once.
+#[utoipa::path(patch, path = "/api/v1/tenants/{tenant}/clients/{client}", tag = "clients", operation_id = "change_client",
+    params(("tenant" = TenantId, Path), ("client" = ClientId, Path)), request_body = ClientChange, security(("session" = [])),
+    responses((status = 200, body = Client), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn change(
+    State(app): State<App>,
+    signed: Signed,
+    Path((tenant, client)): Path<(TenantId, ClientId)>,
+    Json(body): Json<ClientChange>,
+) -> Result<Json<Client>, ApiError> {
+    let id = id(client);
+    let mut tx = enter(&app, &signed, tenant).await?;
+    let before = app.provider.client(&mut tx, id).await?;
+    covered(&app, &mut tx, &signed, &before.terms).await?;
+    let terms = changed(before.terms.clone(), body)?;
+    let after = app.provider.change_client(&mut tx, id, terms).await?;
+    let (before, after) = (shown(tx.tenant(), before), shown(tx.tenant(), after));
+    let change = Change { before: Some(json!(before)), after: Some(json!(after)), ..Change::default() };
+    commit(&app, tx, id, change).await?;
+    Ok(Json(after))
 }
 
 /// Gives a client another secret. The one before is worth nothing from then on.
@@ -88,6 +117,25 @@ pub(crate) async fn rotate_secret(
     let change = Change { after: Some(json!({ "secret": "another" })), ..Change::default() };
     commit(&app, tx, id, change).await?;
     Ok(Json(ClientSecret { client_secret: secret.expose().to_owned().into() }))
+}
+
+/// Gives a client another key for its access tokens (HS256), shown this once. Tokens by the one before are none of the new one's.
+#[utoipa::path(post, path = "/api/v1/tenants/{tenant}/clients/{client}/token-key", tag = "clients", operation_id = "rotate_client_token_key",
+    params(("tenant" = TenantId, Path), ("client" = ClientId, Path)), security(("session" = [])),
+    responses((status = 200, body = ClientTokenKey), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn rotate_token_key(
+    State(app): State<App>,
+    signed: Signed,
+    Path((tenant, client)): Path<(TenantId, ClientId)>,
+) -> Result<Json<ClientTokenKey>, ApiError> {
+    let id = id(client);
+    let mut tx = enter(&app, &signed, tenant).await?;
+    let terms = app.provider.client(&mut tx, id).await?.terms;
+    covered(&app, &mut tx, &signed, &terms).await?;
+    let key = app.provider.rotate_shared_key(&mut tx, id).await?;
+    let change = Change { after: Some(json!({ "token_key": "another" })), ..Change::default() };
+    commit(&app, tx, id, change).await?;
+    Ok(Json(ClientTokenKey { token_key: key.show().expose().to_owned().into() }))
 }
 
 /// Deletes a client at once, with all tokens that it got and all consents to it.
@@ -132,11 +180,53 @@ fn authentication(body: &NewClient) -> Result<NewAuthentication, ApiError> {
     }
 }
 
+fn changed(mut terms: ClientTerms, change: ClientChange) -> Result<ClientTerms, ApiError> {
+    if let Some(name) = change.name {
+        terms.name = name;
+    }
+    if let Some(list) = change.redirect_uris {
+        terms.redirect_uris = uris("redirect_uris", &list)?;
+    }
+    if let Some(list) = change.post_logout_redirect_uris {
+        terms.post_logout_redirect_uris = uris("post_logout_redirect_uris", &list)?;
+    }
+    if let Some(scopes) = change.scopes {
+        terms.scopes = parsed("scopes", scopes.join(" ").parse())?;
+    }
+    if let Some(resources) = change.resources {
+        terms.resources = resources;
+    }
+    if let Some(serves) = change.serves {
+        terms.serves = serves;
+    }
+    if let Some(bound) = change.dpop_bound_access_tokens {
+        terms.bound_to_key = bound;
+    }
+    if let Some(name) = &change.token_signing_alg {
+        // A key that is shared already stays the one that it is.
+        if *name != terms.algorithm.name() {
+            terms.algorithm = algorithm(name)?;
+        }
+    }
+    if let Some(jwks) = &change.jwks {
+        let Authentication::PrivateKeyJwt { keys } = &mut terms.authentication else {
+            return Err(ApiError::field("jwks", "only private_key_jwt has keys"));
+        };
+        *keys = ClientKeys::parse(jwks)?;
+    }
+    Ok(terms)
+}
+
+fn uris(field: &'static str, uris: &[String]) -> Result<Vec<RedirectUri>, ApiError> {
+    uris.iter().map(|uri| parsed(field, RedirectUri::parse(uri))).collect()
+}
+
+fn algorithm(name: &str) -> Result<TokenAlgorithm, ApiError> {
+    TokenAlgorithm::named(name).ok_or_else(|| ApiError::field("token_signing_alg", "EdDSA, ES256 or HS256"))
+}
+
 fn terms(body: NewClient) -> Result<ClientTerms, ApiError> {
-    let uris = |field, uris: &[String]| {
-        let parsed_uri = |uri: &String| parsed(field, RedirectUri::parse(uri));
-        uris.iter().map(parsed_uri).collect::<Result<Vec<_>, _>>()
-    };
+    let algorithm = algorithm(body.token_signing_alg.as_deref().unwrap_or("EdDSA"))?;
     let grants = body.grants.iter().map(|grant| Ok(grant.parse::<GrantType>()?));
     Ok(ClientTerms {
         grants: grants.collect::<Result<_, ApiError>>()?,
@@ -149,6 +239,8 @@ fn terms(body: NewClient) -> Result<ClientTerms, ApiError> {
         resources: body.resources,
         serves: body.serves,
         service_account: body.service_account.map(|account| account.uuid()),
+        bound_to_key: body.dpop_bound_access_tokens,
+        algorithm,
     })
 }
 
@@ -177,6 +269,8 @@ fn shown(tenant: StoredTenant, client: Stored) -> Client {
         resources: terms.resources,
         serves: terms.serves,
         service_account: terms.service_account.map(ServiceAccountId::from_uuid),
+        dpop_bound_access_tokens: terms.bound_to_key,
+        token_signing_alg: terms.algorithm.name().to_owned(),
         jwks,
         created_at: client.created_at,
         created_by: client.created_by,
