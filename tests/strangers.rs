@@ -278,6 +278,22 @@ fn rows() -> Vec<Row> {
         row("verify_domain", Named, 502),
         row("remove_domain", Named, 204),
         row("delete_provider", Named, 204),
+        // Provisioning is a service account's; people have other ways, which ask for a fresh proof.
+        row("scim_service_provider_config", Named, 403),
+        row("scim_resource_types", Named, 403),
+        row("scim_schemas", Named, 403),
+        row("scim_list_users", Named, 403),
+        row("scim_read_user", Named, 403),
+        with(row("scim_create_user", Named, 403), || json_body(json!({ "userName": "eve" }))),
+        with(row("scim_replace_user", Named, 403), || json_body(json!({ "userName": "eve" }))),
+        with(row("scim_change_user", Named, 403), || json_body(json!({ "Operations": [] }))),
+        row("scim_delete_user", Named, 403),
+        row("scim_list_groups", Named, 403),
+        row("scim_read_group", Named, 403),
+        with(row("scim_create_group", Named, 403), || json_body(json!({ "displayName": "Crew" }))),
+        with(row("scim_replace_group", Named, 403), || json_body(json!({ "displayName": "Crew" }))),
+        with(row("scim_change_group", Named, 403), || json_body(json!({ "Operations": [] }))),
+        row("scim_delete_group", Named, 403),
         row("list_support_grants", Named, 200),
         // To an operator who is none.
         with(row("create_support_grant", Named, 422), || {
@@ -350,7 +366,7 @@ const FOR_THE_SESSION_ALONE: [&str; 9] = [
 ];
 
 /// What an API key is for, of what names something: what is kept, the history, and tenants as far as it is scoped for them.
-const FOR_API_KEYS: [&str; 72] = [
+const FOR_API_KEYS: [&str; 87] = [
     "read_checkpoint",
     "list_records",
     "read_tile",
@@ -412,6 +428,21 @@ const FOR_API_KEYS: [&str; 72] = [
     "list_providers",
     "read_provider",
     "list_domains",
+    "scim_service_provider_config",
+    "scim_resource_types",
+    "scim_schemas",
+    "scim_list_users",
+    "scim_read_user",
+    "scim_create_user",
+    "scim_replace_user",
+    "scim_change_user",
+    "scim_delete_user",
+    "scim_list_groups",
+    "scim_read_group",
+    "scim_create_group",
+    "scim_replace_group",
+    "scim_change_group",
+    "scim_delete_group",
     "read_client",
     "read_policies",
     "check_policies",
@@ -715,6 +746,8 @@ impl Ids {
             ("client", any_id("cli_")),
             ("provider", any_id("pvd_")),
             ("domain", "nothing.example".to_owned()),
+            ("user", any_id("usr_")),
+            ("scim_group", any_id("tea_")),
             ("tenant_collection", any_id("col_")),
             ("tenant_item", any_id("itm_")),
         ])
@@ -797,6 +830,17 @@ impl Home {
         let tenant = id(&["create", "Acme"]);
         let organisation = id(&["organisations", "create", "North"]);
         let service = id(&["service-accounts", "create", "nightly"]);
+        // Another system tells of people.
+        let role = text(&made(&["roles", "create", "Provisioning", "--actions", "member.read,member.sync"]), "/role");
+        let teller = id(&["service-accounts", "create", "teller"]);
+        made(&["grants", "give", &teller, &role]);
+        let key_of_teller = text(&made(&["service-accounts", "create-key", &teller]), "/key");
+        let told = |kind: &str, resource: &Value| {
+            let request = Request::new("POST", &format!("/scim/v2/{tenant}/{kind}")).json(resource);
+            let answer = request.bearer(&key_of_teller).send(&world.url());
+            assert_eq!(answer.status, 201, "{}", said(&answer));
+            text(&answer.json(), "/id")
+        };
         let papers = id(&["collections", "create", "Papers", "--protection", "server-sealed"]);
         made(&["collections", "put", "Papers", "minutes"]);
         let ids = Ids::from([
@@ -818,6 +862,8 @@ impl Home {
                 id(&[&["providers", "create", "Elsewhere"][..], &elsewhere].concat())
             }),
             ("domain", text(&made(&["domains", "add", "acme.example"]), "/name")),
+            ("user", told("Users", &json!({ "userName": "ada" }))),
+            ("scim_group", told("Groups", &json!({ "displayName": "Told" }))),
             ("service_account", service),
             ("support_grant", any_id("sup_")),
             ("tenant_collection", papers),

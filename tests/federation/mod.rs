@@ -6,5 +6,6 @@ mod browser;
 mod confined;
 mod house;
 mod liar;
+mod provisioning;
 mod standard_provider;
 mod zone;

@@ -188,6 +188,8 @@ actions! {
     ProviderWrite = "provider.write",
     /// Make a member of somebody whom the tenant's provider vouches for, and give them its roles.
     MemberProvision = "member.provision",
+    /// Tell a tenant who its people are and in which groups: by a service account that another system provisions with (SCIM).
+    MemberSync = "member.sync",
     /// See support grants.
     SupportRead = "support.read",
     /// Let an operator in for a time, and end that.

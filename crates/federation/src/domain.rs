@@ -279,7 +279,7 @@ fn record(name: &DomainName) -> String {
 }
 
 /// HMAC-SHA256 of the parts, each after its length.
-fn keyed(key: &[u8; 32], parts: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn keyed(key: &[u8; 32], parts: &[&[u8]]) -> Vec<u8> {
     let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
     for part in parts {
         context.update(&(part.len() as u64).to_be_bytes());

@@ -46,6 +46,7 @@ mod provider;
 mod random;
 mod request;
 mod schema;
+pub mod scim;
 mod upstream;
 
 use std::net::SocketAddr;

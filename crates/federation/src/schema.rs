@@ -4,7 +4,7 @@
 use store::{Migration, Scope};
 
 /// This room's tables.
-pub const MIGRATIONS: &[Migration] = &[CUSTOMER, PLATFORM];
+pub const MIGRATIONS: &[Migration] = &[CUSTOMER, PLATFORM, SCIM];
 
 /// A tenant's own providers, and the domains that it has proved.
 const CUSTOMER: Migration = Migration {
@@ -49,5 +49,55 @@ CREATE TABLE domain_claim (
   PRIMARY KEY (lookup)
 );
 CREATE INDEX domain_claim_by_tenant ON domain_claim (tenant);
+",
+};
+
+/// Of whom another system tells a tenant, and who came in by the tenant's provider under which address. What is looked for is a
+/// keyed hash.
+const SCIM: Migration = Migration {
+    name: "federation/3",
+    scope: Scope::Customer,
+    sql: "
+CREATE TABLE scim_user (
+  id BLOB NOT NULL,
+  name_lookup BLOB NOT NULL,
+  external_lookup BLOB,
+  sealed BLOB NOT NULL,
+  active INTEGER NOT NULL,
+  account BLOB,
+  created_at INTEGER NOT NULL,
+  changed_at INTEGER NOT NULL,
+  PRIMARY KEY (id),
+  UNIQUE (name_lookup)
+);
+CREATE INDEX scim_user_by_external ON scim_user (external_lookup);
+CREATE INDEX scim_user_by_account ON scim_user (account);
+CREATE TABLE scim_address (
+  lookup BLOB NOT NULL,
+  user_id BLOB NOT NULL,
+  PRIMARY KEY (lookup)
+);
+CREATE INDEX scim_address_by_user ON scim_address (user_id);
+CREATE TABLE scim_group (
+  team BLOB NOT NULL,
+  name_lookup BLOB NOT NULL,
+  sealed BLOB NOT NULL,
+  created_at INTEGER NOT NULL,
+  changed_at INTEGER NOT NULL,
+  PRIMARY KEY (team),
+  UNIQUE (name_lookup)
+);
+CREATE TABLE scim_group_member (
+  team BLOB NOT NULL,
+  user_id BLOB NOT NULL,
+  PRIMARY KEY (team, user_id)
+);
+CREATE INDEX scim_group_member_by_user ON scim_group_member (user_id);
+CREATE TABLE provided_member (
+  account BLOB NOT NULL,
+  lookup BLOB NOT NULL,
+  PRIMARY KEY (account)
+);
+CREATE INDEX provided_member_by_lookup ON provided_member (lookup);
 ",
 };

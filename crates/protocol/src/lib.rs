@@ -36,6 +36,6 @@ pub use bytes::Bytes;
 pub use error::{Code, Problem};
 pub use id::{
     AccountId, ClientId, CollectionId, DeviceId, InvitationId, ItemId, MethodId, OrganisationId, ProviderId, RoleId,
-    ServiceAccountId, ServiceKeyId, SessionId, SupportGrantId, TeamId, TenantDeviceId, TenantId, UploadId,
+    ScimUserId, ServiceAccountId, ServiceKeyId, SessionId, SupportGrantId, TeamId, TenantDeviceId, TenantId, UploadId,
 };
 pub use secret::Secret;

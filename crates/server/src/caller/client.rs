@@ -47,6 +47,11 @@ impl OfClient {
         }
     }
 
+    /// Whether it speaks for a service account.
+    pub(crate) fn is_service(&self) -> bool {
+        matches!(self.token.subject, Subject::Service(_))
+    }
+
     /// The account, or the service account, by whose id things are kept apart.
     pub(crate) fn id(&self) -> AccountId {
         match self.token.subject {

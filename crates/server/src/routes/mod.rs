@@ -20,6 +20,7 @@ pub(crate) mod pairing;
 pub(crate) mod passkey_signup;
 pub(crate) mod passkeys;
 pub(crate) mod recovery_key;
+pub(crate) mod scim;
 pub(crate) mod service;
 pub(crate) mod sessions;
 pub(crate) mod shared;
@@ -193,6 +194,23 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(federation::platform::list, federation::platform::create))
         .routes(routes!(federation::platform::change, federation::platform::delete))
         .routes(routes!(federation::platform::confirm_domain))
+        .routes(routes!(scim::about::config))
+        .routes(routes!(scim::about::types))
+        .routes(routes!(scim::about::schemas))
+        .routes(routes!(scim::users::list, scim::users::create))
+        .routes(routes!(
+            scim::users::read,
+            scim::users::replace,
+            scim::users::change,
+            scim::users::delete
+        ))
+        .routes(routes!(scim::groups::list, scim::groups::create))
+        .routes(routes!(
+            scim::groups::read,
+            scim::groups::replace,
+            scim::groups::change,
+            scim::groups::delete
+        ))
         .routes(routes!(federation::sign_in::list))
         .routes(routes!(federation::sign_in::start))
         .routes(routes!(federation::sign_in::finish))

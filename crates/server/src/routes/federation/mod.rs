@@ -18,6 +18,7 @@ use store::{ReadTx, Record, TenantId as StoredTenant, TenantKind};
 use uuid::Uuid;
 
 use crate::error::ApiError;
+use crate::routes::scim;
 use crate::routes::tenants::grants::place_id;
 use crate::routes::tenants::in_directory;
 use crate::state::App;
@@ -172,9 +173,10 @@ async fn provide(
         Err(access::TenancyError::NotFound) => false,
         Err(error) => return Err(error.into()),
     };
-    let joins = !is_member
-        && provider.terms.joins
-        && believed(app, &mut tx, provider, assertion).await?.is_some();
+    let address = believed(app, &mut tx, provider, assertion).await?;
+    // Whom another system told the tenant of comes in, or does not, as it says.
+    let told = scim::may_arrive(app, &mut tx, Some(account), address.as_deref()).await?;
+    let joins = !is_member && address.is_some() && told.unwrap_or(provider.terms.joins);
     drop(tx);
     if !is_member && !joins {
         return Ok(());
@@ -192,6 +194,9 @@ async fn provide(
     let mut tx =
         app.access.enter(&worker, tenant, Action::MemberProvision, Resource::Customer).await?;
     let provided = app.tenancy.provide(&mut tx, &app.access, &provision).await?;
+    if let Some(address) = &address {
+        scim::arrived(app, &mut tx, account, address).await?;
+    }
     let change = Change { after: Some(said(provider, assertion, &provided)), ..Change::default() };
     crate::routes::tenants::commit(app, tx, AccountId::from_uuid(account), change).await?;
     if provided.joined {

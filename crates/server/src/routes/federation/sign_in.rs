@@ -25,7 +25,7 @@ use crate::caller::Visitor;
 use crate::error::ApiError;
 use crate::gateway::Json;
 use crate::routes::signin::{device, key, parsed};
-use crate::routes::{arrival, signup};
+use crate::routes::{arrival, scim, signup};
 use crate::state::App;
 
 /// What a provider said of somebody who has no account yet.
@@ -125,8 +125,13 @@ async fn offer(
     mut assertion: Assertion,
 ) -> Result<ProviderSignUpStarted, ApiError> {
     let mut tx = look(app, request, provider.tenant).await?;
-    let joins = provider.terms.joins || provider.tenant == StoredTenant::PLATFORM;
-    let address = if joins { believed(app, &mut tx, provider, &assertion).await? } else { None };
+    let address = believed(app, &mut tx, provider, &assertion).await?;
+    let joins = if provider.tenant == StoredTenant::PLATFORM {
+        true
+    } else {
+        scim::may_arrive(app, &mut tx, None, address.as_deref()).await?.unwrap_or(provider.terms.joins)
+    };
+    let address = address.filter(|_| joins);
     drop(tx);
     let email = address.as_deref().and_then(|address| Email::parse(address).ok());
     let email = email.ok_or_else(|| ApiError::new(Code::NotLinked))?;
