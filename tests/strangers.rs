@@ -831,7 +831,10 @@ impl Home {
         let organisation = id(&["organisations", "create", "North"]);
         let service = id(&["service-accounts", "create", "nightly"]);
         // Another system tells of people.
-        let role = text(&made(&["roles", "create", "Provisioning", "--actions", "member.read,member.sync"]), "/role");
+        let role = text(
+            &made(&["roles", "create", "Provisioning", "--actions", "member.read,member.sync"]),
+            "/role",
+        );
         let teller = id(&["service-accounts", "create", "teller"]);
         made(&["grants", "give", &teller, &role]);
         let key_of_teller = text(&made(&["service-accounts", "create-key", &teller]), "/key");

@@ -22,7 +22,8 @@ on_both_engines!(
 /// A tenant with a provider that lies.
 fn with_liar(world: &mut World) -> (House, Liar, String) {
     let (house, liar) = (House::founded(world), Liar::served());
-    let create = ["providers", "create", "Liar", "--issuer", liar.url(), "--client-id", "bailiwick", "--joins"];
+    let create =
+        ["providers", "create", "Liar", "--issuer", liar.url(), "--client-id", "bailiwick", "--joins"];
     let provider = text(&house.run(&create).json()["id"]);
     house.proves("acme.example");
     (house, liar, provider)
@@ -93,8 +94,17 @@ fn a_provider_that_lies_lets_nobody_in(mut world: World) {
     // Metadata of somebody else's, and endpoints where they must not be.
     for (lie, what) in [
         (Lie { issuer: Some("https://id.example".to_owned()), ..Lie::default() }, "another issuer"),
-        (Lie { endpoint: Some(("token_endpoint", "http://id.example/token".to_owned())), ..Lie::default() }, "no TLS"),
-        (Lie { endpoint: Some(("jwks_uri", "https://169.254.169.254/keys".to_owned())), ..Lie::default() }, "inside"),
+        (
+            Lie {
+                endpoint: Some(("token_endpoint", "http://id.example/token".to_owned())),
+                ..Lie::default()
+            },
+            "no TLS",
+        ),
+        (
+            Lie { endpoint: Some(("jwks_uri", "https://169.254.169.254/keys".to_owned())), ..Lie::default() },
+            "inside",
+        ),
     ] {
         world.restart();
         liar.lies(lie);
@@ -144,12 +154,17 @@ fn nobody_finishes_what_somebody_else_began(mut world: World) {
         assert_eq!(callback(provider, &query).status, 410, "{provider} {query}");
     }
     // What a provider says beside the name of an error is not passed on.
-    let error = callback(&provider, &format!("state={}&error=access_denied&error_description=%3Cscript%3E", begun.state));
+    let error = callback(
+        &provider,
+        &format!("state={}&error=access_denied&error_description=%3Cscript%3E", begun.state),
+    );
     let to = error.header("location").expect("a location");
     assert!(to.contains("error=access_denied") && !to.contains("script"), "{to}");
     let error = callback(&provider, &format!("state={}&error=%3Cscript%3E", begun.state));
     assert!(!error.header("location").expect("a location").contains("script"));
-    for redirect in ["https://evil.example/", "http://127.0.0.1@evil.example/", "http://localhost:1/", "javascript:x"] {
+    for redirect in
+        ["https://evil.example/", "http://127.0.0.1@evil.example/", "http://localhost:1/", "javascript:x"]
+    {
         let body = json!({ "tenant": house.tenant, "challenge": challenge("x"), "redirect": redirect });
         let answer = house.post("/api/v1/signin/provider/start", &body);
         assert_eq!((answer.status, code(&answer)), (422, "invalid_field".to_owned()), "{redirect}");
@@ -196,8 +211,17 @@ fn an_answer_is_good_once_and_for_its_own_provider(mut world: World) {
     let eve = world.machine();
     eve.sign_up();
     let tenant = text(&eve.run(["tenant", "create", "Eve's", "--json"]).json()["id"]);
-    let create =
-        ["tenant", "providers", "create", "Same", "--issuer", liar.url(), "--client-id", "bailiwick", "--json"];
+    let create = [
+        "tenant",
+        "providers",
+        "create",
+        "Same",
+        "--issuer",
+        liar.url(),
+        "--client-id",
+        "bailiwick",
+        "--json",
+    ];
     eve.run(create).json();
     let begun = house.begin(&json!({ "tenant": tenant }));
     liar.expects(&parameter(&begun.url, "nonce").expect("a nonce"));
@@ -304,7 +328,8 @@ fn nobody_gives_by_a_provider_what_they_could_not_give(mut world: World) {
         let mut login = machine.talk(["login", "--provider", &house.tenant, "--force", "--json"]);
         let url = text(&login.hears("open")["url"]);
         liar.expects(&parameter(&url, "nonce").expect("a nonce"));
-        let (state, iss) = (parameter(&url, "state").expect("a state"), liar.url().replace(':', "%3A").replace('/', "%2F"));
+        let (state, iss) =
+            (parameter(&url, "state").expect("a state"), liar.url().replace(':', "%3A").replace('/', "%2F"));
         follow(&format!("{}/federation/{provider}/callback?state={state}&code=c&iss={iss}", world.url()));
         let said = login.hears(event);
         login.ends().done();
@@ -327,15 +352,26 @@ fn a_provider_does_not_lead_inside(mut world: World) {
     world.unset("BAILIWICK_PROVIDER_NETWORKS");
     world.restart();
     for issuer in [
-        "http://127.0.0.1:1", "http://localhost:1", "https://127.0.0.1", "https://[::1]", "https://10.0.0.1", "https://169.254.169.254",
-        "https://[fd00::1]", "https://0x7f000001", "http://id.example", "https://u:p@id.example", "file:///etc/passwd", "https://id.example/?q",
+        "http://127.0.0.1:1",
+        "http://localhost:1",
+        "https://127.0.0.1",
+        "https://[::1]",
+        "https://10.0.0.1",
+        "https://169.254.169.254",
+        "https://[fd00::1]",
+        "https://0x7f000001",
+        "http://id.example",
+        "https://u:p@id.example",
+        "file:///etc/passwd",
+        "https://id.example/?q",
     ] {
         let create = ["providers", "create", "Inside", "--issuer", issuer, "--client-id", "bailiwick"];
         let refused = house.run(&create).refused(1);
         assert_eq!(refused.code, "invalid_field", "{issuer}");
     }
     // A name that leads inside is found out when it is asked.
-    let create = ["providers", "create", "Inside", "--issuer", "https://localhost", "--client-id", "bailiwick"];
+    let create =
+        ["providers", "create", "Inside", "--issuer", "https://localhost", "--client-id", "bailiwick"];
     house.run(&create).json();
     let tested = house.run(&["providers", "test", "Inside"]).refused(1);
     assert_eq!(tested.code, "provider_unavailable");

@@ -52,7 +52,9 @@ fn a_tenants_administrator_gets_into_that_tenant_and_nowhere_else(mut world: Wor
     let said = login.hears("signed_in");
     login.ends().done();
     assert_eq!((&said["confined"], &said["unlocked_by"]), (&json!(true), &json!(null)), "{said}");
-    assert!(world.letters().iter().any(|letter| letter.contains("New device") || letter.contains("new device")));
+    assert!(
+        world.letters().iter().any(|letter| letter.contains("New device") || letter.contains("new device"))
+    );
 
     let token = std::fs::read_to_string(thief.config().join("session")).expect("a token");
     let ask = |method: &str, path: &str| Request::new(method, path).bearer(token.trim()).send(&world.url());
@@ -65,8 +67,13 @@ fn a_tenants_administrator_gets_into_that_tenant_and_nowhere_else(mut world: Wor
     assert_eq!(refused(&get(&format!("/api/v1/tenants/{hers}/members"))), (404, "not_found".to_owned()));
     let forbidden = (403, "forbidden".to_owned());
     for path in [
-        "/api/v1/account/methods", "/api/v1/collections", "/api/v1/sessions", "/api/v1/devices", "/api/v1/usage",
-        "/api/v1/account/api-keys", "/api/v1/authorizations",
+        "/api/v1/account/methods",
+        "/api/v1/collections",
+        "/api/v1/sessions",
+        "/api/v1/devices",
+        "/api/v1/usage",
+        "/api/v1/account/api-keys",
+        "/api/v1/authorizations",
     ] {
         let answer = get(path);
         assert!(matches!(answer.status, 403 | 404), "{path}: {} {}", answer.status, self::said(&answer));
@@ -75,7 +82,10 @@ fn a_tenants_administrator_gets_into_that_tenant_and_nowhere_else(mut world: Wor
     assert_eq!(refused(&ask("DELETE", &format!("/api/v1/sessions/{own_session}"))), forbidden);
     assert_eq!(refused(&ask("POST", "/api/v1/sessions/end-others")), forbidden);
     let lookup = json!({ "id": format!("mth_{}", "1".repeat(32)), "label": "", "lookup": "A".repeat(43), "unlocking": {} });
-    let add = Request::new("POST", "/api/v1/account/recovery-keys").json(&lookup).bearer(token.trim()).send(&world.url());
+    let add = Request::new("POST", "/api/v1/account/recovery-keys")
+        .json(&lookup)
+        .bearer(token.trim())
+        .send(&world.url());
     assert!(matches!(add.status, 403 | 422), "{}", self::said(&add));
     let delete = ask("DELETE", "/api/v1/account");
     assert_eq!(delete.status, 403, "{}", self::said(&delete));
@@ -83,7 +93,8 @@ fn a_tenants_administrator_gets_into_that_tenant_and_nowhere_else(mut world: Wor
     let issued = ask("POST", "/api/v1/tokens");
     if issued.status == 200 {
         let token = text(&issued.json()["access_token"]);
-        let answer = Request::new("GET", &format!("/api/v1/tenants/{hers}")).bearer(&token).send(&world.url());
+        let answer =
+            Request::new("GET", &format!("/api/v1/tenants/{hers}")).bearer(&token).send(&world.url());
         assert_eq!(answer.status, 404);
         let answer = Request::new("GET", "/api/v1/collections").bearer(&token).send(&world.url());
         assert_eq!(answer.status, 403);

@@ -106,7 +106,11 @@ pub(super) fn challenge(verifier: &str) -> String {
 /// A parameter of a URL's query, decoded as far as these tests need it.
 pub(super) fn parameter(url: &str, name: &str) -> Option<String> {
     let (_, query) = url.split_once('?')?;
-    query.split('&').filter_map(|pair| pair.split_once('=')).find(|(found, _)| *found == name).map(|(_, value)| value.to_owned())
+    query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(found, _)| *found == name)
+        .map(|(_, value)| value.to_owned())
 }
 
 pub(super) fn code(answer: &Exchange) -> String {

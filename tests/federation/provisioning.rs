@@ -25,7 +25,8 @@ struct Teller<'a> {
 
 impl<'a> Teller<'a> {
     fn of(world: &World, house: &'a House) -> Self {
-        let role = house.run(&["roles", "create", "Provisioning", "--actions", "member.read,member.sync"]).json();
+        let role =
+            house.run(&["roles", "create", "Provisioning", "--actions", "member.read,member.sync"]).json();
         let account = text(&house.run(&["service-accounts", "create", "teller"]).json()["id"]);
         house.run(&["grants", "give", &account, &text(&role["role"])]).done();
         let scopes = ["service-accounts", "create-key", &account, "--scopes", "member.read,member.sync"];
@@ -56,7 +57,8 @@ impl<'a> Teller<'a> {
 
     #[track_caller]
     fn patched(&self, path: &str, operations: &Value) -> Value {
-        let body = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations });
+        let body =
+            json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations });
         let answer = self.ask("PATCH", path, Some(&body));
         assert_eq!(answer.status, 200, "{}", said(&answer));
         answer.json()
@@ -64,7 +66,8 @@ impl<'a> Teller<'a> {
 
     #[track_caller]
     fn found(&self, kind: &str, filter: &str) -> Vec<Value> {
-        let encoded: String = filter.replace('%', "%25").replace(' ', "%20").replace('"', "%22").replace('+', "%2B");
+        let encoded: String =
+            filter.replace('%', "%25").replace(' ', "%20").replace('"', "%22").replace('+', "%2B");
         let answer = self.ask("GET", &format!("{kind}?filter={encoded}"), None);
         assert_eq!(answer.status, 200, "{}", said(&answer));
         answer.json()["Resources"].as_array().expect("resources").clone()
@@ -84,7 +87,8 @@ fn sign_in(world: &World, house: &House, liar: &Liar, machine: &Machine, event: 
     let url = text(&login.hears("open")["url"]);
     liar.expects(&parameter(&url, "nonce").expect("a nonce"));
     let provider = text(&house.run(&["providers", "list"]).json()["providers"][0]["id"]);
-    let (state, iss) = (parameter(&url, "state").expect("a state"), liar.url().replace(':', "%3A").replace('/', "%2F"));
+    let (state, iss) =
+        (parameter(&url, "state").expect("a state"), liar.url().replace(':', "%3A").replace('/', "%2F"));
     follow(&format!("{}/federation/{provider}/callback?state={state}&code=c&iss={iss}", world.url()));
     let said = login.hears(event);
     login.ends().done();
@@ -133,9 +137,13 @@ fn who_is_told_of_comes_in_and_is_out_at_once(mut world: World) {
     assert!(members.to_string().contains(&text(&came["account"])), "{members}");
 
     // Out of the group is out of what it may; deactivated is out of everything, at once.
-    teller.patched(&format!("Groups/{team}"), &json!([{ "op": "Remove", "path": "members", "value": [{ "value": id }] }]));
+    teller.patched(
+        &format!("Groups/{team}"),
+        &json!([{ "op": "Remove", "path": "members", "value": [{ "value": id }] }]),
+    );
     assert_eq!(register("two").refused(5).code, "forbidden");
-    let after = teller.patched(&format!("Users/{id}"), &json!([{ "op": "Replace", "path": "active", "value": "False" }]));
+    let after = teller
+        .patched(&format!("Users/{id}"), &json!([{ "op": "Replace", "path": "active", "value": "False" }]));
     assert_eq!(after["active"], json!(false));
     assert_eq!(ada.run(show).refused(5).code, "suspended");
     sign_in(&world, &house, &liar, &ada, "signed_in");
@@ -165,7 +173,10 @@ fn who_came_before_is_who_is_told_of(mut world: World) {
     let show = ["tenant", "show", "--tenant", house.tenant.as_str(), "--json"];
     ada.run(show).json();
     let teller = Teller::of(&world, &house);
-    let user = teller.made("Users", &json!({ "userName": "0001", "emails": [{ "value": "ADA@acme.example", "type": "work" }] }));
+    let user = teller.made(
+        "Users",
+        &json!({ "userName": "0001", "emails": [{ "value": "ADA@acme.example", "type": "work" }] }),
+    );
     let path = format!("Users/{}", text(&user["id"]));
     assert_eq!(teller.ask("PUT", &path, Some(&json!({ "userName": "0001", "active": false }))).status, 200);
     assert_eq!(ada.run(show).refused(5).code, "suspended");
@@ -186,7 +197,9 @@ fn who_came_before_is_who_is_told_of(mut world: World) {
 fn resources_are_read_found_and_changed_as_the_standard_says(mut world: World) {
     let house = House::founded(&mut world);
     let teller = Teller::of(&world, &house);
-    for (path, kind) in [("ServiceProviderConfig", "patch"), ("ResourceTypes", "Resources"), ("Schemas", "Resources")] {
+    for (path, kind) in
+        [("ServiceProviderConfig", "patch"), ("ResourceTypes", "Resources"), ("Schemas", "Resources")]
+    {
         let answer = teller.ask("GET", path, None);
         assert_eq!(answer.status, 200, "{}", said(&answer));
         assert!(!answer.json()[kind].is_null());
@@ -232,7 +245,10 @@ fn resources_are_read_found_and_changed_as_the_standard_says(mut world: World) {
         ]),
     );
     assert_eq!(changed["emails"][0]["value"], json!("ada@acme.example"), "{changed}");
-    assert_eq!((&changed["name"]["givenName"], &changed["name"]["familyName"]), (&json!("Ada"), &json!("Lovelace")));
+    assert_eq!(
+        (&changed["name"]["givenName"], &changed["name"]["familyName"]),
+        (&json!("Ada"), &json!("Lovelace"))
+    );
     assert_eq!(teller.found("Users", "emails.value eq \"Ada@acme.example\"")[0]["id"], json!(ids[0]));
     let replaced = teller.ask("PUT", &user, Some(&json!({ "userName": "ada" }))).json();
     assert!(replaced["emails"].is_null() && replaced["displayName"].is_null(), "{replaced}");
@@ -263,10 +279,19 @@ fn resources_are_read_found_and_changed_as_the_standard_says(mut world: World) {
     assert_eq!(bad("POST", "Users", json!([])), refused(400, "invalidSyntax"));
     assert_eq!(bad("POST", "Users", json!({ "userName": "ADA" })), refused(409, "uniqueness"));
     assert_eq!(bad("PATCH", &user, json!({ "Operations": [{ "op": "remove" }] })), refused(400, "noTarget"));
-    assert_eq!(bad("PATCH", &user, json!({ "Operations": [{ "op": "remove", "path": "userName" }] })), refused(400, "mutability"));
-    assert_eq!(bad("PATCH", &user, json!({ "Operations": [{ "op": "replace", "path": "emails[", "value": 1 }] })), refused(400, "invalidPath"));
+    assert_eq!(
+        bad("PATCH", &user, json!({ "Operations": [{ "op": "remove", "path": "userName" }] })),
+        refused(400, "mutability")
+    );
+    assert_eq!(
+        bad("PATCH", &user, json!({ "Operations": [{ "op": "replace", "path": "emails[", "value": 1 }] })),
+        refused(400, "invalidPath")
+    );
     assert_eq!(bad("PATCH", &user, json!({ "operations": 7 })), refused(400, "invalidSyntax"));
-    assert_eq!(error(&teller.ask("GET", "Users?filter=userName%20co%20%22a%22", None)), refused(400, "invalidFilter"));
+    assert_eq!(
+        error(&teller.ask("GET", "Users?filter=userName%20co%20%22a%22", None)),
+        refused(400, "invalidFilter")
+    );
 }
 
 fn nobody_gets_by_provisioning_what_is_not_theirs(mut world: World) {
@@ -286,8 +311,13 @@ fn nobody_gets_by_provisioning_what_is_not_theirs(mut world: World) {
         assert_eq!(error(&eve.ask("PATCH", &path, Some(&body))).0, 404, "{path}");
     }
     let within = json!({ "displayName": "Hers", "members": [{ "value": user }] });
-    assert_eq!(error(&eve.ask("POST", "Groups", Some(&within))), (400, "invalidValue".to_owned()), "somebody else's user");
-    let elsewhere = Teller { tenant: house.tenant.clone(), server: world.url(), key: eve.key.clone(), house: &other };
+    assert_eq!(
+        error(&eve.ask("POST", "Groups", Some(&within))),
+        (400, "invalidValue".to_owned()),
+        "somebody else's user"
+    );
+    let elsewhere =
+        Teller { tenant: house.tenant.clone(), server: world.url(), key: eve.key.clone(), house: &other };
     assert_eq!(error(&elsewhere.ask("GET", "Users", None)).0, 404);
     assert_eq!(elsewhere.house.tenant, other.tenant);
     assert_eq!(eve.found("Users", "userName eq \"ada@acme.example\"")[0]["id"], json!(told));
@@ -296,9 +326,12 @@ fn nobody_gets_by_provisioning_what_is_not_theirs(mut world: World) {
     let session = std::fs::read_to_string(house.owner.config().join("session")).expect("a token");
     let account = text(&house.run(&["service-accounts", "create", "other"]).json()["id"]);
     house.run(&["grants", "give", &account, "admin"]).done();
-    let narrow = text(&house.run(&["service-accounts", "create-key", &account, "--scopes", "member.read"]).json()["key"]);
+    let narrow = text(
+        &house.run(&["service-accounts", "create-key", &account, "--scopes", "member.read"]).json()["key"],
+    );
     for (key, status) in [(session.trim(), 403), (narrow.as_str(), 403), ("svk_nothing", 401)] {
-        let with = Teller { tenant: house.tenant.clone(), server: world.url(), key: key.to_owned(), house: &house };
+        let with =
+            Teller { tenant: house.tenant.clone(), server: world.url(), key: key.to_owned(), house: &house };
         let answer = with.ask("POST", "Users", Some(&json!({ "userName": "eve" })));
         assert_eq!(answer.status, status, "{}", said(&answer));
     }
@@ -314,7 +347,8 @@ fn nobody_gets_by_provisioning_what_is_not_theirs(mut world: World) {
     assert!(made["roles"].is_null() && made["groups"].is_null() && made["account"].is_null(), "{made}");
     assert!(made["meta"]["location"].as_str().expect("a location").starts_with(&world.url()));
     for path in ["id", "account", "meta.location", "roles"] {
-        let after = teller.patched(&format!("Users/{user}"), &json!([{ "op": "replace", "path": path, "value": owner }]));
+        let after = teller
+            .patched(&format!("Users/{user}"), &json!([{ "op": "replace", "path": path, "value": owner }]));
         assert_eq!((&after["id"], after["account"].is_null()), (&json!(user), true), "{path}");
     }
     house.run(&["providers", "list"]).json();
@@ -325,7 +359,8 @@ fn nobody_gets_by_provisioning_what_is_not_theirs(mut world: World) {
     let url = text(&link.hears("open")["url"]);
     liar.expects(&parameter(&url, "nonce").expect("a nonce"));
     let provider = text(&house.run(&["providers", "list"]).json()["providers"][0]["id"]);
-    let (state, iss) = (parameter(&url, "state").expect("a state"), liar.url().replace(':', "%3A").replace('/', "%2F"));
+    let (state, iss) =
+        (parameter(&url, "state").expect("a state"), liar.url().replace(':', "%3A").replace('/', "%2F"));
     follow(&format!("{}/federation/{provider}/callback?state={state}&code=c&iss={iss}", world.url()));
     link.hears("linked");
     link.ends().done();
@@ -338,14 +373,25 @@ fn nobody_gets_by_provisioning_what_is_not_theirs(mut world: World) {
 
     // Filters and changes that are made to be slow are refused at once.
     let deep = "(".repeat(900);
-    assert_eq!(error(&teller.ask("GET", &format!("Users?filter={deep}"), None)), (400, "invalidFilter".to_owned()));
+    assert_eq!(
+        error(&teller.ask("GET", &format!("Users?filter={deep}"), None)),
+        (400, "invalidFilter".to_owned())
+    );
     let long = format!("userName%20eq%20%22{}%22", "a".repeat(5_000));
-    assert_eq!(error(&teller.ask("GET", &format!("Users?filter={long}"), None)), (400, "invalidFilter".to_owned()));
-    let many: Vec<Value> = (0..1_000).map(|_| json!({ "op": "add", "path": "displayName", "value": "x" })).collect();
+    assert_eq!(
+        error(&teller.ask("GET", &format!("Users?filter={long}"), None)),
+        (400, "invalidFilter".to_owned())
+    );
+    let many: Vec<Value> =
+        (0..1_000).map(|_| json!({ "op": "add", "path": "displayName", "value": "x" })).collect();
     let many = json!({ "Operations": many });
-    assert_eq!(error(&teller.ask("PATCH", &format!("Users/{user}"), Some(&many))), (400, "tooMany".to_owned()));
+    assert_eq!(
+        error(&teller.ask("PATCH", &format!("Users/{user}"), Some(&many))),
+        (400, "tooMany".to_owned())
+    );
     let nested = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     let request = Request::new("POST", &format!("/scim/v2/{}/Users", house.tenant)).bearer(&teller.key);
-    let answer = request.header("content-type", "application/scim+json").body(nested.into_bytes()).send(&world.url());
+    let answer =
+        request.header("content-type", "application/scim+json").body(nested.into_bytes()).send(&world.url());
     assert_eq!(error(&answer), (400, "invalidSyntax".to_owned()));
 }

@@ -74,8 +74,21 @@ fn people_come_in_by_a_standard_provider() {
         let port = free_port();
         let issuer = format!("http://127.0.0.1:{port}");
         let create = [
-            "providers", "create", "Acme's own", "--issuer", &issuer, "--client-id", "bailiwick", "--secret-stdin", "--joins",
-            "--gives", "viewer", "--gives", "it=manager", "--scopes", "email,profile,groups",
+            "providers",
+            "create",
+            "Acme's own",
+            "--issuer",
+            &issuer,
+            "--client-id",
+            "bailiwick",
+            "--secret-stdin",
+            "--joins",
+            "--gives",
+            "viewer",
+            "--gives",
+            "it=manager",
+            "--scopes",
+            "email,profile,groups",
         ];
         let made = house.run_with(&create, &format!("{SECRET}\n")).json();
         assert_eq!(made["has_secret"], json!(true));
@@ -135,7 +148,8 @@ fn people_come_in_by_a_standard_provider() {
         assert_eq!(text(&desktop.run(["tenant", "show", "--json"]).json()["id"]), house.tenant);
         assert_eq!(desktop.run(["ls", "--json"]).refused(5).code, "locked");
         // With her recovery key it does.
-        let mut login = desktop.talk(["login", "--provider", &house.tenant, "--force", "--recovery-key-stdin", "--json"]);
+        let mut login =
+            desktop.talk(["login", "--provider", &house.tenant, "--force", "--recovery-key-stdin", "--json"]);
         let url = text(&login.hears("open")["url"]);
         login.says(&key);
         follow(&format!("{url}&login_hint=ada"));
@@ -163,7 +177,10 @@ fn people_come_in_by_a_standard_provider() {
         link.hears("linked");
         link.ends().done();
         let told = world.letters();
-        assert!(told.iter().any(|letter| letter.contains(&person.email) && letter.contains("provider")), "{told:?}");
+        assert!(
+            told.iter().any(|letter| letter.contains(&person.email) && letter.contains("provider")),
+            "{told:?}"
+        );
         let came = sign_in(&world.machine(), &house.tenant, "bob", &[], "signed_in");
         assert_eq!((&came["account_id"], &came["confined"]), (&json!(person.account_id), &json!(true)));
 
@@ -171,10 +188,16 @@ fn people_come_in_by_a_standard_provider() {
         drop(upstream);
         world.restart();
         let gone = world.machine();
-        assert_eq!(gone.run(["login", "--provider", &house.tenant, "--json"]).refused(1).code, "provider_unavailable");
+        assert_eq!(
+            gone.run(["login", "--provider", &house.tenant, "--json"]).refused(1).code,
+            "provider_unavailable"
+        );
         gone.sign_in(&person).done();
         house.run(&["providers", "change", "Acme's own", "--disable"]).json();
-        assert_eq!(world.machine().run(["login", "--provider", &house.tenant, "--json"]).refused(1).code, "not_found");
+        assert_eq!(
+            world.machine().run(["login", "--provider", &house.tenant, "--json"]).refused(1).code,
+            "not_found"
+        );
 
         let records = house.owner.run(["log", "--tenant", &house.tenant, "--json"]).entries();
         for action in ["provider.write", "member.provision"] {

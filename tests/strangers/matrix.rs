@@ -272,7 +272,9 @@ impl Question<'_> {
     fn nothing(&self) -> Ids {
         let nothing = Ids::of_nothing();
         match self.stranger.how {
-            How::Unknown | How::Elsewhere | How::OnceLetIn | How::Suspended | How::ServiceElsewhere => nothing,
+            How::Unknown | How::Elsewhere | How::OnceLetIn | How::Suspended | How::ServiceElsewhere => {
+                nothing
+            }
             How::ShutOut | How::ServiceTooNarrow | How::ServiceShutOut if !self.in_tenant => nothing,
             How::ShutOut | How::TooNarrow | How::ServiceTooNarrow | How::ServiceShutOut => {
                 let mut ids = nothing.within(self.ids);

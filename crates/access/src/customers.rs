@@ -404,7 +404,12 @@ fn the_policies_are_shown_what_the_tenant_knows_and_nothing_else() {
         let holder = Arc::new(Holder { suspended: holder_suspended, ..holder(&[("viewer", world.whole())]) });
         let service = |tenant| {
             Caller::service(
-                Service { tenant, account: Uuid::from_u128(0x5e7), key: Uuid::from_u128(0x5e8), by_client: false },
+                Service {
+                    tenant,
+                    account: Uuid::from_u128(0x5e7),
+                    key: Uuid::from_u128(0x5e8),
+                    by_client: false,
+                },
                 "req_1",
             )
         };

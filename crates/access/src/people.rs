@@ -94,9 +94,10 @@ impl Person {
 /// Somebody who does not ask themselves: as one who has just proved who they are, with nothing narrowed.
 pub(crate) fn absent(kind: HolderKind, id: Uuid, tenant: TenantId) -> Caller {
     match kind {
-        HolderKind::ServiceAccount => {
-            Caller::service(Service { tenant, account: id, key: Uuid::nil(), by_client: false }, String::new())
-        }
+        HolderKind::ServiceAccount => Caller::service(
+            Service { tenant, account: id, key: Uuid::nil(), by_client: false },
+            String::new(),
+        ),
         HolderKind::Member | HolderKind::Team => {
             let account = SignedIn {
                 account: id,

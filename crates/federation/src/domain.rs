@@ -69,7 +69,8 @@ impl FromStr for DomainName {
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };
-        let is_address = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+        let is_address =
+            name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
         if name.len() > 240 || !name.contains('.') || is_address || !name.split('.').all(is_label) {
             return Err(DomainError);
         }
@@ -157,7 +158,9 @@ impl Federation {
     /// [`FederationError::Invalid`] when it does not stand there; [`FederationError::Unreachable`].
     pub async fn look_for_proof(&self, domain: &Domain) -> Result<(), FederationError> {
         let Some(server) = self.dns else {
-            return Err(FederationError::Unreachable("this server asks no name server: ask who runs the platform".to_owned()));
+            return Err(FederationError::Unreachable(
+                "this server asks no name server: ask who runs the platform".to_owned(),
+            ));
         };
         let texts = dns::texts(server, &domain.record).await?;
         if texts.iter().any(|text| text == &domain.proof) {
@@ -226,7 +229,8 @@ impl Federation {
         name: &DomainName,
     ) -> Result<(), FederationError> {
         let lookup = self.platform_lookup(tx, name).await?;
-        tx.execute("DELETE FROM domain_claim WHERE lookup = $1 AND tenant = $2", params![&lookup, &tenant]).await?;
+        tx.execute("DELETE FROM domain_claim WHERE lookup = $1 AND tenant = $2", params![&lookup, &tenant])
+            .await?;
         Ok(())
     }
 
@@ -298,12 +302,28 @@ mod tests {
 
     #[test]
     fn a_domain_has_one_spelling() {
-        for (text, name) in [("Example.ORG", "example.org"), ("example.org.", "example.org"), ("xn--bcher-kva.example", "xn--bcher-kva.example")]
-        {
+        for (text, name) in [
+            ("Example.ORG", "example.org"),
+            ("example.org.", "example.org"),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ] {
             assert_eq!(text.parse::<DomainName>().unwrap().as_str(), name);
         }
-        for bad in ["", "org", ".org", "a..b", "-a.b", "a-.b", "bücher.example", "a b.c", "127.0.0.1", "a.b/c", "a_b.c", "*.a.b", &"a.".repeat(130)]
-        {
+        for bad in [
+            "",
+            "org",
+            ".org",
+            "a..b",
+            "-a.b",
+            "a-.b",
+            "bücher.example",
+            "a b.c",
+            "127.0.0.1",
+            "a.b/c",
+            "a_b.c",
+            "*.a.b",
+            &"a.".repeat(130),
+        ] {
             assert!(bad.parse::<DomainName>().is_err(), "{bad}");
         }
         assert_eq!(DomainName::of_address("a@b@Example.org").unwrap().as_str(), "example.org");

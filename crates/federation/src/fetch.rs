@@ -80,7 +80,10 @@ impl Fetcher {
         self.answer(request).await
     }
 
-    async fn answer(&self, request: RequestBuilder) -> Result<(StatusCode, Zeroizing<Vec<u8>>), FederationError> {
+    async fn answer(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<(StatusCode, Zeroizing<Vec<u8>>), FederationError> {
         let request = request.header(ACCEPT, "application/json");
         let mut response =
             request.send().await.map_err(|error| FederationError::Unreachable(reason(&error)))?;
@@ -90,7 +93,9 @@ impl Fetcher {
             match response.chunk().await {
                 Ok(None) => return Ok((status, body)),
                 Ok(Some(chunk)) if body.len() + chunk.len() <= LARGEST => body.extend_from_slice(&chunk),
-                Ok(Some(_)) => return Err(FederationError::Malformed(format!("longer than {LARGEST} bytes"))),
+                Ok(Some(_)) => {
+                    return Err(FederationError::Malformed(format!("longer than {LARGEST} bytes")));
+                }
                 Err(error) => return Err(FederationError::Unreachable(reason(&error))),
             }
         }

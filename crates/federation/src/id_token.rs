@@ -155,11 +155,14 @@ impl Assertion {
             return Err(TokenFault::Nonce);
         }
         // OpenID Connect Core, section 2: at most 255 ASCII characters.
-        if claims.sub.is_empty() || claims.sub.len() > 255 || !claims.sub.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+        if claims.sub.is_empty()
+            || claims.sub.len() > 255
+            || !claims.sub.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
         {
             return Err(TokenFault::Subject);
         }
-        let groups = expected.groups_claim.and_then(|name| claims.rest.get(name)).map_or_else(Vec::new, texts);
+        let groups =
+            expected.groups_claim.and_then(|name| claims.rest.get(name)).map_or_else(Vec::new, texts);
         let left_out = claims.rest.get("_claim_names").and_then(|names| names.get("groups")).is_some();
         Ok(Assertion {
             issuer: claims.iss,

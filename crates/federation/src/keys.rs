@@ -7,8 +7,9 @@
 use data_encoding::BASE64URL_NOPAD;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256,
-    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
-    RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents,
+    UnparsedPublicKey,
 };
 use serde::Deserialize;
 
@@ -214,7 +215,12 @@ impl<'a> Signed<'a> {
         if header.crit.is_some() || !is_plain {
             return Err(malformed());
         }
-        Ok(Signed { header, message: message.as_bytes(), signature: bytes(signature)?, payload: bytes(payload)? })
+        Ok(Signed {
+            header,
+            message: message.as_bytes(),
+            signature: bytes(signature)?,
+            payload: bytes(payload)?,
+        })
     }
 
     pub(crate) fn payload(&self) -> &[u8] {
@@ -244,7 +250,9 @@ mod tests {
 
     #[test]
     fn the_signature_of_rfc_7515_verifies_and_no_other() {
-        let keys = set(serde_json::json!({ "keys": [{ "kty": "oct", "k": "AA" }, rs256_key(), { "kty": "RSA" }, 7] }));
+        let keys = set(
+            serde_json::json!({ "keys": [{ "kty": "oct", "k": "AA" }, rs256_key(), { "kty": "RSA" }, 7] }),
+        );
         assert_eq!(keys.0.len(), 1);
         let token = Signed::parse(RS256).unwrap();
         assert!(matches!(keys.check(&token), Checked::Good));

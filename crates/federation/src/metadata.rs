@@ -74,9 +74,10 @@ impl Document {
 /// Entra ID's address for several of its tenants (`…/organizations/v2.0`) publishes a template as issuer.
 fn is_entra_template(asked: &str, said: &str) -> bool {
     ["common", "organizations", "consumers"].iter().any(|several| {
-        asked.strip_suffix("/v2.0").and_then(|rest| rest.strip_suffix(several)).is_some_and(|host| {
-            said.strip_prefix(host).is_some_and(|rest| rest == format!("{TENANT}/v2.0"))
-        })
+        asked
+            .strip_suffix("/v2.0")
+            .and_then(|rest| rest.strip_suffix(several))
+            .is_some_and(|host| said.strip_prefix(host).is_some_and(|rest| rest == format!("{TENANT}/v2.0")))
     })
 }
 

@@ -157,13 +157,17 @@ impl Terms {
     }
 
     fn is_entra_of_several(&self) -> bool {
-        ["/common/v2.0", "/organizations/v2.0", "/consumers/v2.0"].iter().any(|end| self.issuer.ends_with(end))
+        ["/common/v2.0", "/organizations/v2.0", "/consumers/v2.0"]
+            .iter()
+            .any(|end| self.issuer.ends_with(end))
     }
 
     fn check(&self, tenant: TenantId, reach: &Reach) -> Result<(), FederationError> {
         let invalid = FederationError::invalid;
         let is_shown = |text: &str, most: usize| {
-            (1..=most).contains(&text.chars().count()) && text.trim() == text && !text.chars().any(char::is_control)
+            (1..=most).contains(&text.chars().count())
+                && text.trim() == text
+                && !text.chars().any(char::is_control)
         };
         if !is_shown(&self.name, 64) {
             return Err(invalid("name", "1 to 64 characters, none of control, and no space at either end"));
@@ -226,13 +230,19 @@ impl Provider {
 
     /// What somebody of these groups gets.
     pub fn given<'a>(&'a self, groups: &'a [String]) -> impl Iterator<Item = &'a Given> {
-        self.terms.gives.iter().filter(|given| given.group.as_ref().is_none_or(|group| groups.contains(group)))
+        self.terms
+            .gives
+            .iter()
+            .filter(|given| given.group.as_ref().is_none_or(|group| groups.contains(group)))
     }
 
     /// The groups that matter, of those that were named.
     pub fn known_groups(&self, groups: &[String]) -> Vec<String> {
-        let mut known: Vec<String> =
-            groups.iter().filter(|group| self.terms.gives.iter().any(|given| given.group.as_ref() == Some(group))).cloned().collect();
+        let mut known: Vec<String> = groups
+            .iter()
+            .filter(|group| self.terms.gives.iter().any(|given| given.group.as_ref() == Some(group)))
+            .cloned()
+            .collect();
         known.sort_unstable();
         known.dedup();
         known
@@ -254,7 +264,11 @@ struct Statements {
 macro_rules! statements {
     ($table:literal) => {
         Statements {
-            list: concat!("SELECT id, sealed, created_at, created_by FROM ", $table, " ORDER BY created_at, id"),
+            list: concat!(
+                "SELECT id, sealed, created_at, created_by FROM ",
+                $table,
+                " ORDER BY created_at, id"
+            ),
             find: concat!("SELECT id, sealed, created_at, created_by FROM ", $table, " WHERE id = $1"),
             count: concat!("SELECT count(*) FROM ", $table),
             insert: concat!(
@@ -431,7 +445,9 @@ mod tests {
     #[test]
     fn at_google_the_organisation_has_to_say_that_the_account_is_its_own() {
         let google = provider(TenantId::customer(), terms("https://accounts.google.com"));
-        assert!(google.believed_address(&said("ada@acme.example", Some(true), Some("acme.example"))).is_some());
+        assert!(
+            google.believed_address(&said("ada@acme.example", Some(true), Some("acme.example"))).is_some()
+        );
         for hosted in [None, Some("evil.example"), Some("")] {
             assert!(google.believed_address(&said("ada@acme.example", Some(true), hosted)).is_none());
         }
@@ -459,6 +475,9 @@ mod tests {
         for shared in ["https://accounts.google.com", "https://login.microsoftonline.com/common/v2.0"] {
             assert_eq!(field(Terms { trusts_addresses: true, ..terms(shared) }, tenant), "trusts_addresses");
         }
-        assert!(!format!("{:?}", Terms { client_secret: Some(Zeroizing::new("s3cret".to_owned())), ..good() }).contains("s3cret"));
+        assert!(
+            !format!("{:?}", Terms { client_secret: Some(Zeroizing::new("s3cret".to_owned())), ..good() })
+                .contains("s3cret")
+        );
     }
 }

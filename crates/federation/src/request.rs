@@ -109,7 +109,10 @@ impl Asked {
     ) -> Result<Self, FederationError> {
         let is_hash = BASE64URL_NOPAD.decode(challenge.as_bytes()).is_ok_and(|hash| hash.len() == 32);
         if !is_hash {
-            return Err(FederationError::invalid("challenge", "expected SHA-256 of a verifier, as base64url"));
+            return Err(FederationError::invalid(
+                "challenge",
+                "expected SHA-256 of a verifier, as base64url",
+            ));
         }
         Ok(Asked {
             tenant: *tenant.uuid(),
@@ -196,10 +199,8 @@ impl Federation {
         now_ms: i64,
         text: &str,
     ) -> Result<T, FederationError> {
-        let opened = self
-            .states
-            .open(purpose, now_ms, text)
-            .map_err(|_: StateError| FederationError::Over)?;
+        let opened =
+            self.states.open(purpose, now_ms, text).map_err(|_: StateError| FederationError::Over)?;
         serde_json::from_slice(&opened).map_err(|_| FederationError::Over)
     }
 }
@@ -236,8 +237,17 @@ mod tests {
             assert!(Back::parse(Some(good)).is_ok(), "{good}");
         }
         for bad in [
-            "https://127.0.0.1/", "http://localhost:1/", "http://evil.example/", "http://127.0.0.1@evil.example/", "http://u@127.0.0.1/",
-            "http://127.0.0.1/?a=b", "http://127.0.0.1/#a", "javascript:alert(1)", "", "//127.0.0.1/", "http://10.0.0.1/",
+            "https://127.0.0.1/",
+            "http://localhost:1/",
+            "http://evil.example/",
+            "http://127.0.0.1@evil.example/",
+            "http://u@127.0.0.1/",
+            "http://127.0.0.1/?a=b",
+            "http://127.0.0.1/#a",
+            "javascript:alert(1)",
+            "",
+            "//127.0.0.1/",
+            "http://10.0.0.1/",
         ] {
             assert!(Back::parse(Some(bad)).is_err(), "{bad}");
         }

@@ -113,7 +113,10 @@ impl Federation {
         answer: &Answer<'_>,
     ) -> Result<Assertion, FederationError> {
         let terms = &provider.terms;
-        if asked.provider() != provider.id || asked.tenant() != provider.tenant || asked.issuer != terms.issuer {
+        if asked.provider() != provider.id
+            || asked.tenant() != provider.tenant
+            || asked.issuer != terms.issuer
+        {
             return Err(FederationError::Over);
         }
         let metadata = self.metadata(now_ms, provider).await?;
@@ -176,7 +179,8 @@ impl Federation {
         };
         let authorization = authorization.as_ref().map(|text| text.as_str());
         let _turn = self.turn().await?;
-        let (status, body) = self.fetcher.post(&metadata.token_endpoint, authorization, form.finish()).await?;
+        let (status, body) =
+            self.fetcher.post(&metadata.token_endpoint, authorization, form.finish()).await?;
         if status.is_success() {
             return Ok(read::<Tokens>(&body)?.id_token);
         }
@@ -224,7 +228,11 @@ impl Federation {
         let document: Document = self.fetcher.get(&url).await?;
         drop(turn);
         let what = Arc::new(document.checked(issuer, provider.terms.preset, reach)?);
-        keep(&mut self.locked().metadata, name, Kept { read_at: now_ms, again_at: None, what: Arc::clone(&what) });
+        keep(
+            &mut self.locked().metadata,
+            name,
+            Kept { read_at: now_ms, again_at: None, what: Arc::clone(&what) },
+        );
         Ok(what)
     }
 

@@ -121,8 +121,8 @@ pub use session_token::{SessionToken, SessionTokenError};
 pub use settings::{Settings, SettingsError};
 pub use signin::{ProvenPassword, SigninError, SigninFinish, SigninStarted, SigninState};
 pub use signup::{
-    NO_ACCOUNT, NewTotp, PasskeySignupFinish, PasskeySignupStart, PasskeySignupStarted, ProvidedSignup, ReservedSignup,
-    SignedUp, Signup, SignupError, SignupFinish, SignupStart, SignupStarted, SignupState,
+    NO_ACCOUNT, NewTotp, PasskeySignupFinish, PasskeySignupStart, PasskeySignupStarted, ProvidedSignup,
+    ReservedSignup, SignedUp, Signup, SignupError, SignupFinish, SignupStart, SignupStarted, SignupState,
 };
 pub use sweep::{Entry, UnsettledPassword};
 pub use totp::TotpStarted;

@@ -204,8 +204,21 @@ pub struct Session {
 }
 
 /// As [`select_session`] reads it; the last column is `NULL` when the method that opened the session is gone.
-type SessionRow =
-    (Uuid, Uuid, Uuid, Uuid, String, i64, i64, i64, i64, Option<i64>, Option<i64>, Option<Uuid>, Option<Uuid>);
+type SessionRow = (
+    Uuid,
+    Uuid,
+    Uuid,
+    Uuid,
+    String,
+    i64,
+    i64,
+    i64,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<Uuid>,
+    Option<Uuid>,
+);
 
 /// The statement that finds a session by one of its unique columns.
 macro_rules! select_session {

@@ -33,8 +33,8 @@ use store::{ReadTx, TenantId, params};
 use zeroize::Zeroizing;
 
 pub use self::found::{NewTotp, ReservedSignup, SignedUp};
-pub use self::provided::ProvidedSignup;
 pub use self::passkey::{PasskeySignupFinish, PasskeySignupStart, PasskeySignupStarted};
+pub use self::provided::ProvidedSignup;
 pub use self::state::SignupState;
 use self::state::{FirstMethod, MailCode};
 use crate::device::DeviceInfo;

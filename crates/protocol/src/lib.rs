@@ -35,7 +35,8 @@ pub mod tenants;
 pub use bytes::Bytes;
 pub use error::{Code, Problem};
 pub use id::{
-    AccountId, ClientId, CollectionId, DeviceId, InvitationId, ItemId, MethodId, OrganisationId, ProviderId, RoleId,
-    ScimUserId, ServiceAccountId, ServiceKeyId, SessionId, SupportGrantId, TeamId, TenantDeviceId, TenantId, UploadId,
+    AccountId, ClientId, CollectionId, DeviceId, InvitationId, ItemId, MethodId, OrganisationId, ProviderId,
+    RoleId, ScimUserId, ServiceAccountId, ServiceKeyId, SessionId, SupportGrantId, TeamId, TenantDeviceId,
+    TenantId, UploadId,
 };
 pub use secret::Secret;

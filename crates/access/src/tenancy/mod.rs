@@ -49,8 +49,8 @@ pub use invitation::{
 pub use member::{MAX_MEMBERS, MAX_PAGE, Member, MemberState};
 pub use name::{MAX_NAME, Name, NameError};
 pub use organisation::{MAX_ORGANISATIONS, Organisation};
-pub use provided::{Provided, ProvidedRole, Provision};
 pub use policy::{MAX_VERSIONS, NewPolicies, PolicyVersion};
+pub use provided::{Provided, ProvidedRole, Provision};
 pub use role::{Grant, Grants, HolderKind, MAX_GRANTS, NewGrant, NoRole, Role, RoleName};
 pub use service_account::{
     AuthenticatedService, MAX_SERVICE_ACCOUNTS, MAX_SERVICE_KEYS, NewServiceKey, ServiceAccount, ServiceKey,

@@ -90,7 +90,9 @@ async fn through(client: &Client, named: &str) -> Result<Through, Failure> {
     if named.contains('.') {
         return Ok(Through { domain: Some(named.to_owned()), ..Through::default() });
     }
-    let text = format!("no provider {named:?}: give a tenant (ten_…), your address at work, or one of the server's providers");
+    let text = format!(
+        "no provider {named:?}: give a tenant (ten_…), your address at work, or one of the server's providers"
+    );
     Err(Failure::usage(text))
 }
 
@@ -125,7 +127,9 @@ async fn sign_up(context: &mut Context, new: NewByProvider) -> Result<(), Failur
     output.result(&document, || {
         let mut text = format!("Your account number is {}.\n", account.number);
         if let Ok(made) = &made {
-            text.push_str("Your provider lets you in; your data only this device opens, and what follows.\n\n");
+            text.push_str(
+                "Your provider lets you in; your data only this device opens, and what follows.\n\n",
+            );
             text.push_str(&super::methods::recovery_key_text(&made.key));
         }
         text
@@ -145,7 +149,8 @@ async fn come_in(
     recovery_key_stdin: bool,
 ) -> Result<(), Failure> {
     let output = context.output;
-    if let Some(account) = context.profile.reopen(&came.client, &came.locked(), &came.session.server_half).await
+    if let Some(account) =
+        context.profile.reopen(&came.client, &came.locked(), &came.session.server_half).await
         && came.is_of(&account)
     {
         let session = came.session.clone();
@@ -201,7 +206,11 @@ fn said(output: Output, came: &CameIn, unlocked_by: &str) {
 fn show(output: Output, elsewhere: &Elsewhere) {
     let document = json!({ "event": "open", "url": elsewhere.url(), "name": elsewhere.name() });
     output.result(&document, || {
-        format!("Open this in a browser on this computer, and sign in at {}:\n\n  {}\n", harmless(elsewhere.name()), elsewhere.url())
+        format!(
+            "Open this in a browser on this computer, and sign in at {}:\n\n  {}\n",
+            harmless(elsewhere.name()),
+            elsewhere.url()
+        )
     });
 }
 
@@ -224,7 +233,8 @@ struct Door {
 
 impl Door {
     async fn open() -> Result<Self, Failure> {
-        let failed = |error: std::io::Error| Failure::failed("no_port", format!("nothing can be waited for: {error}"));
+        let failed =
+            |error: std::io::Error| Failure::failed("no_port", format!("nothing can be waited for: {error}"));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
         Ok(Door { listener, port })
@@ -240,7 +250,9 @@ impl Door {
             loop {
                 let Ok((mut stream, _)) = self.listener.accept().await else { continue };
                 let asked = timeout(PATIENCE, target(&mut stream)).await.ok().flatten();
-                let Some(query) = asked.as_deref().and_then(|asked| asked.strip_prefix(PATH)?.strip_prefix('?')) else {
+                let Some(query) =
+                    asked.as_deref().and_then(|asked| asked.strip_prefix(PATH)?.strip_prefix('?'))
+                else {
                     reply(&mut stream, "404 Not Found", "There is nothing here.").await;
                     continue;
                 };
@@ -251,20 +263,28 @@ impl Door {
                 }
                 match (one("state"), one("code")) {
                     (Some(state), Some(code)) => {
-                        reply(&mut stream, "200 OK", "You are signed in there. Close this page and go back.").await;
+                        reply(&mut stream, "200 OK", "You are signed in there. Close this page and go back.")
+                            .await;
                         let (state, code) = (Secret::from(state), Secret::from(code));
                         return Ok(Returned { state, code, issuer: one("iss") });
                     }
                     _ => {
-                        reply(&mut stream, "200 OK", "The provider did not let you in. Close this page and go back.").await;
+                        reply(
+                            &mut stream,
+                            "200 OK",
+                            "The provider did not let you in. Close this page and go back.",
+                        )
+                        .await;
                         let why = one("error").unwrap_or_default();
-                        let text = format!("{} did not let you in ({})", harmless(elsewhere.name()), harmless(&why));
+                        let text =
+                            format!("{} did not let you in ({})", harmless(elsewhere.name()), harmless(&why));
                         return Err(Failure::failed(Code::ProviderRefused.as_str(), text));
                     }
                 }
             }
         };
-        let late = || Failure::failed(Code::SignInOver.as_str(), "nobody came back from the provider in time");
+        let late =
+            || Failure::failed(Code::SignInOver.as_str(), "nobody came back from the provider in time");
         timeout(LONGEST_WAIT, waiting).await.unwrap_or_else(|_| Err(late()))
     }
 }

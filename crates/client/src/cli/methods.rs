@@ -115,8 +115,9 @@ pub(super) async fn methods(context: &mut Context, arguments: MethodsArgs) -> Re
         Some(MethodsCommand::AddProvider { provider, proof }) => {
             let account = context.account().await?;
             let begin = async |through: &Through, redirect: String| {
-                let begin =
-                    async || Ok(Elsewhere::start_link(&account.client, through, Some(redirect.clone())).await?);
+                let begin = async || {
+                    Ok(Elsewhere::start_link(&account.client, through, Some(redirect.clone())).await?)
+                };
                 context.with_proof::<Elsewhere>(&account, &proof, None, begin).await
             };
             super::elsewhere::link(context, &account, &provider, begin).await

@@ -8,8 +8,8 @@ use data_encoding::BASE64URL_NOPAD;
 use keyring::{Email, EmailSalt, MasterKey, MethodKind, RecoveryKey, SystemRng};
 use protocol::federation::{
     Domain, Domains, NewDomain, NewProvider, Provider, ProviderAnswer, ProviderChange, ProviderFinish,
-    ProviderFinished, ProviderLinked, ProviderRequirement, ProviderSignUp, ProviderSignUpStarted, ProviderSignedUp,
-    ProviderStart, ProviderStarted, Providers, SignInProviders,
+    ProviderFinished, ProviderLinked, ProviderRequirement, ProviderSignUp, ProviderSignUpStarted,
+    ProviderSignedUp, ProviderStart, ProviderStarted, Providers, SignInProviders,
 };
 use protocol::signin::{Device, RecoveryStepUp, Session, SteppedUp};
 use protocol::{AccountId, DeviceId, MethodId, ProviderId, Secret, SessionId, TenantId};
@@ -101,7 +101,11 @@ impl Elsewhere {
     ///
     /// # Errors
     /// [`RequestError`].
-    pub async fn start(client: &Client, through: &Through, redirect: Option<String>) -> Result<Self, RequestError> {
+    pub async fn start(
+        client: &Client,
+        through: &Through,
+        redirect: Option<String>,
+    ) -> Result<Self, RequestError> {
         Self::at(client, "/api/v1/signin/provider/start", through, redirect).await
     }
 

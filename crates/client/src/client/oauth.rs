@@ -2,8 +2,8 @@
 //! Applications of a tenant that get tokens, and people's consent to them.
 
 use protocol::oauth::{
-    Answered, Asked, Authorizations, Client as Application, ClientChange, ClientSecret, ClientTokenKey, Clients, ConsentRequest,
-    MadeClient, NewClient,
+    Answered, Asked, Authorizations, Client as Application, ClientChange, ClientSecret, ClientTokenKey,
+    Clients, ConsentRequest, MadeClient, NewClient,
 };
 use protocol::{ClientId, TenantId};
 use reqwest::Method;

@@ -98,10 +98,7 @@ mod tests {
         let of = |attribute: &str, value: &str| (attribute.to_owned(), value.to_owned());
         assert_eq!(one(r#"userName eq "ada@acme.example""#), of("username", "ada@acme.example"));
         assert_eq!(one(r#" externalId Eq "a \"b\" and c" "#), of("externalid", r#"a "b" and c"#));
-        assert_eq!(
-            one(r#"urn:ietf:params:scim:schemas:core:2.0:User:userName eq "a""#),
-            of("username", "a")
-        );
+        assert_eq!(one(r#"urn:ietf:params:scim:schemas:core:2.0:User:userName eq "a""#), of("username", "a"));
         let both = Filter::parse(r#"id eq "tea_1" and members eq "usr_1""#).unwrap();
         assert_eq!(both.clauses().len(), 2);
     }
@@ -109,10 +106,22 @@ mod tests {
     #[test]
     fn what_is_not_supported_is_said_and_not_guessed() {
         for bad in [
-            "", "userName", "userName eq", "userName eq ada", r#"userName co "a""#, r#"userName eq "a" or userName eq "b""#,
-            r#"(userName eq "a")"#, r#"not (userName eq "a")"#, r#"userName eq "a" and"#, r#"userName eq "a"and userName eq "b""#,
-            r#"a eq "1" and a eq "1" and a eq "1" and a eq "1" and a eq "1""#, r#"user name eq "a""#, r#"a;b eq "c""#,
-            &format!(r#"userName eq "{}""#, "a".repeat(2_000)), &"(".repeat(1_000), r#"userName eq "a"#,
+            "",
+            "userName",
+            "userName eq",
+            "userName eq ada",
+            r#"userName co "a""#,
+            r#"userName eq "a" or userName eq "b""#,
+            r#"(userName eq "a")"#,
+            r#"not (userName eq "a")"#,
+            r#"userName eq "a" and"#,
+            r#"userName eq "a"and userName eq "b""#,
+            r#"a eq "1" and a eq "1" and a eq "1" and a eq "1" and a eq "1""#,
+            r#"user name eq "a""#,
+            r#"a;b eq "c""#,
+            &format!(r#"userName eq "{}""#, "a".repeat(2_000)),
+            &"(".repeat(1_000),
+            r#"userName eq "a"#,
         ] {
             assert!(Filter::parse(bad).is_err(), "{bad}");
         }

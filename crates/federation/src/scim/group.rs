@@ -196,7 +196,9 @@ impl Federation {
         filter: &Filter,
         members: bool,
     ) -> Result<Option<Group>, ScimError> {
-        let value = |name: &str| filter.clauses().iter().find(|clause| clause.attribute == name).map(|clause| &clause.value);
+        let value = |name: &str| {
+            filter.clauses().iter().find(|clause| clause.attribute == name).map(|clause| &clause.value)
+        };
         let known = ["id", "displayname", "externalid", "members", "members.value"];
         if filter.clauses().iter().any(|clause| !known.contains(&clause.attribute.as_str())) {
             return Err(ScimError::InvalidFilter("groups are found by displayName, or by id and members"));
@@ -221,13 +223,17 @@ impl Federation {
                 .await?
             }
             (None, None) => {
-                return Err(ScimError::InvalidFilter("groups are found by displayName, or by id and members"));
+                return Err(ScimError::InvalidFilter(
+                    "groups are found by displayName, or by id and members",
+                ));
             }
         };
         let Some(row) = row else { return Ok(None) };
         let mut group = self.open_group(tx, row, true).await?;
-        let is_in = |user: &String| user.parse::<UserId>().is_ok_and(|user| group.terms.members.contains(&user));
-        let is_meant = value("displayname").is_none_or(|name| name.to_lowercase() == group.terms.display_name.to_lowercase())
+        let is_in =
+            |user: &String| user.parse::<UserId>().is_ok_and(|user| group.terms.members.contains(&user));
+        let is_meant = value("displayname")
+            .is_none_or(|name| name.to_lowercase() == group.terms.display_name.to_lowercase())
             && value("externalid").is_none_or(|id| Some(id) == group.terms.external_id.as_ref())
             && value("members").or(value("members.value")).is_none_or(is_in);
         if !members {
@@ -321,7 +327,8 @@ impl Federation {
             display_name: group.terms.display_name.clone(),
             external_id: group.terms.external_id.clone(),
         };
-        let plain = serde_json::to_vec(&kept).map_err(|_| FederationError::Unreadable("a provisioned group"))?;
+        let plain =
+            serde_json::to_vec(&kept).map_err(|_| FederationError::Unreadable("a provisioned group"))?;
         Ok((lookup, self.custody.tenant(tx).await?.seal(GROUP, &[group.team.as_bytes()], &plain)))
     }
 
@@ -369,7 +376,8 @@ mod tests {
             let patch: Patch = serde_json::from_value(json!({ "Operations": operations })).unwrap();
             terms.patched(&patch)
         };
-        let added = patched(json!([{ "op": "Add", "path": "members", "value": [{ "value": b.to_string() }] }]));
+        let added =
+            patched(json!([{ "op": "Add", "path": "members", "value": [{ "value": b.to_string() }] }]));
         assert_eq!(added.unwrap().members.len(), 2);
         let path = format!("members[value eq \"{a}\"]");
         assert_eq!(patched(json!([{ "op": "remove", "path": path }])).unwrap().members, []);
@@ -378,7 +386,10 @@ mod tests {
             Err(ScimError::Mutability("displayName"))
         ));
         for bad in ["acc_1", "", "usr_", "../x"] {
-            assert!(patched(json!([{ "op": "add", "path": "members", "value": [{ "value": bad }] }])).is_err(), "{bad}");
+            assert!(
+                patched(json!([{ "op": "add", "path": "members", "value": [{ "value": bad }] }])).is_err(),
+                "{bad}"
+            );
         }
     }
 }

@@ -73,7 +73,9 @@ impl Patch {
                         }
                     }
                 }
-                (None, _) => return Err(ScimError::value("value", "expected an object, as there is no path")),
+                (None, _) => {
+                    return Err(ScimError::value("value", "expected an object, as there is no path"));
+                }
             }
         }
         Ok(())
@@ -137,11 +139,16 @@ fn within(
         if entries.len() >= LONGEST_LIST {
             return Err(ScimError::TooMany("a list has at most 10,000 entries"));
         }
-        entries.push(Value::Object(Map::from_iter([(which.attribute.clone(), Value::from(which.value.clone()))])));
+        entries.push(Value::Object(Map::from_iter([(
+            which.attribute.clone(),
+            Value::from(which.value.clone()),
+        )])));
     }
     for entry in entries.iter_mut().filter(|entry| is_meant(entry)) {
         match (part, value, entry) {
-            (Some(part), value, Value::Object(fields)) => set(fields, part, value.filter(|_| op != Op::Remove)),
+            (Some(part), value, Value::Object(fields)) => {
+                set(fields, part, value.filter(|_| op != Op::Remove))
+            }
             (None, Some(Value::Object(new)), Value::Object(fields)) => {
                 new.iter().for_each(|(name, value)| set(fields, name, Some(value)));
             }
@@ -237,7 +244,9 @@ pub(super) fn bare(attribute: &str) -> Result<&str, ScimError> {
 
 /// What follows the name of a schema: of the core's, or of an extension's, which is then none of ours.
 fn unprefixed(text: &str) -> &str {
-    for schema in ["urn:ietf:params:scim:schemas:core:2.0:User:", "urn:ietf:params:scim:schemas:core:2.0:Group:"] {
+    for schema in
+        ["urn:ietf:params:scim:schemas:core:2.0:User:", "urn:ietf:params:scim:schemas:core:2.0:Group:"]
+    {
         if let Some((found, rest)) = text.split_at_checked(schema.len())
             && found.eq_ignore_ascii_case(schema)
         {
@@ -291,7 +300,11 @@ mod tests {
                 json!([{ "type": "work", "value": "a@b.example" }, { "type": "home", "value": "h@d.example" }]),
             ),
             (json!([{ "op": "remove", "path": "emails[type eq \"work\"]" }]), "emails", json!([])),
-            (json!([{ "op": "Replace", "value": { "name.givenName": "Ada" } }]), "name", json!({ "givenName": "Ada" })),
+            (
+                json!([{ "op": "Replace", "value": { "name.givenName": "Ada" } }]),
+                "name",
+                json!({ "givenName": "Ada" }),
+            ),
             (
                 json!([{ "op": "replace", "path": "urn:ietf:params:scim:schemas:core:2.0:User:userName", "value": "eve" }]),
                 "userName",
@@ -303,7 +316,10 @@ mod tests {
         let group = json!({ "members": [{ "value": "1" }, { "value": "2" }, { "value": "3" }] });
         for (operations, left) in [
             (json!([{ "op": "Add", "path": "members", "value": [{ "value": "3" }, { "value": "4" }] }]), 4),
-            (json!([{ "op": "Remove", "path": "members", "value": [{ "value": "1" }, { "value": "9" }] }]), 2),
+            (
+                json!([{ "op": "Remove", "path": "members", "value": [{ "value": "1" }, { "value": "9" }] }]),
+                2,
+            ),
             (json!([{ "op": "remove", "path": "members[value eq \"2\"]" }]), 2),
             (json!([{ "op": "replace", "path": "members", "value": [{ "value": "7" }] }]), 1),
         ] {
@@ -315,19 +331,38 @@ mod tests {
     #[test]
     fn what_is_not_an_attribute_here_changes_nothing_and_what_is_no_path_is_refused() {
         let ada = json!({ "userName": "ada" });
-        for ignored in ["id", "meta.created", "title", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager"] {
-            let after = patched(ada.clone(), json!([{ "op": "replace", "path": ignored, "value": "x" }])).unwrap();
+        for ignored in [
+            "id",
+            "meta.created",
+            "title",
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager",
+        ] {
+            let after =
+                patched(ada.clone(), json!([{ "op": "replace", "path": ignored, "value": "x" }])).unwrap();
             assert_eq!(after, ada, "{ignored}");
         }
-        for bad in ["", "a b", "emails[", "emails[]", "emails[type eq]", "emails[type eq \"a\"]x", "emails[type eq \"a\"].", "a.b.c", "../x"] {
+        for bad in [
+            "",
+            "a b",
+            "emails[",
+            "emails[]",
+            "emails[type eq]",
+            "emails[type eq \"a\"]x",
+            "emails[type eq \"a\"].",
+            "a.b.c",
+            "../x",
+        ] {
             let refused = patched(ada.clone(), json!([{ "op": "replace", "path": bad, "value": "x" }]));
             assert!(refused.is_err(), "{bad}");
         }
         assert!(matches!(patched(ada.clone(), json!([{ "op": "remove" }])), Err(ScimError::NoTarget)));
         assert!(patched(ada.clone(), json!([{ "op": "move", "path": "userName" }])).is_err());
         assert!(patched(ada.clone(), json!([{ "op": "replace", "value": "x" }])).is_err());
-        assert!(patched(ada.clone(), json!([{ "op": "replace", "path": "userName.x", "value": "x" }])).is_err());
-        let many: Vec<_> = (0..200).map(|_| json!({ "op": "add", "path": "active", "value": true })).collect();
+        assert!(
+            patched(ada.clone(), json!([{ "op": "replace", "path": "userName.x", "value": "x" }])).is_err()
+        );
+        let many: Vec<_> =
+            (0..200).map(|_| json!({ "op": "add", "path": "active", "value": true })).collect();
         assert!(patched(ada, json!(many)).is_err());
     }
 

@@ -89,7 +89,11 @@ impl UserTerms {
     /// [`ScimError::InvalidValue`].
     pub fn read(resource: &Map<String, Value>) -> Result<Self, ScimError> {
         let find = |name: &str| {
-            resource.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value).filter(|value| !value.is_null())
+            resource
+                .iter()
+                .find(|(found, _)| found.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value)
+                .filter(|value| !value.is_null())
         };
         let text = |name: &str| find(name).map(|value| text_of(name, value)).transpose();
         let name = match find("name") {
@@ -100,7 +104,11 @@ impl UserTerms {
                     let found = found.map(|(_, value)| value).filter(|value| !is_nothing(value));
                     found.map(|value| text_of(name, value)).transpose()
                 };
-                PersonName { formatted: part("formatted")?, given: part("givenName")?, family: part("familyName")? }
+                PersonName {
+                    formatted: part("formatted")?,
+                    given: part("givenName")?,
+                    family: part("familyName")?,
+                }
             }
             Some(_) => return Err(ScimError::value("name", "expected an object")),
         };
@@ -145,9 +153,15 @@ impl UserTerms {
                 put(name, json!(text));
             }
         }
-        let parts = [("formatted", &self.name.formatted), ("givenName", &self.name.given), ("familyName", &self.name.family)];
-        let parts: Map<String, Value> =
-            parts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(text.as_ref()?)))).collect();
+        let parts = [
+            ("formatted", &self.name.formatted),
+            ("givenName", &self.name.given),
+            ("familyName", &self.name.family),
+        ];
+        let parts: Map<String, Value> = parts
+            .into_iter()
+            .filter_map(|(name, text)| Some((name.to_owned(), json!(text.as_ref()?))))
+            .collect();
         if !parts.is_empty() {
             put("name", Value::Object(parts));
         }
@@ -296,7 +310,8 @@ impl Federation {
             }
             "externalid" => {
                 let lookup = external_lookup(&key, &clause.value);
-                tx.query_opt(select!("WHERE external_lookup = $1 ORDER BY id LIMIT 1"), params![&lookup]).await?
+                tx.query_opt(select!("WHERE external_lookup = $1 ORDER BY id LIMIT 1"), params![&lookup])
+                    .await?
             }
             "id" => match clause.value.parse::<UserId>() {
                 Ok(id) => tx.query_opt(select!("WHERE id = $1"), params![&id]).await?,
@@ -311,7 +326,9 @@ impl Federation {
                 .await?
             }
             _ => {
-                return Err(ScimError::InvalidFilter("users are found by userName, externalId, emails.value or id"));
+                return Err(ScimError::InvalidFilter(
+                    "users are found by userName, externalId, emails.value or id",
+                ));
             }
         };
         let mut resources = Vec::new();

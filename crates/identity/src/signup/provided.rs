@@ -39,8 +39,17 @@ pub struct ProvidedSignup {
 impl Identity {
     /// Goes on as every sign-up, with [`signup_reserve`](Self::signup_reserve).
     pub fn provided_signup(&self, new: ProvidedSignup) -> Signup {
-        let ProvidedSignup { account, home, method, email, identity, label, identity_public, email_key, device } =
-            new;
+        let ProvidedSignup {
+            account,
+            home,
+            method,
+            email,
+            identity,
+            label,
+            identity_public,
+            email_key,
+            device,
+        } = new;
         let hash = email.hash();
         let sealed_email = email_key.seal(&email, &account.into(), &mut SystemRng);
         let state = SignupState {

@@ -181,11 +181,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(tenants::clients::read, tenants::clients::change, tenants::clients::delete))
         .routes(routes!(tenants::clients::rotate_secret))
         .routes(routes!(tenants::providers::list, tenants::providers::create))
-        .routes(routes!(
-            tenants::providers::read,
-            tenants::providers::change,
-            tenants::providers::delete
-        ))
+        .routes(routes!(tenants::providers::read, tenants::providers::change, tenants::providers::delete))
         .routes(routes!(tenants::providers::test))
         .routes(routes!(tenants::providers::require))
         .routes(routes!(tenants::domains::list, tenants::domains::add))
@@ -198,12 +194,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(scim::about::types))
         .routes(routes!(scim::about::schemas))
         .routes(routes!(scim::users::list, scim::users::create))
-        .routes(routes!(
-            scim::users::read,
-            scim::users::replace,
-            scim::users::change,
-            scim::users::delete
-        ))
+        .routes(routes!(scim::users::read, scim::users::replace, scim::users::change, scim::users::delete))
         .routes(routes!(scim::groups::list, scim::groups::create))
         .routes(routes!(
             scim::groups::read,

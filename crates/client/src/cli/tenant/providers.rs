@@ -16,9 +16,11 @@ use crate::output::{harmless, moment, table};
 
 /// Arguments of `tenant providers`.
 #[derive(Args, Debug)]
-#[command(after_help = "Okta, with people of the proved domain acme.example as members, and its group \"it\" as administrators:
+#[command(
+    after_help = "Okta, with people of the proved domain acme.example as members, and its group \"it\" as administrators:
   bailiwick tenant providers create Okta --preset okta --issuer https://acme.okta.com --client-id 0oa… --secret-stdin \\
-    --joins --gives viewer --gives it=admin")]
+    --joins --gives viewer --gives it=admin"
+)]
 pub(super) struct ProvidersArgs {
     #[command(flatten)]
     which: Which,
@@ -225,7 +227,9 @@ pub(super) async fn providers(context: &Context, arguments: ProvidersArgs) -> Re
         ProvidersCommand::Delete { provider } => {
             let id = find(&client, tenant, &provider).await?.id;
             changed(context, &proof, async |client| client.delete_provider(tenant, id).await).await?;
-            context.output.result(&json!({ "deleted": id }), || format!("Deleted {id}; nobody comes in by it."));
+            context
+                .output
+                .result(&json!({ "deleted": id }), || format!("Deleted {id}; nobody comes in by it."));
         }
         ProvidersCommand::Require => require(context, &proof, in_tenant(tenant)?, true).await?,
         ProvidersCommand::DoNotRequire => require(context, &proof, in_tenant(tenant)?, false).await?,
@@ -233,7 +237,12 @@ pub(super) async fn providers(context: &Context, arguments: ProvidersArgs) -> Re
     Ok(())
 }
 
-async fn require(context: &Context, proof: &ProofArgs, tenant: TenantId, required: bool) -> Result<(), Failure> {
+async fn require(
+    context: &Context,
+    proof: &ProofArgs,
+    tenant: TenantId,
+    required: bool,
+) -> Result<(), Failure> {
     changed(context, proof, async |client| client.require_provider(tenant, required).await).await?;
     context.output.result(&json!({ "required": required }), || {
         match required {
@@ -262,7 +271,8 @@ pub(super) async fn domains(context: &Context, arguments: DomainsArgs) -> Result
             });
         }
         DomainsCommand::Add { domain } => {
-            let added = changed(context, &proof, async |client| client.add_domain(tenant, &domain).await).await?;
+            let added =
+                changed(context, &proof, async |client| client.add_domain(tenant, &domain).await).await?;
             context.output.result(&json!(added), || {
                 format!(
                     "Write this TXT record into the domain's zone, then `bailiwick tenant domains verify {}`:\n\n  {}  TXT  \"{}\"",
@@ -275,17 +285,21 @@ pub(super) async fn domains(context: &Context, arguments: DomainsArgs) -> Result
         DomainsCommand::Verify { domain } => {
             let verify = async |client: &Client| client.verify_domain(tenant, &domain).await;
             let verified = changed(context, &proof, verify).await?;
-            context.output.result(&json!(verified), || format!("{} is the tenant's.", harmless(&verified.name)));
+            context
+                .output
+                .result(&json!(verified), || format!("{} is the tenant's.", harmless(&verified.name)));
         }
         DomainsCommand::Remove { domain } => {
             changed(context, &proof, async |client| client.remove_domain(tenant, &domain).await).await?;
-            context.output.result(&json!({ "removed": domain }), || format!("Removed {}.", harmless(&domain)));
+            context
+                .output
+                .result(&json!({ "removed": domain }), || format!("Removed {}.", harmless(&domain)));
         }
         DomainsCommand::Confirm { domain } => {
             changed(context, &proof, async |client| client.confirm_domain(tenant, &domain).await).await?;
-            context
-                .output
-                .result(&json!({ "confirmed": domain }), || format!("{} is the tenant's.", harmless(&domain)));
+            context.output.result(&json!({ "confirmed": domain }), || {
+                format!("{} is the tenant's.", harmless(&domain))
+            });
         }
     }
     Ok(())
@@ -348,7 +362,9 @@ fn given(texts: &[String], tenant: Option<TenantId>) -> Result<Vec<GivenRole>, F
         };
         let (role, place) = match role.split_once('@') {
             Some((role, place)) => {
-                let place = place.parse().map_err(|_| Failure::usage(format!("{place:?} is no organisation: give its id (org_…)")))?;
+                let place = place.parse().map_err(|_| {
+                    Failure::usage(format!("{place:?} is no organisation: give its id (org_…)"))
+                })?;
                 (role, place)
             }
             None => (role, whole),
@@ -369,7 +385,8 @@ async fn list(context: &Context, client: &Client, tenant: Option<TenantId>) -> R
         if all.providers.is_empty() {
             return "No providers.".to_owned();
         }
-        let mut rows = vec![["ID", "NAME", "ISSUER", "LETS IN", "JOINS", "SINCE"].map(str::to_owned).to_vec()];
+        let mut rows =
+            vec![["ID", "NAME", "ISSUER", "LETS IN", "JOINS", "SINCE"].map(str::to_owned).to_vec()];
         rows.extend(all.providers.iter().map(|provider| {
             vec![
                 provider.id.to_string(),
@@ -404,7 +421,10 @@ fn shown(provider: &Provider) -> String {
         ("redirect URI", provider.callback.clone()),
         ("scopes", harmless(&provider.scopes.join(" "))),
         ("groups in", provider.groups_claim.as_deref().map(harmless).unwrap_or_default()),
-        ("addresses", if provider.trusts_addresses { "as it gives them" } else { "as it verified them" }.to_owned()),
+        (
+            "addresses",
+            if provider.trusts_addresses { "as it gives them" } else { "as it verified them" }.to_owned(),
+        ),
         ("joins", word(provider.joins).to_owned()),
         ("gives", provider.gives.iter().map(given).collect::<Vec<_>>().join(" ")),
         ("lets in", word(provider.enabled).to_owned()),

@@ -54,7 +54,8 @@ fn onwards(app: &App, provider: ProviderId, query: &str) -> Result<HeaderValue, 
         // What a provider writes beside the name of an error is not shown to anybody.
         None => {
             let error = one("error").unwrap_or_default();
-            let known = error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') && error.len() <= 64;
+            let known =
+                error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') && error.len() <= 64;
             answer.append_pair("error", if known && !error.is_empty() { &error } else { "no_answer" });
         }
     }

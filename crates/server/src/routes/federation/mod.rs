@@ -9,7 +9,9 @@ pub(crate) mod sign_in;
 
 use access::tenancy::{Change, Name, Provided, ProvidedRole, Provision, RoleName};
 use access::{Action, Caller, Place, Resource};
-use federation::{Answer, Asked, Assertion, DomainName, FederationError, Provider, ProviderId as StoredId, Purpose};
+use federation::{
+    Answer, Asked, Assertion, DomainName, FederationError, Provider, ProviderId as StoredId, Purpose,
+};
 use identity::ProvidedIdentity;
 use protocol::federation::{ProviderAnswer, ProviderStart, ProviderStarted};
 use protocol::{AccountId, Code, Problem, ProviderId, TenantId};
@@ -191,8 +193,7 @@ async fn provide(
     let provision = Provision { account, home, joins_as: label.as_ref(), roles: &roles, by: &by };
 
     let worker = Caller::system("federation", request);
-    let mut tx =
-        app.access.enter(&worker, tenant, Action::MemberProvision, Resource::Customer).await?;
+    let mut tx = app.access.enter(&worker, tenant, Action::MemberProvision, Resource::Customer).await?;
     let provided = app.tenancy.provide(&mut tx, &app.access, &provision).await?;
     if let Some(address) = &address {
         scim::arrived(app, &mut tx, account, address).await?;

@@ -40,8 +40,17 @@ pub(crate) fn terms(body: NewProvider, by: Uuid) -> Result<Terms, ApiError> {
 /// The terms after a change by this account.
 pub(crate) fn changed(before: &Terms, change: ProviderChange, by: Uuid) -> Result<Terms, ApiError> {
     let mut terms = before.clone();
-    let ProviderChange { name, client_id, client_secret, scopes, groups_claim, trusts_addresses, joins, gives, enabled } =
-        change;
+    let ProviderChange {
+        name,
+        client_id,
+        client_secret,
+        scopes,
+        groups_claim,
+        trusts_addresses,
+        joins,
+        gives,
+        enabled,
+    } = change;
     terms.name = name.unwrap_or(terms.name);
     terms.client_id = client_id.unwrap_or(terms.client_id);
     if let Some(secret) = client_secret {
@@ -79,7 +88,9 @@ fn gives(new: &[GivenRole], before: &[Given], by: Uuid) -> Result<Vec<Given>, Ap
         let role = role(&one.role).map_err(|_| ApiError::field("gives", "there is no such role"))?;
         let mut given =
             Given { group: one.group.clone(), role: role.to_string(), place: one.place.to_string(), by };
-        let is_same = |known: &&Given| (&known.group, &known.role, &known.place) == (&given.group, &given.role, &given.place);
+        let is_same = |known: &&Given| {
+            (&known.group, &known.role, &known.place) == (&given.group, &given.role, &given.place)
+        };
         if let Some(known) = before.iter().find(is_same) {
             given.by = known.by;
         }
@@ -95,7 +106,12 @@ pub(crate) fn shown(app: &App, provider: Stored) -> Provider {
     let terms = provider.terms;
     let given = |given: Given| {
         let place = given.place.parse().ok()?;
-        Some(GivenRole { group: given.group, role: given.role, place, by: Some(AccountId::from_uuid(given.by)) })
+        Some(GivenRole {
+            group: given.group,
+            role: given.role,
+            place,
+            by: Some(AccountId::from_uuid(given.by)),
+        })
     };
     Provider {
         id: ProviderId::from_uuid(*provider.id.uuid()),

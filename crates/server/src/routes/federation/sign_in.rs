@@ -6,8 +6,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use federation::{Assertion, ProviderId as StoredId, Purpose, REQUEST_MS};
 use identity::{
-    AccountId as StoredAccount, Arrival, MethodId as StoredMethod, MethodLabel, Place, ProvidedSignup, SessionKind,
-    Try,
+    AccountId as StoredAccount, Arrival, MethodId as StoredMethod, MethodLabel, Place, ProvidedSignup,
+    SessionKind, Try,
 };
 use keyring::Email;
 use protocol::federation::{
@@ -48,13 +48,12 @@ pub(crate) async fn list(
 ) -> Result<Json<SignInProviders>, ApiError> {
     let mut tx = look(&app, visitor.caller.request(), StoredTenant::PLATFORM).await?;
     let providers = app.federation.providers(&mut tx).await?;
-    let shown = providers.into_iter().filter(|provider| provider.terms.is_enabled).map(|provider| {
-        SignInProvider {
+    let shown =
+        providers.into_iter().filter(|provider| provider.terms.is_enabled).map(|provider| SignInProvider {
             id: ProviderId::from_uuid(*provider.id.uuid()),
             name: provider.terms.name,
             preset: provider.terms.preset.name().to_owned(),
-        }
-    });
+        });
     Ok(Json(SignInProviders { providers: shown.collect() }))
 }
 

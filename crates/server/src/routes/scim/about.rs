@@ -127,7 +127,8 @@ fn attribute(name: &str, kind: &str, required: bool, uniqueness: &str) -> Value 
 }
 
 fn complex(name: &str, several: bool, parts: &[&str]) -> Value {
-    let part = |part: &&str| attribute(part, if *part == "primary" { "boolean" } else { "string" }, false, "none");
+    let part =
+        |part: &&str| attribute(part, if *part == "primary" { "boolean" } else { "string" }, false, "none");
     json!({
         "name": name,
         "type": "complex",

@@ -89,7 +89,10 @@ impl FromRequest<App> for Change {
 async fn json_body(request: Request, app: &App) -> Result<Value, ScimRefusal> {
     let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = media_type.and_then(|value| value.split(';').next()).map(str::trim).unwrap_or_default();
-    if !["application/scim+json", "application/json"].iter().any(|known| media_type.eq_ignore_ascii_case(known)) {
+    if !["application/scim+json", "application/json"]
+        .iter()
+        .any(|known| media_type.eq_ignore_ascii_case(known))
+    {
         return Err(ScimRefusal::media_type());
     }
     let body = Bytes::from_request(request, app).await.map_err(crate::gateway::body_error)?;
@@ -171,7 +174,8 @@ impl IntoResponse for Answer {
         let body = serde_json::to_vec(&self.body).unwrap_or_default();
         let mut response = (self.status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
         let location = self.body.pointer("/meta/location").and_then(Value::as_str);
-        if let (StatusCode::CREATED, Some(Ok(location))) = (self.status, location.map(HeaderValue::from_str)) {
+        if let (StatusCode::CREATED, Some(Ok(location))) = (self.status, location.map(HeaderValue::from_str))
+        {
             response.headers_mut().insert(header::LOCATION, location);
         }
         response
@@ -180,7 +184,8 @@ impl IntoResponse for Answer {
 
 /// What stands beside a resource's attributes (RFC 7643, section 3.1).
 fn meta(app: &App, tenant: TenantId, kind: &str, id: &str, created_at: i64, changed_at: i64) -> Value {
-    let time = |at: i64| jiff::Timestamp::from_millisecond(at).map(|time| time.to_string()).unwrap_or_default();
+    let time =
+        |at: i64| jiff::Timestamp::from_millisecond(at).map(|time| time.to_string()).unwrap_or_default();
     json!({
         "resourceType": kind,
         "created": time(created_at),

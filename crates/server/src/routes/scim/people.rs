@@ -38,8 +38,12 @@ pub(crate) async fn arrived(
     address: &str,
 ) -> Result<(), ApiError> {
     app.federation.note_address(tx, account, address).await.map_err(internal)?;
-    let Some(user) = app.federation.user_by_address(tx, address).await.map_err(internal)? else { return Ok(()) };
-    if user.account == Some(account) || !app.federation.link_user(tx, user.id, account).await.map_err(internal)? {
+    let Some(user) = app.federation.user_by_address(tx, address).await.map_err(internal)? else {
+        return Ok(());
+    };
+    if user.account == Some(account)
+        || !app.federation.link_user(tx, user.id, account).await.map_err(internal)?
+    {
         return Ok(());
     }
     let user = User { account: Some(account), ..user };
@@ -59,7 +63,12 @@ pub(super) async fn linked(app: &App, tx: &mut WriteTx, user: &User) -> Result<(
 }
 
 /// After a change: who may come in no more is suspended, who may again is not.
-pub(super) async fn changed(app: &App, tx: &mut WriteTx, before: &User, after: &User) -> Result<(), ScimRefusal> {
+pub(super) async fn changed(
+    app: &App,
+    tx: &mut WriteTx,
+    before: &User,
+    after: &User,
+) -> Result<(), ScimRefusal> {
     let (Some(account), was, is) = (after.account, before.terms.active, after.terms.active) else {
         return Ok(());
     };

@@ -88,7 +88,9 @@ pub(crate) async fn list(State(app): State<App>, signed: Signed) -> Result<Json<
         // One that was left a moment ago, or is not founded yet, is not one of theirs.
         match app.access.view(&signed.caller, tenant, Action::TenantRead, Resource::Customer).await {
             Ok(mut tx) => tenants.push(to_tenant(app.tenancy.customer(&mut tx).await?)),
-            Err(access::Refused::NotFound | access::Refused::Suspended | access::Refused::ProviderRequired) => {}
+            Err(
+                access::Refused::NotFound | access::Refused::Suspended | access::Refused::ProviderRequired,
+            ) => {}
             Err(error) => return Err(error.into()),
         }
     }
