@@ -14,7 +14,6 @@ use super::failure::Failure;
 use super::interrupt;
 use super::login::{enter, enter_locked, may_leave};
 use super::methods::ask_recovery_key;
-use super::prompt;
 use crate::client::Client;
 use crate::client::federation::{Came, CameIn, Elsewhere, NewByProvider, Returned, Through};
 use crate::client::signin::{Unlocked, this_device};
@@ -160,12 +159,12 @@ async fn come_in(
     }
     if recovery_key_stdin {
         let key = ask_recovery_key(true, output)?;
-        let (number, confined) = (came.number.clone(), false);
+        let number = came.number.clone();
         let signed_in = came.unlock_with_recovery_key(&key).await?;
         enter(context, &signed_in.account, &signed_in.session, accept_older_key).await?;
         let document = json!({
             "event": "signed_in", "account_id": number, "account": signed_in.account.account,
-            "session": signed_in.account.session, "unlocked_by": "recovery-key", "confined": confined,
+            "session": signed_in.account.session, "unlocked_by": "recovery-key", "confined": false,
         });
         output.result(&document, || format!("Signed in to account {number}."));
         return Ok(());
