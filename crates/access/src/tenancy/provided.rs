@@ -102,7 +102,7 @@ impl Tenancy {
                 (provided.is_member, provided.joined) = (true, true);
             }
         }
-        let due = self.due(tx, access, account, roles).await?;
+        let due = self.roles_due(tx, access, account, roles).await?;
         let held: Vec<(String, Uuid, i64, String)> = tx
             .query(
                 "SELECT role, place, is_device, granted_by FROM role_grant WHERE holder = $1",
@@ -136,7 +136,7 @@ impl Tenancy {
     }
 
     /// Which of the roles are there, and may be given by who wrote them down.
-    async fn due(
+    async fn roles_due(
         &self,
         tx: &mut ReadTx,
         access: &Access,
