@@ -7,7 +7,9 @@ use harness::{Exchange, Request, World, on_both_engines, unique};
 use serde_json::{Value, json};
 use sha2_010::{Digest as _, Sha256};
 
-use super::app::{App, CALLBACK, House, Tokens, USUAL, VERIFIER, code, decoded, get, parameter, refused, said, text};
+use super::app::{
+    App, CALLBACK, House, Tokens, USUAL, VERIFIER, code, decoded, get, parameter, refused, said, text,
+};
 use super::key::Key;
 
 on_both_engines!(
@@ -38,10 +40,8 @@ fn asked(app: &App, key: &Key, fields: &[(&str, &str)]) -> Exchange {
 }
 
 fn with_proof(app: &App, proof: &str, fields: &[(&str, &str)]) -> Exchange {
-    let own = [
-        ("client_id", app.client_id.as_str()),
-        ("client_secret", app.secret.as_deref().unwrap_or_default()),
-    ];
+    let own =
+        [("client_id", app.client_id.as_str()), ("client_secret", app.secret.as_deref().unwrap_or_default())];
     let fields = [&own[..], fields].concat();
     Request::new("POST", "/oauth/token").header("dpop", proof).form(&fields).send(&app.server)
 }
@@ -95,9 +95,14 @@ fn a_bound_token_is_worth_nothing_without_its_key(world: World) {
                 .send(&world.url());
             assert_eq!(code(&bearer_with_proof), "invalid_dpop_proof");
             let another = shows(&world.url(), path, &token, &Key::p256().proof(&good()));
-            assert_eq!((another.status, code(&another)), (401, "invalid_dpop_proof".to_owned()), "another key");
-            let without =
-                Request::new("GET", path).header("authorization", &format!("DPoP {token}")).send(&world.url());
+            assert_eq!(
+                (another.status, code(&another)),
+                (401, "invalid_dpop_proof".to_owned()),
+                "another key"
+            );
+            let without = Request::new("GET", path)
+                .header("authorization", &format!("DPoP {token}"))
+                .send(&world.url());
             assert_eq!(code(&without), "invalid_dpop_proof");
         }
     }
@@ -141,11 +146,15 @@ fn a_proof_is_good_once_for_its_request(world: World) {
 
     let proof = key.proof(&claims("POST", &endpoint, None));
     let tokens = Tokens::of(&with_proof(&app, &proof, &redemption(&code_text)));
-    let again = with_proof(&app, &proof, &[("grant_type", "refresh_token"), ("refresh_token", &tokens.refresh)]);
+    let again =
+        with_proof(&app, &proof, &[("grant_type", "refresh_token"), ("refresh_token", &tokens.refresh)]);
     assert_eq!(refused(&again), refused_proof, "the same proof for other tokens");
     // That used nothing up.
-    let tokens =
-        Tokens::of(&asked(&app, &key, &[("grant_type", "refresh_token"), ("refresh_token", &tokens.refresh)]));
+    let tokens = Tokens::of(&asked(
+        &app,
+        &key,
+        &[("grant_type", "refresh_token"), ("refresh_token", &tokens.refresh)],
+    ));
 
     let uri = format!("{}/oauth/userinfo", world.url());
     let show = |proof: &str| shows(&world.url(), "/oauth/userinfo", &tokens.access, proof);
@@ -216,5 +225,9 @@ fn a_service_behind_a_proxy_gets_the_proof_checked(world: World) {
     let passed = check("/orders?page=2", &good());
     assert_eq!(passed.status, 200, "{}", said(&passed));
     assert_eq!(check("/admin", &good()).status, 401);
-    assert_eq!(get(&world, "/api/v1/forward-auth", &token).status, 401, "as a bearer token it is worth nothing");
+    assert_eq!(
+        get(&world, "/api/v1/forward-auth", &token).status,
+        401,
+        "as a bearer token it is worth nothing"
+    );
 }

@@ -158,15 +158,25 @@ fn what_a_client_may_ask_for_no_more_its_tokens_lose(world: World) {
     let devices = format!("/api/v1/tenants/{}/devices", house.tenant);
     assert_eq!(get(&world, &devices, &tokens.access).status, 200);
     let elsewhere = ["--redirect-uri", "https://new.example/callback"];
-    let change = |arguments: &[&str]| house.run(&[&["clients", "change", app.id.as_str()], arguments].concat());
-    let changed = change(&[&["--scopes", "openid,profile", "--name", "Renamed"], &elsewhere[..]].concat()).json();
+    let change =
+        |arguments: &[&str]| house.run(&[&["clients", "change", app.id.as_str()], arguments].concat());
+    let changed =
+        change(&[&["--scopes", "openid,profile", "--name", "Renamed"], &elsewhere[..]].concat()).json();
     assert_eq!(changed["name"], "Renamed");
     assert_eq!(changed["scopes"], serde_json::json!(["openid", "profile"]));
-    assert_eq!(changed["grants"], serde_json::json!(["authorization_code", "refresh_token"]), "what is not named stays");
+    assert_eq!(
+        changed["grants"],
+        serde_json::json!(["authorization_code", "refresh_token"]),
+        "what is not named stays"
+    );
 
     let refused_token = get(&world, &devices, &tokens.access);
     assert_eq!((refused_token.status, code(&refused_token)), (401, "token_revoked".to_owned()));
-    let more = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh.as_str()), ("scope", "device.read")];
+    let more = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", tokens.refresh.as_str()),
+        ("scope", "device.read"),
+    ];
     assert_eq!(refused(&app.token(&more)), (400, "invalid_scope".to_owned()));
     let next = app.refresh(&tokens.refresh);
     assert_eq!(next.json()["scope"], "openid profile", "{}", said(&next));
@@ -174,5 +184,9 @@ fn what_a_client_may_ask_for_no_more_its_tokens_lose(world: World) {
     assert_eq!(app.ask(&[("scope", "openid")]).status, 422, "the place to return to is registered no more");
 
     assert_eq!(change(&["--redirect-uri", "http://app.example/plain"]).refused(1).code, "invalid_field");
-    assert_eq!(change(&["--signing-alg", "HS256"]).refused(1).code, "invalid_field", "it has no resources of its own");
+    assert_eq!(
+        change(&["--signing-alg", "HS256"]).refused(1).code,
+        "invalid_field",
+        "it has no resources of its own"
+    );
 }

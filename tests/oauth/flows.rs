@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use sha2_010::{Digest as _, Sha256};
 
 use super::app::{
-    App, CALLBACK, House, Tokens, USUAL, VERIFIER, challenge, code, decoded, get, parameter, refused, said, text,
+    App, CALLBACK, House, Tokens, USUAL, VERIFIER, challenge, code, decoded, get, parameter, refused, said,
+    text,
 };
 
 on_both_engines!(
@@ -130,10 +131,16 @@ fn tokens_are_signed_by_what_their_client_knows(world: World) {
         let point = [&[4][..], &coordinate("x"), &coordinate("y")].concat();
         let (message, signature) = token.rsplit_once('.').unwrap();
         let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).unwrap();
-        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message.as_bytes(), &signature).unwrap();
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
+            .verify(message.as_bytes(), &signature)
+            .unwrap();
     }
     let hash = BASE64URL_NOPAD.encode(&Sha256::digest(&tokens.access)[..16]);
-    assert_eq!(decoded(&tokens.id).1["at_hash"], json!(hash), "half of the hash that goes with the signature");
+    assert_eq!(
+        decoded(&tokens.id).1["at_hash"],
+        json!(hash),
+        "half of the hash that goes with the signature"
+    );
     assert_eq!(get(&world, "/oauth/userinfo", &tokens.access).status, 200);
     assert!(app.is_active(&tokens.access));
     let create = ["clients", "create", "Other", "--serves", "https://api.example", "--signing-alg", "none"];
@@ -173,11 +180,14 @@ fn tokens_by_a_shared_key_are_for_services_of_the_tenants_own_alone(world: World
     own["aud"] = json!(world.url());
     own["scope"] = json!("openid device.read");
     let message = format!("{}.{}", part(&header), part(&own));
-    let forged =
-        format!("{message}.{}", BASE64URL_NOPAD.encode(hmac::sign(&key_of(&key), message.as_bytes()).as_ref()));
+    let forged = format!(
+        "{message}.{}",
+        BASE64URL_NOPAD.encode(hmac::sign(&key_of(&key), message.as_bytes()).as_ref())
+    );
     assert!(is_by(&forged, &key));
     for token in [&tokens.access, &forged] {
-        for path in ["/oauth/userinfo", "/api/v1/forward-auth", &format!("/api/v1/tenants/{}", house.tenant)] {
+        for path in ["/oauth/userinfo", "/api/v1/forward-auth", &format!("/api/v1/tenants/{}", house.tenant)]
+        {
             let refused = get(&world, path, token);
             assert_eq!((refused.status, code(&refused)), (401, "token_untrusted".to_owned()), "{path}");
         }
@@ -189,7 +199,8 @@ fn tokens_by_a_shared_key_are_for_services_of_the_tenants_own_alone(world: World
     assert!(is_by(&next, &rotated) && !is_by(&next, &key));
 
     // Without a resource of its own, or for a client that keeps no secret, there is no such key.
-    for arguments in [&USUAL[..], &[&USUAL[..], &["--public", "--resource", "https://api.example"]].concat()] {
+    for arguments in [&USUAL[..], &[&USUAL[..], &["--public", "--resource", "https://api.example"]].concat()]
+    {
         let create = [&["clients", "create", "No"], arguments, &["--signing-alg", "HS256"]].concat();
         assert_eq!(house.run(&create).refused(1).code, "invalid_field");
     }

@@ -137,7 +137,7 @@ fn strangers(world: &mut World, ada: &Home) -> (Vec<Stranger>, Ids) {
     let tenant = ada.ids.0["tenant"].clone();
     let mut ids = ada.ids.clone();
     let eve = Home::made(world);
-    let [dan, bea, gus, cut, op, past, root] = [(); 5].map(|()| Newcomer::new(world));
+    let [dan, bea, gus, cut, op, past, root] = [(); 7].map(|()| Newcomer::new(world));
 
     // Members of Ada's tenant: one who will be suspended, one who will be gone, one whose account will be suspended.
     for (who, label) in [(&bea, "Bea"), (&gus, "Gus"), (&cut, "Cut")] {
@@ -154,8 +154,8 @@ fn strangers(world: &mut World, ada: &Home) -> (Vec<Stranger>, Ids) {
         assert!(output.status.success(), "{output:?}");
     }
     world.start();
-    let suspend = ["accounts", "suspend", &cut.person.account_id, "--reason", "abuse", "--json"];
-    root.machine.run(suspend).done();
+    let account = text(&cut.machine.run(["whoami", "--json"]).json(), "/account");
+    root.machine.run(["accounts", "suspend", &account, "--reason", "abuse", "--json"]).done();
     let grant = run(&ada.laptop, &["support", "grant", &op.person.account_id, "--reason", "help"]);
     assert_eq!(looks(world, &op, &tenant), 200, "while it is live");
     run(&ada.laptop, &["support", "end", &text(&grant, "/id")]);
@@ -244,6 +244,7 @@ impl Question<'_> {
             how if self.row.operation == PASSING && how != How::Unknown => None,
             How::Unknown => Some(401),
             How::Suspended if is_about_oneself => None,
+            How::Suspended if about == About::Whoever => None,
             How::Suspended => Some(403),
             How::OnceLetIn if FOR_OPERATORS.contains(&self.row.operation) => None,
             How::Elsewhere | How::OnceLetIn => elsewhere,
@@ -272,11 +273,13 @@ impl Question<'_> {
     fn nothing(&self) -> Ids {
         let nothing = Ids::of_nothing();
         match self.stranger.how {
-            How::Unknown | How::Elsewhere | How::OnceLetIn | How::Suspended | How::ServiceElsewhere => {
+            How::Unknown | How::Elsewhere | How::OnceLetIn | How::ServiceElsewhere => nothing,
+            How::ShutOut | How::Suspended | How::ServiceTooNarrow | How::ServiceShutOut
+                if !self.in_tenant =>
+            {
                 nothing
             }
-            How::ShutOut | How::ServiceTooNarrow | How::ServiceShutOut if !self.in_tenant => nothing,
-            How::ShutOut | How::TooNarrow | How::ServiceTooNarrow | How::ServiceShutOut => {
+            How::ShutOut | How::Suspended | How::TooNarrow | How::ServiceTooNarrow | How::ServiceShutOut => {
                 let mut ids = nothing.within(self.ids);
                 ids.0.extend(["log", "tile"].map(|known| (known, self.ids.0[known].clone())));
                 ids
@@ -292,9 +295,23 @@ impl Question<'_> {
         request.send(&self.world.url())
     }
 
+    /// What somebody asks of what is their own: an account that is suspended gets nothing of that either, but may be told first what
+    /// is wrong with the request.
+    fn about_themselves(&self) -> Cell {
+        let is_suspended = self.stranger.how == How::Suspended && self.row.about == About::Whoever;
+        if !is_suspended || ABOUT_ONESELF.contains(&self.row.operation) {
+            return Cell { shown: "·".to_owned(), leak: None };
+        }
+        let answer = self.ask(self.ids);
+        let leak = [403, 410, 422].contains(&answer.status);
+        let leak =
+            (!leak).then(|| format!("{} by {}: {}", self.row.operation, self.stranger.name, said(&answer)));
+        Cell { shown: answer.status.to_string(), leak }
+    }
+
     fn cell(&self) -> Cell {
         let Some(expected) = self.expected() else {
-            return Cell { shown: "·".to_owned(), leak: None };
+            return self.about_themselves();
         };
         let answer = self.ask(self.ids);
         let context = || format!("{} by {}", self.row.operation, self.stranger.name);

@@ -231,6 +231,11 @@ impl Caller {
         self.signed_in().and_then(|account| account.fresh_until).is_some_and(|until| now_ms < until)
     }
 
+    /// Whether it is a service account of this tenant, by what it shows.
+    pub(crate) fn is_service_of(&self, tenant: TenantId) -> bool {
+        matches!(&self.principal, Principal::Service(service) if service.tenant == tenant)
+    }
+
     pub(crate) fn principal(&self) -> &Principal {
         &self.principal
     }

@@ -437,6 +437,8 @@ fn the_policies_are_shown_what_the_tenant_knows_and_nothing_else() {
             (person(), Standing::Invitee, Action::TenantJoin, true, account_suspended, shut),
             (person(), Standing::Stranger, read, false, account_suspended, false),
             (service(world.other), Standing::Stranger, read, false, false, false),
+            // One that is gone from its tenant.
+            (service(world.tenant), Standing::Stranger, read, true, true, shut),
         ] {
             let context = format!("{caller:?} {standing:?}");
             let who = Who { caller, standing, tenant_suspended: shut };

@@ -304,6 +304,11 @@ impl Fact {
             vec![("suspended", Value::Flag(suspended)), ("tenant_suspended", Value::Flag(shut))]
         };
         match standing {
+            // One of this tenant's that it does not know any more is gone, and does no more than one that is suspended.
+            Standing::Stranger if caller.is_service_of(tenant) => Fact {
+                attributes: flags(true, found.tenant_suspended),
+                ..Fact::of_principal(caller.principal())
+            },
             Standing::Stranger | Standing::OtherWay => Fact::of_principal(caller.principal()),
             Standing::Member(holder) => Fact {
                 attributes: flags(suspended || holder.suspended, found.tenant_suspended),

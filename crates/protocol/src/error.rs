@@ -57,7 +57,7 @@ codes! {
     /// The token was revoked, or what it hangs on has ended.
     TokenRevoked = "token_revoked" 401;
     /// The token is bound to a key, and the proof of that (DPoP) is missing, wrong, or was used before.
-    ProofOfKeyInvalid = "invalid_dpop_proof" 401;
+    InvalidDpopProof = "invalid_dpop_proof" 401;
     /// The token may not be used for this.
     InsufficientScope = "insufficient_scope" 403;
     /// This request of an application is over, or is none: let the application begin again.

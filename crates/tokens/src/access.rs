@@ -265,7 +265,9 @@ impl SigningKeys {
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
         let opened = self
-            .verifying(&kid, algorithm, now, |key| jsonwebtoken::decode::<C>(token, &key.decoding, &validation))
+            .verifying(&kid, algorithm, now, |key| {
+                jsonwebtoken::decode::<C>(token, &key.decoding, &validation)
+            })
             .ok_or(VerifyError::UnknownKey)?
             .map_err(|error| match error.kind() {
                 ErrorKind::InvalidSignature => VerifyError::Signature,

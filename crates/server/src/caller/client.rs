@@ -92,7 +92,7 @@ impl ShownToken {
         uri: &str,
     ) -> Result<OfClient, ApiError> {
         let found = by_token(app, visitor, &self.token).await?;
-        let refuse = |why: &str| Problem::new(Code::ProofOfKeyInvalid).detail(why);
+        let refuse = |why: &str| Problem::new(Code::InvalidDpopProof).detail(why);
         if !self.is_bound {
             return match found.is_bound_to(None) {
                 true => Ok(found),
@@ -308,7 +308,7 @@ impl From<ProviderError> for ApiError {
             E::Target => ApiError::field("resource", error),
             E::Client | E::Unauthorized(_) => Problem::new(Code::Forbidden).detail(error).into(),
             E::Token(error) => error.into(),
-            E::Proof(error) => Problem::new(Code::ProofOfKeyInvalid).detail(error).into(),
+            E::Proof(error) => Problem::new(Code::InvalidDpopProof).detail(error).into(),
             E::Revoked => ApiError::new(Code::TokenRevoked),
             E::Store(error) => error.into(),
             other => ApiError::internal(other),

@@ -36,7 +36,7 @@ pub(crate) async fn write(request: Request, next: Next) -> Response {
     }
     if problem.status == 401 {
         let scheme = match problem.code {
-            Code::ProofOfKeyInvalid => r#"DPoP error="invalid_dpop_proof", algs="EdDSA ES256""#,
+            Code::InvalidDpopProof => r#"DPoP error="invalid_dpop_proof", algs="EdDSA ES256""#,
             _ => "Bearer",
         };
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));

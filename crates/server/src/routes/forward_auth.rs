@@ -49,7 +49,8 @@ impl FromRequestParts<App> for Passing {
             let visitor = Visitor::from_request_parts(parts, app).await?;
             let headers = &parts.headers;
             // A proof is for the request that the proxy got.
-            let said = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let said =
+                |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
             let uri = format!(
                 "{}://{}{}",
                 said("x-forwarded-proto"),

@@ -27,6 +27,9 @@ pub(crate) async fn keys(
     signed: Authenticated,
     Path(number): Path<String>,
 ) -> Result<Json<AccountKeys>, ApiError> {
+    if signed.caller().signed_in().is_some_and(|account| account.suspended) {
+        return Err(ApiError::new(Code::Suspended));
+    }
     let mut tx = directory(&app, signed.caller()).await?;
     let account = match number.parse::<AccountId>() {
         Ok(id) => published_by_id(&app, &mut tx, id).await?,

@@ -86,8 +86,8 @@ impl ClientKeys {
                     "this is a private key: it stays with the client, register the public one",
                 ));
             }
-            let key =
-                ClientKey::parse(key).ok_or_else(|| invalid("a key is OKP with Ed25519, or EC with P-256"))?;
+            let key = ClientKey::parse(key)
+                .ok_or_else(|| invalid("a key is OKP with Ed25519, or EC with P-256"))?;
             keys.push(key);
         }
         Ok(ClientKeys(keys))

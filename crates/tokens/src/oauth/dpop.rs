@@ -48,7 +48,9 @@ pub struct Proven {
 #[non_exhaustive]
 pub enum ProofError {
     /// No JWT of this kind, or with a key that is not for it.
-    #[error("the DPoP proof is malformed: a JWT of type dpop+jwt, signed by EdDSA or ES256 with the key in its header")]
+    #[error(
+        "the DPoP proof is malformed: a JWT of type dpop+jwt, signed by EdDSA or ES256 with the key in its header"
+    )]
     Malformed,
     /// The signature is another key's.
     #[error("the signature of the DPoP proof is wrong")]
@@ -120,9 +122,8 @@ impl Proven {
             return Err(ProofError::Malformed);
         }
         let header = proof.split('.').next().and_then(|part| BASE64URL_NOPAD.decode(part.as_bytes()).ok());
-        let header: ProofHeader = header
-            .and_then(|header| serde_json::from_slice(&header).ok())
-            .ok_or(ProofError::Malformed)?;
+        let header: ProofHeader =
+            header.and_then(|header| serde_json::from_slice(&header).ok()).ok_or(ProofError::Malformed)?;
         if header.typ != TYPE || header.crit.is_some() || ClientKey::is_private(&header.jwk) {
             return Err(ProofError::Malformed);
         }
@@ -197,9 +198,11 @@ mod tests {
         let here = asked("POST", "https://server.example.com/token", None);
         let proven = Proven::by(PROOF, &here, AT).unwrap();
         assert_eq!(proven.key.confirmation().jkt, "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
-        for same in
-            ["https://SERVER.example.com:443/token", "https://server.example.com/token?x=1#y", "HTTPS://server.example.com/./token"]
-        {
+        for same in [
+            "https://SERVER.example.com:443/token",
+            "https://server.example.com/token?x=1#y",
+            "HTTPS://server.example.com/./token",
+        ] {
             Proven::by(PROOF, &asked("POST", same, None), AT).unwrap();
         }
         for (method, uri) in [
@@ -237,8 +240,14 @@ mod tests {
             (serde_json::json!({ "typ": "JWT", "alg": "EdDSA", "jwk": key }), ProofError::Malformed),
             (serde_json::json!({ "typ": TYPE, "alg": "EdDSA" }), ProofError::Malformed),
             (serde_json::json!({ "typ": TYPE, "alg": "EdDSA", "jwk": private }), ProofError::Malformed),
-            (serde_json::json!({ "typ": TYPE, "alg": "EdDSA", "jwk": key, "crit": ["b64"] }), ProofError::Malformed),
-            (serde_json::json!({ "typ": TYPE, "alg": "HS256", "jwk": { "kty": "oct", "k": "AA" } }), ProofError::Malformed),
+            (
+                serde_json::json!({ "typ": TYPE, "alg": "EdDSA", "jwk": key, "crit": ["b64"] }),
+                ProofError::Malformed,
+            ),
+            (
+                serde_json::json!({ "typ": TYPE, "alg": "HS256", "jwk": { "kty": "oct", "k": "AA" } }),
+                ProofError::Malformed,
+            ),
             (serde_json::json!({ "typ": TYPE, "alg": "EdDSA", "jwk": key }), ProofError::Signature),
             (serde_json::json!({ "typ": TYPE, "alg": "ES256", "jwk": key }), ProofError::Signature),
             (serde_json::json!({ "typ": TYPE, "alg": "none", "jwk": key }), ProofError::Signature),

@@ -273,7 +273,7 @@ impl Provider {
                 tx.execute(
                     "UPDATE oauth_grant SET refresh_hash = $2, expires_at = $3, refresh_key = $4 \
                      WHERE id = $1 AND refresh_hash IS NULL AND ended_at IS NULL",
-                    params![&grant.id, &hash, expires_at, bound_to],
+                    params![&grant.id, &hash, expires_at, bound_to.as_ref()],
                 )
                 .await?
             }
@@ -327,8 +327,18 @@ impl Provider {
             )
             .await?;
         let Some(row) = row else { return Ok(None) };
-        let (client, parent, sealed, created_at, code_hash, code_used_at, refresh_hash, bound, expires_at, ended_at) =
-            row;
+        let (
+            client,
+            parent,
+            sealed,
+            created_at,
+            code_hash,
+            code_used_at,
+            refresh_hash,
+            bound,
+            expires_at,
+            ended_at,
+        ) = row;
         let unreadable = ProviderError::Unreadable("a grant");
         let opened = self.keys(tx).await?.open(GRANT, &[id.as_bytes(), client.as_bytes()], &sealed);
         let Ok(opened) = opened else { return Err(unreadable) };

@@ -97,7 +97,11 @@ impl Provider {
     ///
     /// # Errors
     /// [`ProviderError::Invalid`] for a client that has none.
-    pub async fn key_shared_with(&self, tx: &mut ReadTx, client: &Client) -> Result<SharedKey, ProviderError> {
+    pub async fn key_shared_with(
+        &self,
+        tx: &mut ReadTx,
+        client: &Client,
+    ) -> Result<SharedKey, ProviderError> {
         match self.signer(tx, client).await? {
             Signer::Shared(key) => Ok(key),
             Signer::Server(_) => Err(ProviderError::invalid("client", "this client shares no key (HS256)")),
@@ -108,7 +112,11 @@ impl Provider {
     ///
     /// # Errors
     /// As [`key_shared_with`](Self::key_shared_with), and [`ProviderError::NotFound`].
-    pub async fn rotate_shared_key(&self, tx: &mut WriteTx, id: ClientId) -> Result<SharedKey, ProviderError> {
+    pub async fn rotate_shared_key(
+        &self,
+        tx: &mut WriteTx,
+        id: ClientId,
+    ) -> Result<SharedKey, ProviderError> {
         let mut client = self.client(tx, id).await?;
         if let TokenAlgorithm::Shared(number) = &mut client.terms.algorithm {
             *number = number.saturating_add(1);

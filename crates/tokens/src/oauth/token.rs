@@ -9,7 +9,10 @@ use store::{ReadTx, WriteTx, params};
 use uuid::Uuid;
 
 use super::signer::HS256;
-use super::{ClientAddress, Confirmation, Grant, GrantId, ProofKey, Provider, ProviderError, ScopeSet, SharedKey, Signer};
+use super::{
+    ClientAddress, Confirmation, Grant, GrantId, ProofKey, Provider, ProviderError, ScopeSet, SharedKey,
+    Signer,
+};
 use crate::SigningAlgorithm;
 use crate::access::{ACCESS_TOKEN, Issued, LONGEST_LEEWAY_SECONDS, VerifyError};
 
@@ -286,7 +289,8 @@ impl Provider {
     /// # Errors
     /// The reason, with its code.
     pub fn verify(&self, now: i64, token: &str) -> Result<Verified, VerifyError> {
-        let claims: TokenClaims = self.signing.open_token(now, &SigningAlgorithm::ALL, ACCESS_TOKEN, token)?;
+        let claims: TokenClaims =
+            self.signing.open_token(now, &SigningAlgorithm::ALL, ACCESS_TOKEN, token)?;
         let seconds = now.div_euclid(1_000);
         if claims.iss != self.issuer {
             return Err(VerifyError::WrongIssuer);
@@ -365,7 +369,8 @@ pub(super) async fn spend(tx: &mut WriteTx, hash: &[u8; 32], expires_at: i64) ->
 fn with_mac(key: &SharedKey, claims: &TokenClaims) -> Result<String, ProviderError> {
     let header = serde_json::json!({ "alg": HS256, "typ": ACCESS_TOKEN }).to_string();
     let claims = serde_json::to_vec(claims).map_err(|_| ProviderError::Unreadable("a token"))?;
-    let mut token = format!("{}.{}", BASE64URL_NOPAD.encode(header.as_bytes()), BASE64URL_NOPAD.encode(&claims));
+    let mut token =
+        format!("{}.{}", BASE64URL_NOPAD.encode(header.as_bytes()), BASE64URL_NOPAD.encode(&claims));
     let mac = key.sign(token.as_bytes());
     token.push('.');
     token.push_str(&BASE64URL_NOPAD.encode(&mac));

@@ -58,7 +58,10 @@ pub(crate) async fn token(
     asking.client.terms.may(grant)?;
     let proven = proven(&app, &headers, "/oauth/token")?;
     if proven.is_none() && asking.client.terms.bound_to_key {
-        return Err(OAuthError::new(INVALID_PROOF, "this client gets bound tokens only: the DPoP header is missing"));
+        return Err(OAuthError::new(
+            INVALID_PROOF,
+            "this client gets bound tokens only: the DPoP header is missing",
+        ));
     }
     let request = Request { app: &app, visitor: &visitor, form: &form, asking, proven };
     let tokens = match grant {
@@ -89,7 +92,8 @@ impl Request<'_> {
         let mut tx = look(&app.access, self.visitor, self.tenant()).await?;
         let redirect_uri = form.one("redirect_uri");
         let client = self.asking.client.id;
-        let taken = app.provider.code_grant(&mut tx, client, code, verifier, redirect_uri, self.key()).await?;
+        let taken =
+            app.provider.code_grant(&mut tx, client, code, verifier, redirect_uri, self.key()).await?;
         drop(tx);
         let mut grant = self.good(taken, "code").await?;
         let mut tx = self.enter(&grant.terms).await?;
@@ -110,7 +114,9 @@ impl Request<'_> {
         drop(tx);
         let mut grant = self.good(taken, "refresh token").await?;
         if grant.refresh_key.is_some() && grant.refresh_key != self.key() {
-            return Err(OAuthError::invalid_grant("the refresh token is bound to a key, and the proof of that is missing"));
+            return Err(OAuthError::invalid_grant(
+                "the refresh token is bound to a key, and the proof of that is missing",
+            ));
         }
         // Of what was consented to, what the client may still ask for.
         let allowed = grant.terms.scope.and(&self.asking.client.terms.scopes);
@@ -415,7 +421,14 @@ impl Request<'_> {
                 let member = self.app.tenancy.member(&mut tx, grant.terms.account).await?;
                 name = Some(member.label.as_str().to_owned());
             }
-            Some(provider.issue_id_token(now, self.asking.address, self.asking.client.terms.algorithm.of_id_tokens(), grant, &issued.token, name)?)
+            Some(provider.issue_id_token(
+                now,
+                self.asking.address,
+                self.asking.client.terms.algorithm.of_id_tokens(),
+                grant,
+                &issued.token,
+                name,
+            )?)
         } else {
             None
         };

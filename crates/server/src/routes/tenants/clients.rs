@@ -5,9 +5,7 @@ use access::tenancy::{Change, ServiceAccountId as StoredServiceId};
 use access::{Action, Resource};
 use axum::extract::State;
 use axum::http::StatusCode;
-use protocol::oauth::{
-    Client, ClientChange, ClientSecret, ClientTokenKey, Clients, MadeClient, NewClient,
-};
+use protocol::oauth::{Client, ClientChange, ClientSecret, ClientTokenKey, Clients, MadeClient, NewClient};
 use protocol::{ClientId, Problem, Secret, ServiceAccountId, TenantId};
 use serde_json::json;
 use store::{TenantId as StoredTenant, WriteTx};
