@@ -19,7 +19,7 @@ use crate::keys::{Checked, KeySet, Published, Signed};
 use crate::metadata::{Document, Metadata, address};
 use crate::provider::Preset;
 use crate::request::challenge;
-use crate::{Asked, Assertion, Back, Began, Federation, FederationError, Provider, Purpose};
+use crate::{Asked, Assertion, Back, Began, Federation, FederationError, Provider, Purpose, Terms};
 
 /// What a provider's answer brings back (RFC 6749, section 4.1.2, and RFC 9207).
 #[derive(Clone, Debug)]
@@ -162,25 +162,10 @@ impl Federation {
         code: &str,
     ) -> Result<Zeroizing<String>, FederationError> {
         let terms = &provider.terms;
-        let mut form = Serializer::new(String::new());
-        form.append_pair("grant_type", "authorization_code")
-            .append_pair("code", code)
-            .append_pair("redirect_uri", callback)
-            .append_pair("code_verifier", &asked.verifier);
-        let authorization = match &terms.client_secret {
-            Some(secret) if metadata.takes_basic => Some(basic(&terms.client_id, secret)),
-            secret => {
-                form.append_pair("client_id", &terms.client_id);
-                if let Some(secret) = secret {
-                    form.append_pair("client_secret", secret);
-                }
-                None
-            }
-        };
+        let (authorization, form) = form(terms, metadata.takes_basic, code, callback, &asked.verifier);
         let authorization = authorization.as_ref().map(|text| text.as_str());
         let _turn = self.turn().await?;
-        let (status, body) =
-            self.fetcher.post(&metadata.token_endpoint, authorization, form.finish()).await?;
+        let (status, body) = self.fetcher.post(&metadata.token_endpoint, authorization, form).await?;
         if status.is_success() {
             return Ok(read::<Tokens>(&body)?.id_token);
         }
@@ -297,6 +282,32 @@ fn is_of(metadata: &Metadata, issuer: &str) -> bool {
             .and_then(|rest| rest.strip_suffix(after))
             .is_some_and(|tenant| uuid::Uuid::try_parse(tenant).is_ok()),
     }
+}
+
+/// What is sent for an ID token: the header, where the secret goes there, and the form.
+fn form(
+    terms: &Terms,
+    takes_basic: bool,
+    code: &str,
+    callback: &str,
+    verifier: &str,
+) -> (Option<Zeroizing<String>>, String) {
+    let mut form = Serializer::new(String::new());
+    form.append_pair("grant_type", "authorization_code")
+        .append_pair("code", code)
+        .append_pair("redirect_uri", callback)
+        .append_pair("code_verifier", verifier);
+    let authorization = match &terms.client_secret {
+        Some(secret) if takes_basic => Some(basic(&terms.client_id, secret)),
+        secret => {
+            form.append_pair("client_id", &terms.client_id);
+            if let Some(secret) = secret {
+                form.append_pair("client_secret", secret);
+            }
+            None
+        }
+    };
+    (authorization, form.finish())
 }
 
 /// A client's name and secret in the header (RFC 6749, section 2.3.1): form-encoded first.

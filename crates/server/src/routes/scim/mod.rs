@@ -17,7 +17,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use federation::scim::{Filter, Found, Patch, ScimError};
+use federation::scim::{Filter, Found, Patch};
 use protocol::TenantId;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
