@@ -338,7 +338,7 @@ fn nobody_gives_by_a_provider_what_they_could_not_give(mut world: World) {
     let ada = world.machine();
     let said = sign_in("signed_up", &ada);
     let roles = || {
-        let grants = house.run(&["grants", "list", "--holder", &text(&said["account"])]).json();
+        let grants = house.run(&["grants", "list", "--of", &text(&said["account"])]).json();
         grants["grants"].as_array().expect("grants").len()
     };
     assert_eq!(roles(), 1);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A tenant whose people come in by a provider.
 
+use std::time::{Duration, Instant};
+
 use data_encoding::BASE64URL_NOPAD;
 use harness::{Exchange, Machine, Outcome, Request, World, unique};
 use serde_json::{Value, json};
@@ -82,7 +84,24 @@ impl House {
     }
 
     pub(super) fn post(&self, path: &str, body: &Value) -> Exchange {
-        Request::new("POST", path).json(body).send(&self.server)
+        // Longer than the server waits for a provider.
+        Request::new("POST", path).json(body).patience(Duration::from_secs(20)).send(&self.server)
+    }
+
+    /// The records of an action in the tenant's history, once there are so many: what was just written stands under the next
+    /// checkpoint.
+    #[track_caller]
+    pub(super) fn records(&self, least: usize, action: &str) -> Vec<Value> {
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let mut records = self.owner.run(["log", "--tenant", &self.tenant, "--json"]).entries();
+            records.retain(|record| record["action"] == action);
+            if records.len() >= least {
+                return records;
+            }
+            assert!(Instant::now() < until, "{least} of {action}: {records:?}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
     /// Finishes with this answer of the provider.

@@ -183,7 +183,7 @@ impl Federation {
     ) -> Result<(), FederationError> {
         let (lookup, now) = (self.platform_lookup(tx, name).await?, tx.now());
         tx.execute(
-            "INSERT INTO domain_claim (lookup, tenant, verified_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            "INSERT INTO domain_claim (lookup, owner, verified_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
             params![&lookup, &tenant, now],
         )
         .await?;
@@ -229,7 +229,7 @@ impl Federation {
         name: &DomainName,
     ) -> Result<(), FederationError> {
         let lookup = self.platform_lookup(tx, name).await?;
-        tx.execute("DELETE FROM domain_claim WHERE lookup = $1 AND tenant = $2", params![&lookup, &tenant])
+        tx.execute("DELETE FROM domain_claim WHERE lookup = $1 AND owner = $2", params![&lookup, &tenant])
             .await?;
         Ok(())
     }
@@ -243,7 +243,7 @@ impl Federation {
         let keys = self.custody.tenant(tx).await?;
         let lookup = keyed(&keys.derive(LOOKUP), &[name.as_str().as_bytes()]);
         let row: Option<(Uuid,)> =
-            tx.query_opt("SELECT tenant FROM domain_claim WHERE lookup = $1", params![&lookup]).await?;
+            tx.query_opt("SELECT owner FROM domain_claim WHERE lookup = $1", params![&lookup]).await?;
         Ok(row.map(|(tenant,)| TenantId::from_uuid(tenant)))
     }
 

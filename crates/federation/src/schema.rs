@@ -44,11 +44,11 @@ CREATE TABLE platform_provider (
 );
 CREATE TABLE domain_claim (
   lookup BLOB NOT NULL,
-  tenant BLOB NOT NULL,
+  owner BLOB NOT NULL,
   verified_at INTEGER NOT NULL,
   PRIMARY KEY (lookup)
 );
-CREATE INDEX domain_claim_by_tenant ON domain_claim (tenant);
+CREATE INDEX domain_claim_by_owner ON domain_claim (owner);
 ",
 };
 

@@ -1,6 +1,6 @@
 CREATE TABLE provided_identity (
   method BLOB NOT NULL,
-  tenant BLOB NOT NULL,
+  vouching BLOB NOT NULL,
   sealed BLOB NOT NULL,
   PRIMARY KEY (method)
 );

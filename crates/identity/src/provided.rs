@@ -129,7 +129,7 @@ impl Identity {
     ) -> Result<Vec<(MethodId, ProvidedIdentity)>, Failure> {
         in_home(tx, session.home())?;
         let rows: Vec<(Uuid, Uuid, Vec<u8>)> =
-            tx.query("SELECT method, tenant, sealed FROM provided_identity", params![]).await?;
+            tx.query("SELECT method, vouching, sealed FROM provided_identity", params![]).await?;
         if rows.is_empty() {
             return Ok(Vec::new());
         }
@@ -158,7 +158,7 @@ pub(crate) async fn store(
     let plain = serde_json::to_vec(&kept).unwrap_or_default();
     let sealed = keys.seal(IDENTITY, &[method.as_bytes(), identity.tenant.as_bytes()], &plain);
     tx.execute(
-        "INSERT INTO provided_identity (method, tenant, sealed) VALUES ($1, $2, $3)",
+        "INSERT INTO provided_identity (method, vouching, sealed) VALUES ($1, $2, $3)",
         params![method.uuid(), &identity.tenant, &sealed],
     )
     .await?;
