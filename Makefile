@@ -67,7 +67,7 @@ lint: ## formatting, clippy, licences and sources of dependencies, spelling, she
 	scripts/lint
 
 .PHONY: bench
-bench: test-deps ## every figure that the project states, measured on this machine
+bench: test-deps console ## every figure that the project states, measured on this machine
 	scripts/step "release build" $(CARGO) build --release $(CARGO_FLAGS) -p bailiwick
 	BAILIWICK_BIN=$(CARGO_TARGET_DIR)/release/bailiwick scripts/with-postgres $(CARGO) bench $(CARGO_FLAGS) --workspace --benches
 

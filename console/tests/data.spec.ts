@@ -48,7 +48,9 @@ test("files and notes are sealed here, and come back as they were", async ({ pag
 
   await page.getByRole("button", { name: "Remove small.bin" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Remove", exact: true }).click();
-  await expect(page.getByText("small.bin")).toBeHidden();
+  await expect(page.getByText("small.bin", { exact: true })).toBeHidden();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await watched.nothingLeft(page);
 });
 
 test("collections are kept apart, and another account sees nothing of them", async ({ page, watched, context }) => {

@@ -20,6 +20,8 @@ export class Watched {
   readonly complaints: string[] = [];
   /** What must not be found anywhere. */
   readonly secrets: string[] = [];
+  /** Other servers that a flow sends the browser to. */
+  readonly origins: string[] = [];
 
   constructor(
     readonly context: BrowserContext,
@@ -27,6 +29,11 @@ export class Watched {
   ) {
     for (const page of context.pages()) this.#watch(page);
     context.on("page", (page) => this.#watch(page));
+  }
+
+  /** Takes back complaints about what a test brought about itself. */
+  forgive(which: RegExp): void {
+    this.complaints.splice(0, this.complaints.length, ...this.complaints.filter((one) => !which.test(one)));
   }
 
   #watch(page: Page): void {
@@ -47,7 +54,7 @@ export class Watched {
     });
     page.on("request", (request) => {
       const { origin, protocol } = new URL(request.url());
-      if (protocol.startsWith("http") && origin !== this.server.url) this.complaints.push(`a foreign request: ${request.url()}`);
+      if (protocol.startsWith("http") && ![this.server.url, ...this.origins].includes(origin)) this.complaints.push(`a foreign request: ${request.url()}`);
     });
   }
 
@@ -85,6 +92,17 @@ export class Watched {
     expect(kept).not.toMatch(/bw[sk]_/);
   }
 
+  /** Looks for every secret in what is left of a page that somebody signed out of. */
+  async nothingLeft(page: Page): Promise<void> {
+    await expect(page.getByRole("heading", { name: "Sign in", exact: true })).toBeVisible();
+    const left = await page.evaluate(() => {
+      const typed = Array.from(document.querySelectorAll("input, textarea"), (input) => (input as HTMLInputElement).value);
+      return [document.documentElement.outerHTML, location.hash, ...typed].join("\n");
+    });
+    for (const secret of this.secrets) expect(left.includes(secret), `a secret of ${secret.length} characters is left in the page`).toBe(false);
+    await this.nothingLeaked(page);
+  }
+
   /** Whether the page can be used by everybody, as far as a program can tell; and a picture of it, in both themes. */
   async looksRight(page: Page, name: string): Promise<void> {
     for (const colorScheme of ["light", "dark"] as const) {
@@ -106,6 +124,10 @@ export class Watched {
         await page.setViewportSize({ width, height: 900 });
         const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
         expect(overflow, `${name} is wider than a ${size} screen`).toBeLessThanOrEqual(0);
+        // What is out of sight is drawn for the picture as well.
+        await page.evaluate(() => {
+          for (const row of document.querySelectorAll<HTMLElement>(".list.long > li")) row.style.contentVisibility = "visible";
+        });
         await page.screenshot({ path: `pictures/${name}-${colorScheme}-${size}.png`, fullPage: true });
       }
       await page.setViewportSize({ width: 1280, height: 900 });

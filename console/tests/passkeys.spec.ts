@@ -23,8 +23,16 @@ async function authenticator(page: Page, hasPrf: boolean): Promise<void> {
   });
 }
 
+/** A browser that offers no passkeys where the address is typed: they have to be asked for. */
+async function withoutOffers(page: Page): Promise<void> {
+  await page.addInitScript(() => {
+    PublicKeyCredential.isConditionalMediationAvailable = () => Promise.resolve(false);
+  });
+}
+
 test("a passkey is added, signs in, unlocks, and gives a fresh proof", async ({ page, watched }) => {
   const ada = new Person(page, watched);
+  await withoutOffers(page);
   await ada.open();
   await authenticator(page, true);
   await ada.signUp();
@@ -47,6 +55,7 @@ test("a passkey is added, signs in, unlocks, and gives a fresh proof", async ({ 
 
 test("somebody signs up with a passkey and no password", async ({ page, watched }) => {
   const ada = new Person(page, watched);
+  await withoutOffers(page);
   await ada.open("#/sign-up");
   await authenticator(page, true);
   await page.getByLabel("Email address").fill(ada.email);
@@ -64,6 +73,7 @@ test("somebody signs up with a passkey and no password", async ({ page, watched 
 
 test("a passkey without PRF signs in and says that it cannot open anything", async ({ page, watched }) => {
   const ada = new Person(page, watched);
+  await withoutOffers(page);
   await ada.open();
   await authenticator(page, false);
   await ada.signUp();
@@ -73,4 +83,18 @@ test("a passkey without PRF signs in and says that it cannot open anything", asy
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByRole("button", { name: "Sign in with a passkey" }).click();
   await expect(page.getByText("Signed in, but locked")).toBeVisible();
+});
+
+test("a browser offers the passkey where the address is typed", async ({ page, watched }) => {
+  const ada = new Person(page, watched);
+  await ada.open();
+  await authenticator(page, true);
+  await ada.signUp();
+  await ada.goTo("Security");
+  await page.getByRole("button", { name: "Add a passkey" }).click();
+  await expect(page.getByText("It signs you in and opens your data.")).toBeVisible({ timeout: 30_000 });
+  await page.getByRole("button", { name: "Sign out" }).click();
+  expect(await page.getByLabel("Email address").getAttribute("autocomplete")).toContain("webauthn");
+  // Nobody presses anything: the authenticator of this test says yes to what it is offered.
+  await ada.arrived();
 });

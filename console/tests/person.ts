@@ -122,7 +122,35 @@ export class Person {
     this.number = (await number.textContent()) ?? "";
   }
 
-  async goTo(page: "Overview" | "Data" | "History" | "Security" | "Tenants"): Promise<void> {
+  /** Founds a tenant, and is on its page. Its id. */
+  async found(name: string): Promise<string> {
+    const { page } = this;
+    await this.goTo("Tenants");
+    await page.getByRole("button", { name: "Found a tenant" }).first().click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Name", { exact: true }).fill(name);
+    await dialog.getByLabel("Your name there").fill("Ada");
+    await dialog.getByRole("button", { name: "Found a tenant" }).click();
+    await expect(page.getByRole("heading", { name })).toBeVisible({ timeout: 30_000 });
+    return new URL(page.url()).hash.split("/")[2] ?? "";
+  }
+
+  /** A part of the tenant whose page is open. */
+  async part(name: string): Promise<void> {
+    await this.page.getByRole("navigation", { name: "Parts of the tenant" }).getByRole("link", { name, exact: true }).click();
+  }
+
+  /** Keeps what is shown once, in a dialog. */
+  async keep(title: string): Promise<string> {
+    const dialog = this.page.getByRole("dialog", { name: title });
+    const shown = (await dialog.locator("ul.lines li").first().textContent()) ?? "";
+    this.watched.secrets.push(shown);
+    await dialog.getByLabel("I have kept it somewhere safe").check();
+    await dialog.getByRole("button", { name: "Done" }).click();
+    return shown;
+  }
+
+  async goTo(page: "Overview" | "Data" | "History" | "Security" | "Tenants" | "Platform"): Promise<void> {
     await this.page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: page }).click();
   }
 }

@@ -18,11 +18,11 @@ test("methods, codes, sessions and keys are looked after on one page", async ({ 
   await page.getByRole("button", { name: "Rename Recovery key" }).click();
   await page.getByRole("dialog").getByLabel("Name").fill("In the safe");
   await page.getByRole("button", { name: "Save" }).click();
-  await expect(page.getByText("In the safe")).toBeVisible();
+  await expect(page.getByText("In the safe", { exact: true })).toBeVisible();
 
   await page.getByRole("button", { name: "Revoke In the safe" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Revoke", exact: true }).click();
-  await expect(page.getByText("In the safe")).toBeHidden();
+  await expect(page.getByText("In the safe", { exact: true })).toBeHidden();
 
   await page.getByRole("button", { name: "Make new ones" }).click();
   const codes = await page.getByRole("dialog").locator("ul.lines li").allTextContents();

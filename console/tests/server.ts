@@ -2,7 +2,7 @@
 // The real program, with a data folder of its own, on a port of its own.
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,45 +11,53 @@ import { createInterface } from "node:readline";
 export class Server {
   readonly url: string;
   readonly folder: string;
-  readonly #process: ChildProcess;
+  readonly #settings: Record<string, string>;
+  #process: ChildProcess | undefined;
   /** What the program logged. */
   log = "";
 
-  private constructor(url: string, folder: string, process: ChildProcess) {
-    this.url = url;
+  private constructor(port: number, folder: string, settings: Record<string, string>) {
+    // Passkeys are bound to names: this machine's is localhost.
+    this.url = `http://localhost:${port}`;
     this.folder = folder;
-    this.#process = process;
+    this.#settings = { BAILIWICK_LISTEN: `127.0.0.1:${port}`, BAILIWICK_PUBLIC_URL: this.url, ...settings };
   }
 
   static async start(settings: Record<string, string> = {}): Promise<Server> {
-    const folder = mkdtempSync(join(tmpdir(), "bailiwick-console."));
-    const port = await freePort();
-    const child = spawn(binary(), ["serve"], {
-      env: {
-        ...inherited(),
-        BAILIWICK_DATA: join(folder, "data"),
-        BAILIWICK_LISTEN: `127.0.0.1:${port}`,
-        BAILIWICK_LOG_FORMAT: "json",
-        // Playwright's pages come from one address.
-        BAILIWICK_SIGNIN_TRIES_PER_ADDRESS: "10000",
-        ...settings,
-      },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    // Passkeys are bound to names: this machine's is localhost.
-    const server = new Server(`http://localhost:${port}`, folder, child);
-    child.stderr.on("data", (chunk: Buffer) => (server.log += chunk.toString()));
-    await new Promise<void>((resolve, reject) => {
-      createInterface({ input: child.stdout }).on("line", (line) => line.startsWith("ready ") && resolve());
-      child.on("exit", (code) => reject(new Error(`the server ended (${code}):\n${server.log}`)));
-    });
+    const server = new Server(await freePort(), mkdtempSync(join(tmpdir(), "bailiwick-console.")), settings);
+    await server.#run();
     return server;
   }
 
-  async stop(): Promise<void> {
-    const ended = new Promise((resolve) => this.#process.on("exit", resolve));
-    this.#process.kill("SIGTERM");
+  async #run(): Promise<void> {
+    const child = spawn(binary(), ["serve"], {
+      env: {
+        ...inherited(),
+        BAILIWICK_DATA: join(this.folder, "data"),
+        BAILIWICK_LOG_FORMAT: "json",
+        // Playwright's pages come from one address.
+        BAILIWICK_SIGNIN_TRIES_PER_ADDRESS: "10000",
+        ...this.#settings,
+      },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#process = child;
+    child.stderr.on("data", (chunk: Buffer) => (this.log += chunk.toString()));
+    await new Promise<void>((resolve, reject) => {
+      createInterface({ input: child.stdout }).on("line", (line) => line.startsWith("ready ") && resolve());
+      child.on("exit", (code) => reject(new Error(`the server ended (${code}):\n${this.log}`)));
+    });
+  }
+
+  async #end(): Promise<void> {
+    const process = this.#process;
+    const ended = new Promise((resolve) => process?.on("exit", resolve));
+    process?.kill("SIGTERM");
     await ended;
+  }
+
+  async stop(): Promise<void> {
+    await this.#end();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -59,6 +67,21 @@ export class Server {
     return readdirSync(outbox)
       .sort()
       .map((name) => readFileSync(join(outbox, name), "utf8"));
+  }
+
+  /** What an operator does at the machine, while the server is stopped: one program at a time has the embedded engine's files. */
+  async admin(args: string[]): Promise<void> {
+    await this.#end();
+    execFileSync(binary(), ["admin", ...args], { env: { ...inherited(), BAILIWICK_DATA: join(this.folder, "data") }, stdio: "pipe" });
+    await this.#run();
+  }
+
+  /** Whether a text stands in any file of the data folder. */
+  holds(text: string): boolean {
+    const data = join(this.folder, "data");
+    return readdirSync(data, { recursive: true, encoding: "utf8" })
+      .map((name) => join(data, name))
+      .some((file) => statSync(file).isFile() && readFileSync(file).includes(text));
   }
 
   /** Runs the command line, as another device of somebody's. */

@@ -11,8 +11,10 @@ test("somebody signs up, signs out, and signs in with password and code", async 
   await ada.signUp({ recoveryKey: true, look: (step) => watched.looksRight(page, step) });
   await watched.looksRight(page, "overview");
 
+  await ada.goTo("Security");
+  await expect(page.getByText("This one").first()).toBeVisible();
   await page.getByRole("button", { name: "Sign out" }).click();
-  await expect(page.getByRole("heading", { name: "Sign in" })).toBeVisible();
+  await watched.nothingLeft(page);
   await ada.signIn({ look: (step) => watched.looksRight(page, step) });
   await ada.arrived();
 });
@@ -143,4 +145,25 @@ test("all of it goes by keyboard alone", async ({ page, watched }) => {
   await expect(skip).toBeInViewport();
   await page.keyboard.press("Enter");
   await expect(page.getByRole("main")).toBeFocused();
+});
+
+test("a page without a connection says so, keeps what was typed, and goes on when it is back", async ({ page, watched, context }) => {
+  const ada = new Person(page, watched);
+  await ada.signUp();
+  await ada.goTo("Data");
+  await expect(page.getByText("Nothing here yet.")).toBeVisible();
+  await page.getByRole("button", { name: "New note" }).click();
+  await page.getByLabel("Name").fill("on the train");
+  await page.getByLabel("Text").fill("between two tunnels");
+  await context.setOffline(true);
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByRole("alert")).toContainText("There is no connection to the server.", { timeout: 60_000 });
+  await expect(page.getByText("You are offline", { exact: true })).toBeVisible();
+  await watched.looksRight(page, "offline");
+  await context.setOffline(false);
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText("on the train.md")).toBeVisible({ timeout: 30_000 });
+  await expect(page.getByText("You are offline", { exact: true })).toBeHidden();
+  // That there was no connection was wanted.
+  watched.forgive(/ERR_INTERNET_DISCONNECTED|Failed to fetch/);
 });

@@ -20,7 +20,7 @@ test("a tenant is founded, somebody is invited and joins, and gets a role", asyn
 
   const tabs = page.getByRole("navigation", { name: "Parts of the tenant" });
   await tabs.getByRole("link", { name: "Organisations" }).click();
-  await page.getByRole("button", { name: /^Add an organisation below/ }).first().click();
+  await page.getByRole("button", { name: /^Add below/ }).first().click();
   await dialog.getByLabel("Name").fill("Stables");
   await dialog.getByRole("button", { name: "Save" }).click();
   await expect(page.getByText("Stables")).toBeVisible();
@@ -71,7 +71,7 @@ test("a tenant is founded, somebody is invited and joins, and gets a role", asyn
   await other.close();
 
   await tabs.getByRole("link", { name: "Members" }).click();
-  await page.getByRole("button", { name: "Give Bob a role" }).click();
+  await page.getByRole("button", { name: "Give a role to Bob" }).click();
   await dialog.getByLabel("Role").selectOption({ label: "Reader of devices" });
   await dialog.getByLabel("Where").selectOption({ label: "Stables" });
   await dialog.getByRole("button", { name: "Give a role" }).click();

@@ -137,8 +137,8 @@ fn nginx_lets_through_whom_bailiwick_knows_and_says_who_that_is(world: World) {
     };
     // Each once, and from Bailiwick alone.
     assert_eq!(of("x-bailiwick-user"), [account]);
-    assert_eq!(of("x-bailiwick-tenant"), [house.tenant.clone()]);
-    assert_eq!(of("x-bailiwick-client"), [app.client_id.clone()]);
+    assert_eq!(of("x-bailiwick-tenant"), [house.tenant.as_str()]);
+    assert_eq!(of("x-bailiwick-client"), [app.client_id.as_str()]);
     assert!(of("x-bailiwick-agent").is_empty(), "{seen}");
     assert_eq!(of("x-bailiwick-identity").len(), 1);
     assert_ne!(of("x-bailiwick-identity"), ["e30.e30."]);

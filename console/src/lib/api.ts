@@ -22,6 +22,8 @@ interface Asked<B> {
   path?: Place;
   query?: Query;
   body?: B;
+  /** The version that a change follows. */
+  after?: number;
 }
 
 async function send<V extends Verb, P extends With<V>>(
@@ -39,6 +41,7 @@ async function send<V extends Verb, P extends With<V>>(
     headers["content-type"] = "application/json";
     init.body = JSON.stringify(asked.body);
   }
+  if (asked.after !== undefined) headers["if-match"] = `"${asked.after}"`;
   let response: Response;
   try {
     response = await fetch(url, init);

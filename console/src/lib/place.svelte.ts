@@ -5,6 +5,10 @@
 export interface Brought {
   pair?: string;
   invite?: string;
+  /** What an application asks for. */
+  authorize?: string;
+  /** The code that a device shows; empty where it is yet to be typed. */
+  device?: string;
 }
 
 class Place {
@@ -29,10 +33,10 @@ class Place {
 
   #read(): void {
     const hash = location.hash;
-    if (hash.startsWith("#pair=") || hash.startsWith("#invite=")) {
+    const brought = read(hash);
+    if (brought) {
+      this.brought = brought;
       // Who looks over a shoulder, or into the history of the browser, finds nothing to use.
-      const link = `${location.origin}/${hash}`;
-      this.brought = hash.startsWith("#pair=") ? { pair: link } : { invite: hash.slice("#invite=".length) };
       history.replaceState(null, "", "#/");
       this.parts = [];
       return;
@@ -43,6 +47,22 @@ class Place {
 }
 
 export const place = new Place();
+
+function read(hash: string): Brought | undefined {
+  const [, name, value = ""] = /^#(pair|invite|authorize|device)(?:=(.*))?$/.exec(hash) ?? [];
+  switch (name) {
+    case "pair":
+      return { pair: `${location.origin}/${hash}` };
+    case "invite":
+      return { invite: value };
+    case "authorize":
+      return { authorize: value };
+    case "device":
+      return { device: value };
+    default:
+      return undefined;
+  }
+}
 
 /** The address of a page. */
 export function to(...parts: string[]): string {

@@ -24,6 +24,10 @@ const MAY_LIVE = "bailiwick.session";
 class Session {
   state = $state<State>("starting");
   who = $state<Who | undefined>();
+  /** The account's number, also while its keys are not here. */
+  number = $state("");
+  /** Whether the account is one of the platform's own people. */
+  isOperator = $state(false);
   /** Why it is locked, for the page to say. */
   idled = $state(false);
   /** Resolves a question for a fresh proof. */
@@ -41,7 +45,7 @@ class Session {
       return;
     }
     try {
-      await api.get("/api/v1/account");
+      this.number = (await api.get("/api/v1/account")).number;
       this.state = "locked";
     } catch (thrown) {
       if (Failure.of(thrown).kind === "unreachable") throw thrown;
@@ -53,9 +57,15 @@ class Session {
   entered(who: Who): void {
     localStorage.setItem(MAY_LIVE, "yes");
     this.who = who;
+    this.number = who.number;
     this.idled = false;
     this.state = "open";
     this.#lastTouch = Date.now();
+    api.get("/api/v1/account").then(
+      ({ platform_roles }) => (this.isOperator = platform_roles.length > 0),
+      // Then there is no link to that page; the pages that need an answer say why there is none.
+      () => undefined,
+    );
   }
 
   lock(): void {
@@ -77,14 +87,14 @@ class Session {
         throw failure;
       }
     }
-    bailiwick.lock();
-    this.#over();
+    this.ended();
   }
 
-  /** The account is gone. */
+  /** Nobody is here any more, and nothing says where they were. */
   ended(): void {
     bailiwick.lock();
     this.#over();
+    location.hash = "#/";
   }
 
   /**
@@ -102,7 +112,9 @@ class Session {
         return await what();
       }
       if (failure.code === "session_ended" || failure.code === "not_signed_in") {
-        this.state = "expired";
+        // Without keys there is nothing to go on with.
+        if (this.state === "locked") this.#over();
+        else this.state = "expired";
       }
       throw failure;
     }
@@ -144,6 +156,8 @@ class Session {
     localStorage.removeItem(MAY_LIVE);
     this.#giveUpProof();
     this.who = undefined;
+    this.number = "";
+    this.isOperator = false;
     this.state = "out";
   }
 }

@@ -80,7 +80,7 @@ pub use client::{Client, ConnectError, Options, RequestError};
 pub use files::{Drive, RemotePath};
 pub use history::{Proof as RecordProof, ProvenRecord};
 pub use keychain::{KeyPlace, Keychain, KeychainError};
-pub use pins::{AccountPins, CollectionPins, Newer, OtherPins, Pins, TenantCollectionPins};
+pub use pins::{AccountPins, CollectionPins, Newer, OtherPins, PinStore, Pins, TenantCollectionPins};
 pub use profile::{Profile, ProfileError, Stored};
 pub use protocol::sharing::Permission;
 pub use protocol::tenants::collections::Protection;

@@ -2,6 +2,7 @@
 //! What a device remembers of a server, so that it notices when something is rolled back or replaced.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use data_encoding::BASE64URL_NOPAD;
 use keyring::IdentityPublicKeys;
@@ -102,6 +103,62 @@ pub struct AccountPins {
     pub master_key_version: u32,
     /// SHA-256 of its public identity keys by the version of the master key, base64url: the newest 256.
     pub identities: BTreeMap<u32, String>,
+}
+
+/// Pins of a program that keeps them in its own way, as a browser does. What looks at several things at the same time shares it.
+pub struct PinStore {
+    pins: Mutex<Pins>,
+    keep: Box<dyn Fn(&Pins) + Send + Sync>,
+}
+
+impl PinStore {
+    /// Begins with what was kept; `keep` is told of every change.
+    pub fn new(pins: Pins, keep: impl Fn(&Pins) + Send + Sync + 'static) -> Self {
+        PinStore { pins: Mutex::new(pins), keep: Box::new(keep) }
+    }
+
+    /// What is pinned now.
+    pub fn pins(&self) -> Pins {
+        self.pins.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes what was seen since [`pins`](Self::pins). What somebody else saw meanwhile stays: of each log the longer one, as both
+    /// were found to be continuations of what was pinned before.
+    pub fn put(&self, mut seen: Pins) {
+        let mut pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
+        for (origin, note) in &pins.checkpoints {
+            let is_older = seen.checkpoints.get(origin).is_none_or(|seen| size_of(seen) < size_of(note));
+            if is_older {
+                seen.checkpoints.insert(origin.clone(), note.clone());
+            }
+        }
+        let before = std::mem::take(&mut *pins);
+        seen.log_origin = seen.log_origin.or(before.log_origin);
+        seen.log_public_key = seen.log_public_key.or(before.log_public_key);
+        take_missing(&mut seen.accounts, before.accounts);
+        take_missing(&mut seen.others, before.others);
+        take_missing(&mut seen.collections, before.collections);
+        take_missing(&mut seen.tenant_collections, before.tenant_collections);
+        *pins = seen;
+        (self.keep)(&pins);
+    }
+}
+
+impl std::fmt::Debug for PinStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.pins().fmt(f)
+    }
+}
+
+fn take_missing<K: Ord, V>(seen: &mut BTreeMap<K, V>, before: BTreeMap<K, V>) {
+    for (key, value) in before {
+        seen.entry(key).or_insert(value);
+    }
+}
+
+/// The size that a checkpoint speaks of: its second line (C2SP tlog-checkpoint).
+fn size_of(note: &str) -> Option<u64> {
+    note.lines().nth(1)?.parse().ok()
 }
 
 impl Pins {
@@ -254,4 +311,34 @@ fn name_digest(name: &str) -> String {
 
 fn digest(keys: &IdentityPublicKeys) -> String {
     BASE64URL_NOPAD.encode(&Sha256::digest(keys.to_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn what_was_seen_at_the_same_time_is_all_kept_and_no_log_becomes_shorter() {
+        let kept = Arc::new(Mutex::new(Pins::default()));
+        let store = {
+            let kept = Arc::clone(&kept);
+            PinStore::new(Pins::default(), move |pins| *kept.lock().unwrap() = pins.clone())
+        };
+        let note = |size: u64| format!("log.example\n{size}\nroot\n\n— signature\n");
+        let (mut one, mut other) = (store.pins(), store.pins());
+        one.checkpoints.insert("log.example".to_owned(), note(9));
+        one.log_origin = Some("log.example".to_owned());
+        let account = AccountId::from_uuid(uuid::Uuid::from_u128(7));
+        other.checkpoints.insert("log.example".to_owned(), note(5));
+        other.accounts.insert(account, AccountPins { master_key_version: 2, ..AccountPins::default() });
+        store.put(one);
+        store.put(other);
+        let pins = store.pins();
+        assert_eq!(pins.checkpoints["log.example"], note(9));
+        assert_eq!(pins.log_origin.as_deref(), Some("log.example"));
+        assert!(pins.accounts.contains_key(&account));
+        assert_eq!(*kept.lock().unwrap(), pins);
+    }
 }

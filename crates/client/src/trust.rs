@@ -9,7 +9,7 @@ use protocol::{AccountId, CollectionId, TenantId};
 use tokio::sync::Mutex;
 
 use crate::client::Client;
-use crate::pins::{CollectionPins, Pins, TenantCollectionPins};
+use crate::pins::{CollectionPins, PinStore, Pins, TenantCollectionPins};
 use crate::profile::Profile;
 use crate::sharing::{KnownAccount, SharingError};
 use crate::tenant_drive::TenantDriveError;
@@ -26,6 +26,7 @@ enum Memory {
     /// Nowhere: the first that is seen is believed, for as long as this lives.
     None,
     Profile(Profile),
+    Store(Arc<PinStore>),
 }
 
 #[derive(Default)]
@@ -46,6 +47,11 @@ impl Trust {
     pub fn kept_in(profile: &Profile, client: &Client) -> Self {
         let memory = Memory::Profile(profile.clone());
         Trust { client: client.clone(), memory, state: Mutex::default() }
+    }
+
+    /// Remembers what is seen where a program keeps its pins itself.
+    pub fn kept_by(store: Arc<PinStore>, client: &Client) -> Self {
+        Trust { client: client.clone(), memory: Memory::Store(store), state: Mutex::default() }
     }
 
     /// An account, by its number, with its keys proved.
@@ -130,6 +136,7 @@ impl Trust {
         match &self.memory {
             Memory::None => Ok(state.pins.clone()),
             Memory::Profile(profile) => Ok(profile.pins(self.client.server())?),
+            Memory::Store(store) => Ok(store.pins()),
         }
     }
 
@@ -137,6 +144,7 @@ impl Trust {
         match &self.memory {
             Memory::None => state.pins = pins,
             Memory::Profile(profile) => profile.keep_pins(self.client.server(), &pins)?,
+            Memory::Store(store) => store.put(pins),
         }
         Ok(())
     }

@@ -147,10 +147,16 @@ impl Core {
         self.signed_in(signed_in).await
     }
 
-    /// Signs in with a passkey. Answers `{ locked: … }` when it cannot open the account's data.
+    /// Signs in with a passkey: one that is asked for, or one that the browser offers where an address is typed. Answers
+    /// `{ locked: … }` when it cannot open the account's data.
     #[wasm_bindgen(js_name = passkeySignIn)]
-    pub async fn passkey_sign_in(&self, device: JsValue) -> Answer {
-        let (device, authenticator) = (self.device(&device)?, PageAuthenticator::of(&self.page));
+    pub async fn passkey_sign_in(&self, device: JsValue, offered: Option<bool>) -> Answer {
+        let device = self.device(&device)?;
+        let authenticator = if offered == Some(true) {
+            PageAuthenticator::offering(&self.page)
+        } else {
+            PageAuthenticator::of(&self.page)
+        };
         match self.client.sign_in_with_passkey(&authenticator, device).await.map_err(Failure::from)? {
             SignedInByPasskey::Unlocked(signed_in) => self.signed_in(*signed_in).await,
             SignedInByPasskey::Locked(locked) => {
@@ -220,12 +226,12 @@ impl Core {
     /// Holds the account's keys against what this browser saw before, and goes on with them.
     async fn arrive(&self, account: Unlocked, session: &Session) -> Result<Who, Failure> {
         self.wipe();
-        let mut pins = self.pins().clone();
+        let mut pins = self.pins.pins();
         if let Err(refused) = account.hold_against(&mut pins).await {
             let _ = account.client.sign_out().await;
             return Err(refused.into());
         }
-        self.keep_pins(pins);
+        self.pins.put(pins);
         if let Some(token) = &session.device_token {
             self.page.keep("device", token.expose());
             self.device.replace(Some(token.clone()));

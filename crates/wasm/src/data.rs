@@ -5,7 +5,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use client::files::{self, CollectionName, Entry, FileSource};
+use client::files::{self, CollectionName, Entry, FileSource, Index};
 use client::{Drive, Opened, RemotePath, Trust};
 use js_sys::{Function, Uint8Array};
 use protocol::CollectionId;
@@ -82,19 +82,25 @@ impl Core {
         let id = collection.parse::<CollectionId>().map_err(|error| Failure::failed("collection", error))?;
         files::rename_collection(&account, id, &name_of(&name)?).await.map_err(Failure::from)?;
         self.drives.borrow_mut().remove(&collection);
+        self.indexes.borrow_mut().remove(&collection);
         Ok(JsValue::UNDEFINED)
     }
 
-    /// The files of a collection; of the account's own files, if none is named. Items that do not open are named, with why.
+    /// The files of a collection; of the account's own files, if none is named; of one that somebody shares, by `home/collection`.
+    /// Items that do not open are named, with why.
     pub async fn files(&self, collection: Option<String>) -> Answer {
-        let drive = self.drive(collection).await?;
-        let index = drive.index().await.map_err(Failure::from)?;
+        let drive = self.drive(collection.clone()).await?;
+        let index = self.index(&collection, &drive).await?;
         let damaged = index.damaged.iter();
         let damaged: Vec<_> = damaged
             .map(|(item, why)| serde_json::json!({ "item": item.to_string(), "why": why.to_string() }))
             .collect();
-        let files: Vec<_> = index.files.into_values().map(File::of).collect();
-        to_js(&serde_json::json!({ "files": files, "damaged": damaged }))
+        let files: Vec<_> = index.files.values().cloned().map(File::of).collect();
+        let is_writable = drive.is_writable();
+        let answer =
+            to_js(&serde_json::json!({ "files": files, "damaged": damaged, "writable": is_writable }))?;
+        self.keep_index(collection, index);
+        Ok(answer)
     }
 
     /// Puts a file: `read(from, to)` promises its bytes, `progress(bytes)` is told of what was sent. The item's version.
@@ -113,11 +119,12 @@ impl Core {
         if drive.collection().is_none() {
             drive = self.make_own_files().await?;
         }
-        let index = drive.index().await.map_err(Failure::from)?;
+        let index = self.index(&collection, &drive).await?;
         let source =
             PageFile { size: whole(size), modified_ms: modified_ms.map(|ms| whole(ms) as i64), read };
         let told = |bytes: u64| tell(&progress, bytes);
         let version = drive.put_from(&source, &path, &index, &told).await.map_err(Failure::from)?;
+        self.keep_index(collection, index);
         to_js(&version)
     }
 
@@ -154,7 +161,7 @@ impl Core {
 }
 
 impl Core {
-    async fn drive(&self, collection: Option<String>) -> Result<Rc<Drive>, Failure> {
+    pub(crate) async fn drive(&self, collection: Option<String>) -> Result<Rc<Drive>, Failure> {
         let account = Opened::from(&*self.account()?);
         let name = collection.unwrap_or_default();
         if let Some(drive) = self.drives.borrow().get(&name) {
@@ -163,6 +170,8 @@ impl Core {
         let trust = self.trusted();
         let drive = if name.is_empty() {
             Drive::open_files(account, trust).await?
+        } else if let Some((home, collection)) = name.split_once('/') {
+            self.open_shared(account, trust, home, collection).await?
         } else {
             let id = name.parse::<CollectionId>().map_err(|error| Failure::failed("collection", error))?;
             Drive::open_named(account, trust, id).await?
@@ -172,6 +181,28 @@ impl Core {
         Ok(drive)
     }
 
+    /// What is in a drive now: what was read before, with what changed since.
+    async fn index(&self, collection: &Option<String>, drive: &Drive) -> Result<Index, Failure> {
+        let name = collection.as_deref().unwrap_or_default();
+        // It is taken out: a call at the same time reads for itself.
+        let known = self.indexes.borrow_mut().remove(name);
+        Ok(match known {
+            Some(mut index) => {
+                drive.refresh(&mut index).await?;
+                index
+            }
+            None => drive.index().await?,
+        })
+    }
+
+    /// What does not open is looked at anew each time.
+    fn keep_index(&self, collection: Option<String>, index: Index) {
+        if !index.damaged.is_empty() {
+            return;
+        }
+        self.indexes.borrow_mut().insert(collection.unwrap_or_default(), index);
+    }
+
     /// The account's own files, which are made when the first is put there.
     async fn make_own_files(&self) -> Result<Rc<Drive>, Failure> {
         let account = Opened::from(&*self.account()?);
@@ -179,12 +210,15 @@ impl Core {
         drive.ensure().await?;
         let drive = Rc::new(drive);
         self.drives.borrow_mut().insert(String::new(), Rc::clone(&drive));
+        self.indexes.borrow_mut().remove("");
         Ok(drive)
     }
 
-    fn trusted(&self) -> Arc<Trust> {
+    pub(crate) fn trusted(&self) -> Arc<Trust> {
         let mut trust = self.trust.borrow_mut();
-        Arc::clone(trust.get_or_insert_with(|| Arc::new(Trust::at_first_sight(&self.client))))
+        Arc::clone(
+            trust.get_or_insert_with(|| Arc::new(Trust::kept_by(Arc::clone(&self.pins), &self.client))),
+        )
     }
 
     async fn entry(&self, drive: &Drive, path: &str) -> Result<Entry, Failure> {

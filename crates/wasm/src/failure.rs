@@ -4,7 +4,9 @@
 use client::files::{DriveError, GetError, PathError, PutError};
 use client::passkey::{AuthenticatorError, PasskeyError};
 use client::verify::VerifyError;
-use client::{AccountError, PairingError, ProfileError, RequestError, SharingError, SignInError};
+use client::{
+    AccountError, PairingError, ProfileError, RequestError, SharingError, SignInError, TenantDriveError,
+};
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 
@@ -68,6 +70,10 @@ impl Failure {
 
     pub(crate) fn locked() -> Self {
         Self::new(Kind::Locked, "locked", "the keys of this account are not here: unlock it first")
+    }
+
+    pub(crate) fn is_alarm(&self) -> bool {
+        self.kind == Kind::Alarm
     }
 
     /// A step that comes before the one that it follows.
@@ -272,6 +278,25 @@ impl From<SharingError> for Failure {
             | SharingError::KeyRolledBack
             | SharingError::NotLetIn(_) => Failure::alarm(message),
             _ => Failure::failed("sharing", message),
+        }
+    }
+}
+
+impl From<TenantDriveError> for Failure {
+    fn from(error: TenantDriveError) -> Self {
+        let message = error.to_string();
+        match error {
+            TenantDriveError::Request(error) => error.into(),
+            TenantDriveError::Trust(error) => error.into(),
+            TenantDriveError::Drive(error) => error.into(),
+            TenantDriveError::Waiting => Failure::failed("waiting_for_key", message),
+            TenantDriveError::NoCollection(_) | TenantDriveError::NoItem(_) => {
+                Failure::failed("not_found", message)
+            }
+            TenantDriveError::Ambiguous(_) | TenantDriveError::NotEndToEnd | TenantDriveError::Busy => {
+                Failure::failed("collection", message)
+            }
+            _ => Failure::alarm(message),
         }
     }
 }

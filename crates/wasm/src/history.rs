@@ -17,7 +17,7 @@ impl Core {
     pub async fn verify(&self, tenant: Option<String>, progress: js_sys::Function) -> Answer {
         let (tenant, is_home) = self.tenant(tenant)?;
         let (own, platform) = self.logs(tenant).await?;
-        let pins = self.pins().clone();
+        let pins = self.pins.pins();
         let awaited = is_home.then(|| self.client.last_change()).flatten();
         if let Some(request) = &awaited {
             self.client.wait_for_record(tenant, request, LONGEST_WAIT).await.map_err(Failure::from)?;
@@ -38,7 +38,7 @@ impl Core {
         let mut document = verified.to_document();
         if verified.is_intact() {
             let head = self.client.verify_platform(&platform, &pins).await.map_err(Failure::from)?;
-            let mut pins = self.pins().clone();
+            let mut pins = self.pins.pins();
             pins.checkpoints.insert(own.origin.clone(), verified.note.clone());
             if let Some((head, note)) = head {
                 pins.checkpoints.insert(platform.origin.clone(), note);
@@ -48,7 +48,7 @@ impl Core {
                     root: head.root.to_base64(),
                 });
             }
-            self.keep_pins(pins);
+            self.pins.put(pins);
         }
         to_js(&document)
     }
@@ -58,7 +58,7 @@ impl Core {
     pub async fn records(&self, tenant: Option<String>, from: f64, limit: u32) -> Answer {
         let (tenant, _) = self.tenant(tenant)?;
         let (own, _) = self.logs(tenant).await?;
-        let pinned = self.pins().checkpoints.get(&own.origin).and_then(|note| own.head_of(note));
+        let pinned = self.pins.pins().checkpoints.get(&own.origin).and_then(|note| own.head_of(note));
         let head = pinned.ok_or_else(Failure::out_of_turn)?;
         #[allow(
             clippy::cast_possible_truncation,
@@ -107,9 +107,9 @@ impl Core {
     /// The names and keys of the logs, with the key that this browser pinned at its first use.
     async fn logs(&self, tenant: TenantId) -> Result<(LogIdentity, LogIdentity), Failure> {
         let service = self.client.service().await?;
-        let mut pins = self.pins().clone();
+        let mut pins = self.pins.pins();
         pins.check(&service)?;
-        self.keep_pins(pins);
+        self.pins.put(pins);
         identities(&service, tenant).map_err(|error: VerifyError| error.into())
     }
 }

@@ -19,14 +19,19 @@ mod page;
 mod pairing;
 mod passkey;
 mod qr;
+mod sharing;
+mod tenants;
 
-use std::cell::{Ref, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use client::files::Index;
 use client::passkey::PasskeySignUp;
-use client::{Client, Drive, Options, Pins, SignIn, SignUp, Trust, Unlocked};
+use client::{Client, Drive, Options, PinStore, Pins, SignIn, SignUp, Trust, Unlocked};
+use futures::StreamExt as _;
+use futures::channel::mpsc;
 use protocol::Secret;
 use wasm_bindgen::prelude::*;
 
@@ -44,7 +49,7 @@ pub struct Core {
     client: Client,
     page: Page,
     /// What this browser saw of the server before.
-    pins: RefCell<Pins>,
+    pins: Arc<PinStore>,
     /// By which the server knows this browser again.
     device: RefCell<Option<Secret>>,
     sign_up: RefCell<Option<SignUp>>,
@@ -55,6 +60,8 @@ pub struct Core {
     totp: RefCell<Option<protocol::account::TotpStarted>>,
     trust: RefCell<Option<Arc<Trust>>>,
     drives: RefCell<HashMap<String, Rc<Drive>>>,
+    /// What was last read of the drives, to go on from.
+    indexes: RefCell<HashMap<String, Index>>,
 }
 
 #[wasm_bindgen]
@@ -76,10 +83,11 @@ impl Core {
                 .map_err(|_| Failure::alarm("what this browser remembers of the server was damaged"))?,
             None => Pins::default(),
         };
+        let page = Page::new(page);
         Ok(Core {
             client,
-            page: Page::new(page),
-            pins: RefCell::new(pins),
+            pins: Arc::new(kept_by(&page, pins)),
+            page,
             device: RefCell::new(device.map(Secret::from)),
             sign_up: RefCell::default(),
             passkey_sign_up: RefCell::default(),
@@ -89,6 +97,7 @@ impl Core {
             totp: RefCell::default(),
             trust: RefCell::default(),
             drives: RefCell::default(),
+            indexes: RefCell::default(),
         })
     }
 
@@ -105,18 +114,6 @@ impl Core {
         self.account.borrow().clone().ok_or_else(Failure::locked)
     }
 
-    fn pins(&self) -> Ref<'_, Pins> {
-        self.pins.borrow()
-    }
-
-    /// Remembers what was seen, here and for the next time.
-    fn keep_pins(&self, pins: Pins) {
-        if let Ok(text) = serde_json::to_string(&pins) {
-            self.page.keep("pins", &text);
-        }
-        self.pins.replace(pins);
-    }
-
     /// Forgets everything that opens something.
     fn wipe(&self) {
         self.sign_up.take();
@@ -127,6 +124,24 @@ impl Core {
         self.totp.take();
         self.trust.take();
         self.drives.take();
+        self.indexes.take();
         self.client.set_token(None);
     }
+}
+
+/// Pins that the page keeps for the next time. What belongs to the page stays on this thread: the store is told through a channel,
+/// and may be shared with what does not know where it runs.
+fn kept_by(page: &Page, pins: Pins) -> PinStore {
+    let (sender, mut kept) = mpsc::unbounded::<String>();
+    let page = page.clone();
+    wasm_bindgen_futures::spawn_local(async move {
+        while let Some(text) = kept.next().await {
+            page.keep("pins", &text);
+        }
+    });
+    PinStore::new(pins, move |pins| {
+        if let Ok(text) = serde_json::to_string(pins) {
+            let _ = sender.unbounded_send(text);
+        }
+    })
 }

@@ -98,14 +98,18 @@ impl Core {
     #[wasm_bindgen(js_name = rotateMasterKey)]
     pub async fn rotate_master_key(&self) -> Answer {
         let rotated = self.account()?.rotate_master_key().await.map_err(Failure::from)?;
-        let mut pins = self.pins().clone();
+        let mut pins = self.pins.pins();
         let (version, identity) = (rotated.master_key_version, rotated.identity());
         pins.check_account(rotated.account, version, &identity, client::Newer::MadeHere)
             .map_err(Failure::from)?;
-        self.keep_pins(pins);
+        self.pins.put(pins);
         self.drives.take();
+        self.indexes.take();
         self.trust.take();
         self.account.replace(Some(Rc::new(rotated)));
+        // What is shared is granted anew, by the new keys. What does not succeed now is renewed another time: until then what was
+        // granted before still opens.
+        let _ = self.renew_grants().await;
         to_js(&serde_json::json!({ "version": version }))
     }
 

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::failure::{Answer, Failure};
 
-/// The functions that the page gives: `create` and `get` for passkeys, `keep` for what is to be remembered.
+/// The functions that the page gives: `create`, `get` and `offer` for passkeys, `keep` for what is to be remembered.
 #[derive(Clone)]
 pub(crate) struct Page(JsValue);
 

@@ -34,11 +34,21 @@ struct Given {
 }
 
 /// The authenticators that a page can ask.
-pub(crate) struct PageAuthenticator(Page);
+pub(crate) struct PageAuthenticator {
+    page: Page,
+    /// By which of the page's functions a passkey is asked for.
+    get: &'static str,
+}
 
 impl PageAuthenticator {
+    /// Asks for a passkey at once.
     pub(crate) fn of(page: &Page) -> Self {
-        PageAuthenticator(page.clone())
+        PageAuthenticator { page: page.clone(), get: "get" }
+    }
+
+    /// Has the browser offer passkeys where an address is typed (conditional mediation), and waits until one is chosen.
+    pub(crate) fn offering(page: &Page) -> Self {
+        PageAuthenticator { page: page.clone(), get: "offer" }
     }
 
     /// Asks the page. What waits for the answer may be sent to another thread, as what is in a page may not.
@@ -48,7 +58,7 @@ impl PageAuthenticator {
         options: Result<String, serde_json::Error>,
     ) -> oneshot::Receiver<Result<T, AuthenticatorError>> {
         let (sender, receiver) = oneshot::channel();
-        let page = self.0.clone();
+        let page = self.page.clone();
         spawn_local(async move {
             let answer = match options {
                 Ok(options) => page.ask(name, &options).await.map_err(|error| why(&error)),
@@ -83,7 +93,7 @@ impl Authenticator for PageAuthenticator {
         &self,
         options: &RequestOptions,
     ) -> impl Future<Output = Result<Shown, AuthenticatorError>> + Send {
-        let answer = self.ask::<Given>("get", serde_json::to_string(options));
+        let answer = self.ask::<Given>(self.get, serde_json::to_string(options));
         async move {
             let given = received(answer.await)?;
             Ok(Shown {
@@ -108,7 +118,7 @@ fn received<T>(
 fn why(error: &JsValue) -> AuthenticatorError {
     let name = js_sys::Reflect::get(error, &"name".into()).ok().and_then(|name| name.as_string());
     match name.as_deref() {
-        Some("NotAllowedError" | "AbortError") => AuthenticatorError::NotAllowed,
+        Some("NotAllowedError" | "AbortError" | "TimeoutError") => AuthenticatorError::NotAllowed,
         Some("InvalidStateError") => AuthenticatorError::AlreadyThere,
         Some(name) => AuthenticatorError::Failed(name.to_owned()),
         None => AuthenticatorError::Failed("it gave no reason".to_owned()),

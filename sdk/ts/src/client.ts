@@ -2,7 +2,7 @@
 // The page's side: calls go to the worker, and the worker's questions for passkeys are answered here.
 
 import { Failure } from "./failure.js";
-import type { ToPage, ToWorker } from "./messages.js";
+import type { Question, ToPage, ToWorker } from "./messages.js";
 import { createPasskey, getPasskey } from "./passkey.js";
 import type { Calls, Progress } from "./types.js";
 
@@ -25,6 +25,8 @@ export class Bailiwick {
   #worker: Worker | undefined;
   #waiting = new Map<number, Waiting>();
   #last = 0;
+  /** Ends what the browser offers. */
+  #offering: AbortController | undefined;
 
   constructor(options: Options) {
     this.#options = options;
@@ -47,9 +49,16 @@ export class Bailiwick {
    * Calls under way fail as `locked`.
    */
   lock(): void {
+    this.stopOffering();
     this.#worker?.terminate();
     this.#worker = undefined;
     this.#giveUp(new Failure({ kind: "locked", code: "locked", message: "the account was locked" }));
+  }
+
+  /** Has the browser offer no passkeys any more; a `passkeySignIn` that waits for one fails as `passkey_not_given`. */
+  stopOffering(): void {
+    this.#offering?.abort();
+    this.#offering = undefined;
   }
 
   /** Ends the session and takes the keys away, also when the server cannot be reached: then it throws. */
@@ -79,8 +88,7 @@ export class Bailiwick {
 
   async #heard(worker: Worker, message: ToPage): Promise<void> {
     if (message.kind === "ask") {
-      const answer = message.name === "create" ? createPasskey(message.options) : getPasskey(message.options);
-      const reply: ToWorker = await answer.then(
+      const reply: ToWorker = await this.#passkey(message.name, message.options).then(
         (value) => ({ kind: "answer", id: message.id, value }),
         (error: unknown) => ({ kind: "refusal", id: message.id, name: error instanceof Error ? error.name : "" }),
       );
@@ -96,6 +104,15 @@ export class Bailiwick {
     this.#waiting.delete(message.id);
     if (message.kind === "done") waiting.resolve(message.value as never);
     else waiting.reject(new Failure(message.failure));
+  }
+
+  /** Browsers take one question for a passkey at a time. */
+  #passkey(question: Question, options: unknown): Promise<unknown> {
+    this.stopOffering();
+    if (question === "create") return createPasskey(options);
+    if (question === "get") return getPasskey(options);
+    this.#offering = new AbortController();
+    return getPasskey(options, this.#offering.signal);
   }
 
   #giveUp(why: Failure): void {

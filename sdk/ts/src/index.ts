@@ -22,5 +22,6 @@
 
 export { Bailiwick, type Options } from "./client.js";
 export { thisBrowser } from "./browser.js";
+export { offersPasskeys } from "./passkey.js";
 export { Failure, type FailureKind } from "./failure.js";
 export type * from "./types.js";

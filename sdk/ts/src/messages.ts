@@ -4,6 +4,9 @@
 import type { FailureParts } from "./failure.js";
 import type { Calls } from "./types.js";
 
+/** What the worker asks the page for: a new passkey, one at once, or one that the browser offers where an address is typed. */
+export type Question = "create" | "get" | "offer";
+
 /** To the worker. */
 export type ToWorker =
   | { kind: "start"; server: string }
@@ -16,4 +19,4 @@ export type ToPage =
   | { kind: "done"; id: number; value: unknown }
   | { kind: "failed"; id: number; failure: FailureParts }
   | { kind: "progress"; id: number; done: number }
-  | { kind: "ask"; id: number; name: "create" | "get"; options: unknown };
+  | { kind: "ask"; id: number; name: Question; options: unknown };

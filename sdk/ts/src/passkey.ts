@@ -59,9 +59,20 @@ export async function createPasskey(asked: unknown): Promise<unknown> {
   };
 }
 
-export async function getPasskey(asked: unknown): Promise<unknown> {
+/** Whether this browser can offer passkeys where an address is typed. */
+export async function offersPasskeys(): Promise<boolean> {
+  const { PublicKeyCredential } = globalThis as { PublicKeyCredential?: { isConditionalMediationAvailable?: () => Promise<boolean> } };
+  return (await PublicKeyCredential?.isConditionalMediationAvailable?.()) ?? false;
+}
+
+/** One at once; with a signal, one that the browser offers until then, or until the challenge is nearly over. */
+export async function getPasskey(asked: unknown, offeredUntil?: AbortSignal): Promise<unknown> {
   const options = asked as RequestOptions;
   const credential = await navigator.credentials.get({
+    ...(offeredUntil && {
+      mediation: "conditional",
+      signal: AbortSignal.any([offeredUntil, AbortSignal.timeout(options.timeout * 0.9)]),
+    }),
     publicKey: {
       ...options,
       challenge: decoded(options.challenge),

@@ -103,6 +103,50 @@ export interface StoredFile {
 export interface Files {
   files: StoredFile[];
   damaged: { item: string; why: string }[];
+  /** Whether files may be changed here: what others share may be for reading only. */
+  writable: boolean;
+}
+
+/** Another account, whose keys the platform's log proves. */
+export interface KnownAccount {
+  account: string;
+  number: string;
+  /** What two people compare before one shares something with the other. */
+  fingerprint: string;
+  /** What is known of it from before: nothing, the same keys, or older ones that signed these. */
+  standing: "new" | "known" | "rotated";
+}
+
+/** Who has a collection. */
+export interface Member {
+  account: string;
+  /** The account's number; `null` when it is gone. */
+  number: string | null;
+  permission: "read" | "write";
+  created_at: number;
+}
+
+/** A collection that somebody else shares. */
+export interface Share {
+  /** What names it in calls about files. */
+  id: string;
+  /** The number of whose it is; `null` when the account is gone. */
+  owner: string | null;
+  /** `null` when it does not open. */
+  name: string | null;
+  permission: "read" | "write";
+  created_at: number;
+}
+
+/** A collection of a tenant. */
+export interface TenantCollection {
+  id: string;
+  /** `null` for who waits for its key. */
+  name: string | null;
+  organisation: string;
+  protection: "end_to_end" | "server_sealed";
+  created_at: number;
+  waiting: boolean;
 }
 
 /** A head of a log. */
@@ -162,7 +206,8 @@ export interface Calls {
   /** Gives the second factor. What was begun is used up: after a wrong code, begin again. */
   signInFinish(code: string, isBackupCode: boolean, device: Device): Who;
   recoverySignIn(key: string, device: Device): Who;
-  passkeySignIn(device: Device): Who | Locked;
+  /** Asks for a passkey; `offered`, has the browser offer one where an address is typed, until `Bailiwick.stopOffering`. */
+  passkeySignIn(device: Device, offered?: boolean): Who | Locked;
 
   stepUp(password: string, code: string, isBackupCode: boolean): void;
   recoveryStepUp(key: string): void;
@@ -201,6 +246,20 @@ export interface Calls {
   putFile(collection: string | undefined, path: string, content: Blob, progress?: Progress): number;
   getFile(collection: string | undefined, path: string, progress?: Progress): { file: StoredFile; content: Blob };
   removeFile(collection: string | undefined, path: string, version: number): void;
+
+  /** An account by its number, one's own if none is named, with its keys proved. */
+  lookUp(number?: string): KnownAccount;
+  members(collection: string | undefined): Member[];
+  /** Shares a collection with an account whose fingerprint a person saw; once more, to change what it may do. */
+  share(collection: string | undefined, number: string, fingerprint: string, mayWrite: boolean): void;
+  /** What is written from then on the account cannot open. */
+  unshare(collection: string | undefined, account: string): void;
+  /** What others share with the account. */
+  shares(): Share[];
+
+  tenantCollections(tenant: string): TenantCollection[];
+  makeTenantCollection(tenant: string, name: string, protection: TenantCollection["protection"], organisation?: string): TenantCollection;
+  removeTenantCollection(tenant: string, collection: string): void;
 
   /** Verifies a tenant's whole history, the account's own if none is named, and pins what holds. */
   verify(tenant?: string, progress?: Progress): Verified;

@@ -6,7 +6,7 @@
 import init, { Core } from "../wasm/bailiwick.js";
 import { Failure, type FailureParts } from "./failure.js";
 import { recall, remember, type Name } from "./memory.js";
-import type { ToPage, ToWorker } from "./messages.js";
+import type { Question, ToPage, ToWorker } from "./messages.js";
 import type { Calls } from "./types.js";
 
 const page = self as unknown as DedicatedWorkerGlobalScope;
@@ -42,13 +42,14 @@ async function start(server: string): Promise<Core> {
   const host = {
     create: (options: unknown) => ask("create", options),
     get: (options: unknown) => ask("get", options),
+    offer: (options: unknown) => ask("offer", options),
     keep: (name: Name, text: string) => void remember(name, text),
   };
   return new Core(server, host, pins, device);
 }
 
 /** Asks the page for a passkey. */
-function ask(name: "create" | "get", options: unknown): Promise<unknown> {
+function ask(name: Question, options: unknown): Promise<unknown> {
   const id = ++lastQuestion;
   return new Promise((resolve, reject) => {
     asked.set(id, { resolve, reject });
@@ -67,8 +68,14 @@ async function carryOut(id: number, name: keyof Calls, args: unknown[]): Promise
 
 /** What takes or gives files, or tells how far it is, goes by functions, which cannot be sent from the page. */
 async function does(core: Core, id: number, name: keyof Calls, args: unknown[]): Promise<unknown> {
-  let done = 0;
-  const progress = (more: number) => say({ kind: "progress", id, done: (done += more) });
+  let [done, told] = [0, 0];
+  // A page that is told of each record of a long history does nothing else.
+  const progress = (more: number) => {
+    done += more;
+    if (performance.now() - told < 100) return;
+    told = performance.now();
+    say({ kind: "progress", id, done });
+  };
   switch (name) {
     case "putFile": {
       const [collection, path, content] = args as [string | undefined, string, Blob];

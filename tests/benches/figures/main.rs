@@ -2,14 +2,15 @@
 //! Every figure that the project states about itself, measured here and now, beside what it is compared with.
 //!
 //! `cargo bench -p bailiwick-e2e --bench figures [-- THEME…]` with `BAILIWICK_BIN` naming a release build; themes are
-//! `signin`, `ways-in`, `items-sqlite`, `items-postgresql`, `ledger`, `files`, `footprint`, `timing`, `decisions`, or how these
-//! begin.
+//! `signin`, `ways-in`, `items-sqlite`, `items-postgresql`, `ledger`, `files`, `footprint`, `timing`, `decisions`, `console`, or how
+//! these begin.
 //! `BENCH_QUICK=1` makes it short, `BENCH_JSON=FILE` appends each figure as a line of JSON.
 //!
 //! Both sides of a comparison are measured in the same run and take turns, so that a machine that is slow or busy slows
 //! both. What counts are the ratios.
 
 mod api_keys;
+mod console;
 mod decisions;
 mod files;
 mod footprint;
@@ -49,6 +50,7 @@ const THEMES: &[Theme] = &[
     ("decisions", decisions::figures),
     ("ways-in", ways_in::figures),
     ("ways-in-api-keys", api_keys::figures),
+    ("console", console::figures),
 ];
 
 fn main() -> ExitCode {

@@ -84,11 +84,9 @@ pub(super) async fn authorize(context: &Context, arguments: AuthorizeArgs) -> Re
 }
 
 fn asked(arguments: &AuthorizeArgs) -> Result<Asked, Failure> {
-    let request = match &arguments.link {
-        // The link as it stands in the browser, or what stands in it alone.
-        Some(link) => Some(link.split_once("#authorize=").map_or(link.as_str(), |(_, request)| request)),
-        None => None,
-    };
+    // The link as it stands in the browser, or what stands in it alone.
+    let request = arguments.link.as_deref();
+    let request = request.map(|link| link.split_once("#authorize=").map_or(link, |(_, request)| request));
     if request.is_none() && arguments.code.is_none() {
         return Err(Failure::usage(
             "give the link that the application opened, or --code, --list or --revoke",

@@ -158,11 +158,8 @@ pub(super) async fn fingerprint(context: &mut Context, arguments: FingerprintArg
     let number = arguments.account.unwrap_or_else(|| account.number.clone());
     let known = context.trust(&account.client).account(&number).await?;
     say_if_rotated(context, &known);
-    if known.account == account.account {
-        let own = account.identity().fingerprint(&crate::place::account(account.account));
-        if known.fingerprint() != Some(own) {
-            return Err(SharingError::NotProven("it shows others other keys than yours").into());
-        }
+    if known.account == account.account && known.fingerprint() != Some(account.fingerprint()) {
+        return Err(SharingError::NotProven("it shows others other keys than yours").into());
     }
     let fingerprint = fingerprint_of(&known);
     let document = json!({

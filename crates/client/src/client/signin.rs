@@ -49,6 +49,11 @@ impl Unlocked {
     pub fn identity(&self) -> keyring::IdentityPublicKeys {
         self.master.account_key().identity_keys(self.master_key_version).public()
     }
+
+    /// What others see of these keys, to be compared by two people.
+    pub fn fingerprint(&self) -> keyring::Fingerprint {
+        self.identity().fingerprint(&crate::place::account(self.account))
+    }
 }
 
 impl std::fmt::Debug for Unlocked {

@@ -50,7 +50,7 @@ pub(super) async fn session(State(app): State<App>, mut request: Request, next: 
         return next.run(request).await;
     }
     if let Err(refused) = from_own_page(&app.url, request.method(), request.headers()) {
-        return ApiError::from(refused).into_response();
+        return refused.into_response();
     }
     let acts_by_cookie = shown.is_some();
     if let Some(shown) = shown {
@@ -97,7 +97,7 @@ async fn keep(cookie: Cookie, at: &str, response: Response) -> Response {
 }
 
 /// Refuses what a page of somebody else's has a browser send.
-fn from_own_page(url: &str, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+fn from_own_page(url: &str, method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     // `none`: somebody typed the address, or opened a bookmark. That reads, and changes nothing.
     let reads = [Method::GET, Method::HEAD].contains(method);
@@ -117,7 +117,8 @@ fn from_own_page(url: &str, method: &Method, headers: &HeaderMap) -> Result<(), 
     }
     Err(Problem::new(Code::Forbidden)
         .field(if is_own_site { "Origin" } else { "Sec-Fetch-Site" })
-        .detail("another site's page sent this: sessions in cookies are for the pages of this server alone"))
+        .detail("another site's page sent this: sessions in cookies are for the pages of this server alone")
+        .into())
 }
 
 /// Whether an origin is the server's: that of its URL. A server on this machine alone is reached by each of the machine's own

@@ -123,7 +123,8 @@ async fn begin(app: &App, visitor: &Visitor, form: &Form) -> Result<Begun, ApiEr
     }
     let keep = request.bind();
     let sealed = app.provider.seal_request(app.now(), &request)?;
-    Ok(Begun::Ask { link: format!("{}/#authorize={sealed}", app.url.trim_end_matches('/')), keep })
+    // Of the address that the browser used, as the cookie is: a server on this machine has more than one name.
+    Ok(Begun::Ask { link: format!("/#authorize={sealed}"), keep })
 }
 
 fn answer(app: &App, begun: Result<Begun, ApiError>) -> Response {
