@@ -10,6 +10,7 @@ mod crash;
 mod curious_operator;
 mod demo;
 mod enumeration;
+mod federation;
 mod files;
 mod front_end;
 mod imported;

@@ -15,12 +15,14 @@ pub struct Request {
     path: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    patience: Duration,
 }
 
 impl Request {
     /// A request without a body.
     pub fn new(method: &str, path: &str) -> Self {
-        Self { method: method.to_uppercase(), path: path.to_owned(), headers: Vec::new(), body: Vec::new() }
+        let (method, path) = (method.to_uppercase(), path.to_owned());
+        Self { method, path, headers: Vec::new(), body: Vec::new(), patience: Duration::from_secs(5) }
     }
 
     /// Adds a header.
@@ -51,6 +53,12 @@ impl Request {
         self.header("content-type", "application/x-www-form-urlencoded").body(body)
     }
 
+    /// Waits so long for each piece of the answer.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Sends it to a server by a connection of its own.
     #[track_caller]
     pub fn send(&self, server: &str) -> Exchange {
@@ -65,7 +73,7 @@ impl Request {
 
         let mut socket = TcpStream::connect(address).expect("the server listens");
         // An answer that goes on for ever is read as far as it came.
-        socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a socket");
+        socket.set_read_timeout(Some(self.patience)).expect("a socket");
         // The server may answer before it has read everything.
         let _ = socket.write_all(&bytes);
         let mut answer = Vec::new();

@@ -68,6 +68,7 @@ const NOT_SEEN: [&str; 3] = ["read_tenant_device", "change_tenant_device", "dele
 
 fn no_stranger_gets_anything_from_any_route(mut world: World) {
     world.set("BAILIWICK_REQUEST_BURST", "20000");
+    world.set("BAILIWICK_NAME_SERVER", "127.0.0.1:1");
     world.restart();
     let (routes, rows) = (routes(), rows());
     assert_rows_are_the_routes(&rows, &routes);

@@ -182,6 +182,14 @@ actions! {
     ClientUse = "client.use",
     /// End what an application was granted, because its code or refresh token was shown twice.
     ClientRefuse = "client.refuse",
+    /// See by which other providers people come in, and the tenant's domains.
+    ProviderRead = "provider.read",
+    /// Set up, change and remove providers, their roles and the tenant's domains.
+    ProviderWrite = "provider.write",
+    /// Make a member of somebody whom the tenant's provider vouches for, and give them its roles.
+    MemberProvision = "member.provision",
+    /// Tell a tenant who its people are and in which groups: by a service account that another system provisions with (SCIM).
+    MemberSync = "member.sync",
     /// See support grants.
     SupportRead = "support.read",
     /// Let an operator in for a time, and end that.

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use store::{Entry, TenantId};
+use store::{Entry, TenantId, TenantKind};
 use uuid::Uuid;
 
 use crate::action::Action;
@@ -27,6 +27,10 @@ pub struct Caller {
     scopes: Scopes,
     /// The only tenant that it may enter; any if `None`.
     only_in: Option<TenantId>,
+    /// Whose provider vouched for whoever calls, if one did.
+    came_by: Option<TenantId>,
+    /// The only customer's tenant that it may enter, and what it may elsewhere; any, and everything, if `None`.
+    vouched: Option<(TenantId, Scopes)>,
     request: String,
     address_label: Option<String>,
 }
@@ -138,6 +142,21 @@ impl Caller {
         self
     }
 
+    /// Notes whose provider vouched for the caller: a customer's tenant, or the platform.
+    #[must_use]
+    pub fn came_by(mut self, tenant: TenantId) -> Self {
+        self.came_by = Some(tenant);
+        self
+    }
+
+    /// A caller for whom a customer's tenant alone vouches: other customers' tenants answer as if they were not there, and in
+    /// the caller's home and in the directory only `elsewhere` is allowed.
+    #[must_use]
+    pub fn vouched_by(mut self, tenant: TenantId, elsewhere: Scopes) -> Self {
+        self.vouched = Some((tenant, elsewhere));
+        self
+    }
+
     /// The same caller with a share that is live now: for the one question that is asked next.
     #[must_use]
     pub fn sharing(mut self, share: Share) -> Self {
@@ -224,6 +243,17 @@ impl Caller {
     /// Whether this tenant is closed to the caller whatever they are in it.
     pub(crate) fn is_kept_out_of(&self, tenant: TenantId) -> bool {
         self.only_in.is_some_and(|only| only != tenant)
+            || (tenant.kind() == TenantKind::Customer && self.vouched.is_some_and(|(only, _)| only != tenant))
+    }
+
+    /// Whether this tenant's own provider vouched for the caller.
+    pub(crate) fn came_by_provider_of(&self, tenant: TenantId) -> bool {
+        self.came_by == Some(tenant)
+    }
+
+    /// What the session or token may be used for outside of customers' tenants.
+    pub(crate) fn scopes_elsewhere(&self) -> Scopes {
+        self.vouched.map_or(self.scopes, |(_, elsewhere)| self.scopes.and(elsewhere))
     }
 
     pub(crate) fn share(&self) -> Option<Share> {
@@ -251,6 +281,8 @@ impl Caller {
             invitation: None,
             scopes: Scopes::ALL,
             only_in: None,
+            came_by: None,
+            vouched: None,
             request,
             address_label: None,
         }

@@ -55,6 +55,9 @@ pub enum Refused {
     /// The account, or what it is in this tenant, is suspended.
     #[error("this account or membership is suspended")]
     Suspended,
+    /// The tenant wants its people to come by its own provider.
+    #[error("this tenant wants you to sign in through its own provider")]
+    ProviderRequired,
     /// The tenant is suspended.
     #[error("this tenant is suspended")]
     TenantSuspended,
@@ -230,6 +233,9 @@ impl Access {
         }
         let known = self.known(tx).await?;
         let standing = known.standing(tx, caller).await?;
+        if matches!(standing, Standing::OtherWay) {
+            return Err(Refused::ProviderRequired);
+        }
         // Nothing is looked up for whom the tenant does not know: there is nothing to tell them apart by.
         let found = match standing {
             Standing::Stranger => Some(known.found(resource, Vec::new())),

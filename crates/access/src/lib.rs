@@ -113,7 +113,7 @@ pub use why::{Can, MAX_PLACES, Somebody, Way, WhatCan, WhoCan, Why};
 
 /// This room's tables.
 pub const MIGRATIONS: &[store::Migration] = &{
-    let [directory, customer, policies] = tenancy::MIGRATIONS;
+    let [directory, customer, policies, providers] = tenancy::MIGRATIONS;
     let (roles, founding) = (platform_role::PLATFORM_ROLES, enter::FOUNDING);
-    [roles, founding, directory, customer, policies, tenancy::COLLECTIONS]
+    [roles, founding, directory, customer, policies, tenancy::COLLECTIONS, providers]
 };

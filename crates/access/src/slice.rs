@@ -150,7 +150,7 @@ impl Slice {
             action,
             resource: Fact::of_resource(resource, tenant),
             when,
-            in_scope: caller.scopes().contains(action),
+            in_scope: caller.scopes_elsewhere().contains(action),
         })
     }
 
@@ -309,7 +309,7 @@ impl Fact {
                 attributes: flags(true, found.tenant_suspended),
                 ..Fact::of_principal(caller.principal())
             },
-            Standing::Stranger => Fact::of_principal(caller.principal()),
+            Standing::Stranger | Standing::OtherWay => Fact::of_principal(caller.principal()),
             Standing::Member(holder) => Fact {
                 attributes: flags(suspended || holder.suspended, found.tenant_suspended),
                 parents: holder.teams.iter().map(|team| Name::id(Type::Team, *team)).collect(),

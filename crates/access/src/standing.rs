@@ -17,6 +17,7 @@ use crate::policies::{CustomRole, Policies};
 use crate::resource::Resource;
 use crate::scopes::Scopes;
 use crate::tenancy::HolderKind;
+use crate::vocabulary::BuiltInRole;
 
 /// Where a role is held and where things lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,6 +42,8 @@ pub(crate) enum Standing {
     },
     /// An account that showed a live invitation.
     Invitee,
+    /// A member, who did not come by the tenant's provider, as the tenant wants.
+    OtherWay,
 }
 
 /// Who holds roles: a member, with those of the teams that they are in, or a service account.
@@ -50,6 +53,13 @@ pub(crate) struct Holder {
     pub(crate) teams: Vec<Uuid>,
     /// By the role's name or `rol_…`.
     pub(crate) roles: BTreeMap<String, Vec<Place>>,
+}
+
+impl Holder {
+    fn is_owner(&self, tenant: TenantId) -> bool {
+        let whole = Place::Organisation(*tenant.uuid());
+        self.roles.get(BuiltInRole::Owner.name()).is_some_and(|places| places.contains(&whole))
+    }
 }
 
 /// What is acted upon, found in its tenant.
@@ -66,6 +76,8 @@ pub(crate) struct Found {
 pub(crate) struct Known {
     tenant: TenantId,
     suspended: bool,
+    /// Whether members come by the tenant's own provider only.
+    provider_required: bool,
     stamps: Stamps,
     pub(crate) tree: Arc<Tree>,
     pub(crate) policies: Arc<Policies>,
@@ -135,15 +147,20 @@ impl Remembered {
     /// The tenant as it is in this transaction. [`StoreError::NoTenant`] when it was not founded.
     pub(crate) async fn read(&self, tx: &mut ReadTx, built_in: &Arc<Policies>) -> Result<Known, StoreError> {
         let tenant = tx.tenant();
-        let state: Option<(String, i64, i64, i64)> =
-            tx.query_opt("SELECT state, people, places, policies FROM tenant_state", params![]).await?;
-        let (state, people, places, policies) = state.ok_or(StoreError::NoTenant)?;
+        let state: Option<(String, i64, i64, i64, Option<i64>)> = tx
+            .query_opt(
+                "SELECT state, people, places, policies, provider_required_since FROM tenant_state",
+                params![],
+            )
+            .await?;
+        let (state, people, places, policies, required_since) = state.ok_or(StoreError::NoTenant)?;
         let (suspended, stamps) = (state != "live", Stamps { people, places, policies });
+        let provider_required = required_since.is_some();
         let before = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&tenant).cloned();
         if let Some(known) = &before
             && known.stamps == stamps
         {
-            return Ok(Known { suspended, ..known.clone() });
+            return Ok(Known { suspended, provider_required, ..known.clone() });
         }
         let tree = match &before {
             Some(known) if known.stamps.places == places => Arc::clone(&known.tree),
@@ -157,7 +174,7 @@ impl Remembered {
             Some(known) if known.stamps.people == people => Arc::clone(&known.holders),
             _ => Arc::default(),
         };
-        let known = Known { tenant, suspended, stamps, tree, policies, holders };
+        let known = Known { tenant, suspended, provider_required, stamps, tree, policies, holders };
         let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= TENANTS && !remembered.contains_key(&tenant) {
             remembered.clear();
@@ -176,6 +193,11 @@ impl Known {
         match caller.principal() {
             Principal::Account(account) => {
                 if let Some(member) = self.holder(tx, Holding::Member(account.account)).await? {
+                    // Owners are let in any way: somebody has to mend what a provider cannot do any more.
+                    let is_required = self.provider_required && !member.is_owner(self.tenant);
+                    if is_required && !caller.came_by_provider_of(self.tenant) {
+                        return Ok(Standing::OtherWay);
+                    }
                     return Ok(Standing::Member(member));
                 }
                 if caller.invitation().is_some_and(|invitation| invitation.tenant == self.tenant) {

@@ -270,6 +270,7 @@ impl<'a> Asking<'a> {
             (Standing::Stranger | Standing::Invitee, _) | (_, Principal::Visitor | Principal::System(_)) => {
                 return Err(TenancyError::NotFound);
             }
+            (Standing::OtherWay, _) => return Err(Refused::ProviderRequired.into()),
             _ => {}
         }
         // What is shown must be for looking at tenants at all.

@@ -70,6 +70,7 @@ pub use client::account::{AccountError, Proof};
 pub use client::api_keys::{KeyWish, MadeKey, open_by_api_key};
 #[cfg(not(target_family = "wasm"))]
 pub use client::events::{ChangeEvents, EventsError};
+pub use client::federation;
 pub use client::methods::MadeRecoveryKey;
 pub use client::opened::Opened;
 pub use client::pairing::{Answered, Approval, Outcome, Pairing, PairingError, PublicAccount, WayIn};

@@ -25,10 +25,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use keyring::{Email, EmailSalt, LocalHalf, MasterKey, Sealed, ServerHalf, SplitKey, SystemRng};
-use protocol::{AccountId, DeviceId, Secret, SessionId, TenantId};
+use protocol::{AccountId, Bytes, DeviceId, Secret, SessionId, TenantId};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::client::federation::LockedSession;
 use crate::client::signin::Unlocked;
 use crate::client::{Client, RequestError};
 use crate::files::disk;
@@ -64,6 +65,9 @@ pub struct Stored {
     /// Where this device's half of the split key is.
     #[serde(default)]
     pub key_kept_in: KeyPlace,
+    /// Whether nothing that this device keeps opens the account's data: another provider let its owner in.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_locked: bool,
 }
 
 impl Stored {
@@ -194,6 +198,7 @@ impl Profile {
             session: account.session,
             device: account.device,
             master_key_version: account.master_key_version,
+            is_locked: false,
         };
         let json = serde_json::to_vec_pretty(&stored).map_err(|_| self.damaged(PROFILE))?;
         match key_kept_in {
@@ -206,18 +211,73 @@ impl Profile {
         Ok(why_not)
     }
 
+    /// Keeps a session that opens nothing.
+    ///
+    /// # Errors
+    /// [`ProfileError`].
+    pub fn keep_locked(&self, session: &LockedSession, token: &Secret) -> Result<(), ProfileError> {
+        let stored = Stored {
+            version: VERSION,
+            key_kept_in: KeyPlace::File,
+            server: session.server.clone(),
+            account: session.account,
+            number: session.number.clone(),
+            home: session.home,
+            session: session.session,
+            device: session.device,
+            master_key_version: 0,
+            is_locked: true,
+        };
+        let json = serde_json::to_vec_pretty(&stored).map_err(|_| self.damaged(PROFILE))?;
+        self.write(SESSION, token.expose().as_bytes())?;
+        self.write(PROFILE, &json)
+    }
+
+    /// Opens what this device kept of an account with the server's half that a new session got, when it is this device's: another
+    /// provider let its owner in again. `client` acts with the new session.
+    pub async fn reopen(
+        &self,
+        client: &Client,
+        session: &LockedSession,
+        server_half: &Bytes<32>,
+    ) -> Option<Unlocked> {
+        let stored = self.stored().ok()??;
+        let is_its_own = stored.account == session.account
+            && stored.device == session.device
+            && stored.server == client.server();
+        if !is_its_own || stored.is_locked {
+            return None;
+        }
+        let server = server_half.to_array().map(ServerHalf::from_bytes)?;
+        let mut account = self.opened_with(client, stored, &server).await.ok()?;
+        account.session = session.session;
+        Some(account)
+    }
+
     /// Opens the master key with the server's half of the split key. `client` acts with this profile's session.
     ///
     /// # Errors
     /// [`ProfileError`]; once the session has ended, the server's refusal.
     pub async fn unlock(&self, client: &Client) -> Result<Unlocked, ProfileError> {
         let stored = self.stored()?.ok_or(ProfileError::NotSignedIn)?;
+        if stored.is_locked {
+            return Err(ProfileError::Locked);
+        }
+        let server = client.server_half().await?;
+        self.opened_with(client, stored, &server).await
+    }
+
+    async fn opened_with(
+        &self,
+        client: &Client,
+        stored: Stored,
+        server: &ServerHalf,
+    ) -> Result<Unlocked, ProfileError> {
         let local = self.local_half(&stored).await?;
         let sealed = self.read(KEYS)?.ok_or(ProfileError::NotSignedIn)?;
         let sealed = Sealed::parse(sealed.to_vec()).map_err(|_| self.damaged(KEYS))?;
-        let server = client.server_half().await?;
         let split =
-            SplitKey::join(&local, &server, &place::account(stored.account), &place::device(stored.device));
+            SplitKey::join(&local, server, &place::account(stored.account), &place::device(stored.device));
         let secrets = split.open(&sealed).map_err(|_| ProfileError::DoesNotOpen)?;
         let (master, email_salt, email) = read_device_secrets(&secrets).ok_or_else(|| self.damaged(KEYS))?;
         Ok(Unlocked {
@@ -385,6 +445,12 @@ pub enum ProfileError {
     /// The server refused, or cannot be reached.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// Another provider let somebody in, and nothing here opens the account's data.
+    #[error(
+        "you are signed in through another provider, which opens none of your own data: `bailiwick login --recovery-key`, \
+         or `login --pair`, does"
+    )]
+    Locked,
     /// The keys do not open with the server's half.
     #[error("the keys that this device keeps do not open any more: sign in again with `bailiwick login`")]
     DoesNotOpen,

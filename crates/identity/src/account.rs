@@ -203,6 +203,7 @@ impl Identity {
         for statement in [
             "DELETE FROM login_method",
             "DELETE FROM passkey",
+            "DELETE FROM provided_identity",
             "DELETE FROM api_key",
             "DELETE FROM api_key_address",
             "DELETE FROM backup_code",

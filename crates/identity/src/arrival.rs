@@ -14,7 +14,7 @@ use crate::letter::{Letter, Message};
 use crate::lookup::{FoundMethod, MethodLookup};
 use crate::method::{self, LoginMethod};
 use crate::service::{Identity, in_home};
-use crate::session::{AuthenticatedSession, NewSession};
+use crate::session::{AuthenticatedSession, Begin, NewSession, SessionKind};
 use crate::session_token::SessionToken;
 use crate::signin::{SPEND_EXCHANGE, SigninError};
 use crate::state::ExchangeId;
@@ -29,6 +29,8 @@ pub struct Proof {
     pub(crate) exchange: Option<(ExchangeId, i64)>,
     /// Whether the client knows the address, because somebody typed it there.
     pub(crate) is_address_known: bool,
+    /// Whose provider vouches for it, when no method of the account's own proves it.
+    pub(crate) vouched_by: Option<TenantId>,
 }
 
 impl Proof {
@@ -40,6 +42,7 @@ impl Proof {
             method: found.method,
             exchange,
             is_address_known: false,
+            vouched_by: None,
         }
     }
 
@@ -107,6 +110,8 @@ pub struct SteppedUp {
     pub fresh_until: i64,
     /// The method that was used, with the master key sealed to it if it unlocks.
     pub method: LoginMethod,
+    /// The address and the salt of its key, for a client to which nobody typed it.
+    pub address: Option<(Email, EmailSalt)>,
 }
 
 /// An account whose owner proved to be there.
@@ -250,8 +255,10 @@ impl Identity {
         let seen =
             device::see(self, tx, &account.email_index, known, &arrival.device, &arrival.place).await?;
         let is_new_device = seen.token.is_some();
+        let how = self.beginning(tx, proof, known).await?;
+        let is_vouched = how.is_vouched();
         let session = self
-            .begin_session(tx, proof.account, proof.method, seen, &arrival.place, &account.email_key)
+            .begin_session_of(tx, how, proof.account, proof.method, seen, &arrival.place, &account.email_key)
             .await?;
         // A recovery key is used so seldom that its owner hears of each time.
         let is_recovery = method.kind == MethodKind::RecoveryKey;
@@ -273,12 +280,34 @@ impl Identity {
             identity_public: account.identity_public,
             backup_codes_left,
             is_new_device,
-            address: (!proof.is_address_known).then(|| {
+            // A tenant's word alone does not tell the tenant's people which address somebody has.
+            address: (!proof.is_address_known && !is_vouched).then(|| {
                 let salt = self.email_salt(&account.email.hash());
                 (account.email, salt)
             }),
             letter,
         })
+    }
+
+    /// What the session will be. The platform's own provider is as good as a method of the account's; a tenant's says who somebody
+    /// is in that tenant, and on a device that the account knows, that it is them.
+    async fn beginning(
+        &self,
+        tx: &mut WriteTx,
+        proof: &Proof,
+        known: Option<DeviceId>,
+    ) -> Result<Begin, Failure> {
+        let Some(tenant) = proof.vouched_by else { return Ok(Begin::of(SessionKind::Proven)) };
+        let half = match known {
+            Some(device) => self.taken_half(tx, device).await?,
+            None => None,
+        };
+        let kind = match (tenant == TenantId::PLATFORM, known) {
+            (true, _) => SessionKind::Proven,
+            (false, Some(_)) => SessionKind::Provided,
+            (false, None) => SessionKind::Vouched,
+        };
+        Ok(Begin::vouched(kind, tenant, half))
     }
 
     /// The session has another token from now on, and is fresh.
@@ -294,7 +323,11 @@ impl Identity {
         let method = self.login_method(tx, proof.method).await?.ok_or(SigninError::InvalidCredentials)?;
         let renewed = self.renew_session(tx, session, &account.email_key).await?;
         let (token, fresh_until) = renewed.ok_or(SigninError::InvalidCredentials)?;
-        Ok(SteppedUp { token, fresh_until, method })
+        let address = (!proof.is_address_known).then(|| {
+            let salt = self.email_salt(&account.email.hash());
+            (account.email.clone(), salt)
+        });
+        Ok(SteppedUp { token, fresh_until, method, address })
     }
 
     async fn used(&self, tx: &mut WriteTx, method: MethodId) -> Result<(), Failure> {

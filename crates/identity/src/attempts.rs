@@ -38,6 +38,8 @@ pub enum Try {
     RecoveryKey,
     /// To sign in with a passkey, or to prove oneself again with one. A lock on passwords locks none.
     Passkey,
+    /// To sign in by another provider, aimed at one exchange: what counts is where it comes from.
+    Provider,
     /// To report an API key, aimed at that key. Nobody is told whether it was one, so none succeeds.
     Report,
     /// To sign up: each may send a mail to somebody.

@@ -260,6 +260,7 @@ fn a(kind: MethodKind) -> &'static str {
         MethodKind::Passkey => "a passkey",
         MethodKind::RecoveryKey => "a recovery key",
         MethodKind::ApiKey => "an API key",
+        MethodKind::Provider => "sign-in through another provider",
         _ => "a login method",
     }
 }

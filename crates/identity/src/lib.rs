@@ -66,6 +66,7 @@ mod network;
 mod pairing;
 mod passkey;
 mod password;
+mod provided;
 mod random;
 mod recovery_key;
 mod schema;
@@ -111,6 +112,7 @@ pub use passkey::{
     CopiedPasskey, NewPasskey, PasskeyAddStarted, PasskeyChallenge, PasskeyError, PasskeyProof, PasskeyState,
 };
 pub use password::{PasswordFinish, PasswordStarted, PreparedPassword, SWITCH_WITHIN_MS};
+pub use provided::ProvidedIdentity;
 pub use schema::MIGRATIONS;
 pub use second_factor::{SecondFactor, TotpSecret};
 pub use service::{Identity, StartError};
@@ -119,8 +121,8 @@ pub use session_token::{SessionToken, SessionTokenError};
 pub use settings::{Settings, SettingsError};
 pub use signin::{ProvenPassword, SigninError, SigninFinish, SigninStarted, SigninState};
 pub use signup::{
-    NO_ACCOUNT, NewTotp, PasskeySignupFinish, PasskeySignupStart, PasskeySignupStarted, ReservedSignup,
-    SignedUp, Signup, SignupError, SignupFinish, SignupStart, SignupStarted, SignupState,
+    NO_ACCOUNT, NewTotp, PasskeySignupFinish, PasskeySignupStart, PasskeySignupStarted, ProvidedSignup,
+    ReservedSignup, SignedUp, Signup, SignupError, SignupFinish, SignupStart, SignupStarted, SignupState,
 };
 pub use sweep::{Entry, UnsettledPassword};
 pub use totp::TotpStarted;

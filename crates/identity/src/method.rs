@@ -123,9 +123,15 @@ pub(crate) async fn all(tx: &mut ReadTx) -> Result<Vec<LoginMethod>, Failure> {
 
 /// The kind of this name.
 pub(crate) fn kind_named(name: &str) -> Option<MethodKind> {
-    [MethodKind::Password, MethodKind::Passkey, MethodKind::RecoveryKey, MethodKind::ApiKey]
-        .into_iter()
-        .find(|kind| kind.as_str() == name)
+    [
+        MethodKind::Password,
+        MethodKind::Passkey,
+        MethodKind::RecoveryKey,
+        MethodKind::ApiKey,
+        MethodKind::Provider,
+    ]
+    .into_iter()
+    .find(|kind| kind.as_str() == name)
 }
 
 /// As the two statements above read it.

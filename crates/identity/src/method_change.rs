@@ -238,6 +238,7 @@ impl Identity {
         for statement in [
             "DELETE FROM login_method WHERE id = $1",
             "DELETE FROM passkey WHERE method = $1",
+            "DELETE FROM provided_identity WHERE method = $1",
             "DELETE FROM api_key WHERE method = $1",
             "DELETE FROM api_key_address WHERE method = $1",
         ] {

@@ -373,6 +373,7 @@ impl Identity {
             method: passkey.method,
             exchange: Some((state.exchange, state.expires_at)),
             is_address_known: true,
+            vouched_by: None,
         };
         let key = AddressKey::Sent(&email_key);
         match checked {
@@ -414,7 +415,8 @@ impl Identity {
     /// Whose passkey it is that counted back. Uses nothing up.
     async fn copied(&self, tx: &mut WriteTx, proof: &Proof, key: AddressKey<'_>) -> SigninError {
         let (account, home, method) = (proof.account, proof.home, proof.method);
-        let proof = Proof { account, home, method, exchange: None, is_address_known: proof.is_address_known };
+        let is_address_known = proof.is_address_known;
+        let proof = Proof { account, home, method, exchange: None, is_address_known, vouched_by: None };
         match self.proven_account(tx, &proof, key).await {
             Ok(account) => {
                 SigninError::Copied(Box::new(CopiedPasskey { home, method, email: account.email }))

@@ -62,6 +62,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/suspension.sql"),
     },
     Migration {
+        name: "identity/provided",
+        scope: Scope::Tenant,
+        sql: include_str!("../migrations/provided.sql"),
+    },
+    Migration {
         name: "identity/keys-due",
         scope: Scope::Platform,
         sql: include_str!("../migrations/keys-due.sql"),

@@ -31,6 +31,8 @@ pub struct NewSession {
     pub expires_at: i64,
     /// Until when it may change methods and keys.
     pub fresh_until: i64,
+    /// What it is for.
+    pub kind: SessionKind,
     /// The device.
     pub device: DeviceId,
     /// For a device that was not known: what it is to keep, and to show at its next sign-in.
@@ -46,16 +48,23 @@ pub enum SessionKind {
     Paired,
     /// A public computer that a device let in: it reads for a short while.
     Public,
+    /// A device of the owner's, whom another provider vouched for; it changes how one signs in only after a proof.
+    Provided,
+    /// A tenant's provider vouched for somebody on a device that the account does not know. It is the tenant's word alone, and
+    /// good in that tenant alone.
+    Vouched,
 }
 
 impl SessionKind {
-    const ALL: [Self; 3] = [Self::Proven, Self::Paired, Self::Public];
+    const ALL: [Self; 5] = [Self::Proven, Self::Paired, Self::Public, Self::Provided, Self::Vouched];
 
     const fn as_str(self) -> &'static str {
         match self {
             SessionKind::Proven => "proven",
             SessionKind::Paired => "paired",
             SessionKind::Public => "public",
+            SessionKind::Provided => "provided",
+            SessionKind::Vouched => "vouched",
         }
     }
 }
@@ -74,6 +83,7 @@ pub struct AuthenticatedSession {
     expires_at: i64,
     fresh_until: i64,
     is_suspended: bool,
+    came_by: Option<TenantId>,
     /// There when the token itself was shown.
     address_seal: Option<SealingKey>,
 }
@@ -127,6 +137,11 @@ impl AuthenticatedSession {
     /// Whether its account is suspended.
     pub fn is_suspended(&self) -> bool {
         self.is_suspended
+    }
+
+    /// Whose provider vouched for whoever began it, if one did: a customer's tenant, or the platform.
+    pub fn came_by(&self) -> Option<TenantId> {
+        self.came_by
     }
 
     /// Whether both factors were proved a short while ago.
@@ -189,8 +204,21 @@ pub struct Session {
 }
 
 /// As [`select_session`] reads it; the last column is `NULL` when the method that opened the session is gone.
-type SessionRow =
-    (Uuid, Uuid, Uuid, Uuid, String, i64, i64, i64, i64, Option<i64>, Option<i64>, Option<Uuid>);
+type SessionRow = (
+    Uuid,
+    Uuid,
+    Uuid,
+    Uuid,
+    String,
+    i64,
+    i64,
+    i64,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<Uuid>,
+    Option<Uuid>,
+);
 
 /// The statement that finds a session by one of its unique columns.
 macro_rules! select_session {
@@ -198,7 +226,7 @@ macro_rules! select_session {
         concat!(
             "SELECT session.id, session.account, session.device, session.method, session.kind,
                     session.created_at, session.last_used_at, session.expires_at, session.fresh_until, session.ended_at,
-                    account.suspended_at, login_method.id
+                    account.suspended_at, session.came_by, login_method.id
              FROM session LEFT JOIN login_method ON login_method.id = session.method
              LEFT JOIN account ON account.id = session.account
              WHERE session.",
@@ -255,6 +283,7 @@ impl Identity {
             fresh_until,
             ended_at,
             suspended_at,
+            came_by,
             opened_by,
         ) = row.ok_or(SessionError::Unknown)?;
         if ended_at.is_some() || opened_by.is_none() {
@@ -278,6 +307,7 @@ impl Identity {
             expires_at,
             fresh_until,
             is_suspended: suspended_at.is_some(),
+            came_by: came_by.map(TenantId::from_uuid),
             address_seal,
         })
     }
@@ -412,34 +442,37 @@ impl Identity {
         place: &Place,
         email_key: &EmailKey,
     ) -> Result<NewSession, Failure> {
-        self.begin_session_of(tx, SessionKind::Proven, account, method, device, place, email_key).await
+        let how = Begin::of(SessionKind::Proven);
+        self.begin_session_of(tx, how, account, method, device, place, email_key).await
     }
 
     #[allow(clippy::too_many_arguments, reason = "a session's row has as many columns")]
     pub(crate) async fn begin_session_of(
         &self,
         tx: &mut WriteTx,
-        kind: SessionKind,
+        how: Begin,
         account: AccountId,
         method: MethodId,
         device: SeenDevice,
         place: &Place,
         email_key: &EmailKey,
     ) -> Result<NewSession, Failure> {
+        let Begin { kind, came_by, server_half } = how;
         let (home, now) = (tx.tenant(), tx.now());
         let (id, token) = (SessionId::random(), SessionToken::generate(home));
         let (expires_at, fresh_until) = match kind {
             SessionKind::Proven => (now + self.settings.absolute_ms(), now + self.settings.fresh_ms()),
-            SessionKind::Paired => (now + self.settings.absolute_ms(), now),
+            SessionKind::Paired | SessionKind::Provided => (now + self.settings.absolute_ms(), now),
+            SessionKind::Vouched => (now + self.settings.absolute_ms().min(VOUCHED_MS), now),
             SessionKind::Public => (now + PUBLIC_MS, now),
         };
-        let server_half = ServerHalf::random(&mut SystemRng);
+        let server_half = server_half.unwrap_or_else(|| ServerHalf::random(&mut SystemRng));
         let keys = self.custody.tenant(tx).await?;
         let sealed_half = keys.seal(SERVER_HALF, &[id.as_bytes()], server_half.expose());
         tx.defer(
             "INSERT INTO session (token_hash, id, account, device, method, kind, place,
-                                  created_at, last_used_at, expires_at, fresh_until, server_half, email_key)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                                  created_at, last_used_at, expires_at, fresh_until, server_half, email_key, came_by)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
             params![
                 &token.hash(),
                 id.uuid(),
@@ -454,11 +487,13 @@ impl Identity {
                 fresh_until,
                 &sealed_half,
                 &seal_email_key(&token, account, id, email_key),
+                came_by.as_ref().map(TenantId::uuid),
             ],
         )
         .await?;
         Ok(NewSession {
             id,
+            kind,
             token,
             server_half,
             expires_at,
@@ -466,6 +501,34 @@ impl Identity {
             device: device.id,
             device_token: device.token,
         })
+    }
+
+    /// The server's half of the key of what this device keeps, of its last session that nobody ended; that session ends now. So a
+    /// device that somebody comes back on opens what it kept.
+    pub(crate) async fn taken_half(
+        &self,
+        tx: &mut WriteTx,
+        device: DeviceId,
+    ) -> Result<Option<ServerHalf>, Failure> {
+        let row: Option<(Uuid, Vec<u8>)> = tx
+            .query_opt(
+                "SELECT id, server_half FROM session
+                 WHERE device = $1 AND ended_at IS NULL AND server_half IS NOT NULL
+                 ORDER BY created_at DESC, id LIMIT 1",
+                params![device.uuid()],
+            )
+            .await?;
+        let Some((id, sealed)) = row else { return Ok(None) };
+        let keys = self.custody.tenant(tx).await?;
+        let damaged = || Failure::Damaged("half of a device's key");
+        let half = keys.open(SERVER_HALF, &[id.as_bytes()], &sealed).map_err(|_| damaged())?;
+        let now = tx.now();
+        tx.execute(
+            "UPDATE session SET ended_at = $1, server_half = NULL, email_key = NULL WHERE id = $2",
+            params![now, &id],
+        )
+        .await?;
+        Ok(Some(ServerHalf::from_slice(&half).ok_or_else(damaged)?))
     }
 
     /// The session lives on by the method that takes the place of the one that opened it.
@@ -511,7 +574,9 @@ impl Identity {
         let (now, fresh_until) = (tx.now(), tx.now() + self.settings.fresh_ms());
         let renewed = tx
             .execute(
-                "UPDATE session SET token_hash = $1, fresh_until = $2, last_used_at = $3, email_key = $4
+                // Whoever proves by a method of the account's own is not only vouched for any more.
+                "UPDATE session SET token_hash = $1, fresh_until = $2, last_used_at = $3, email_key = $4,
+                                    kind = CASE kind WHEN 'vouched' THEN 'provided' ELSE kind END
                  WHERE id = $5 AND ended_at IS NULL",
                 params![
                     &token.hash(),
@@ -523,6 +588,32 @@ impl Identity {
             )
             .await?;
         Ok((renewed == 1).then_some((token, fresh_until)))
+    }
+}
+
+/// How a session begins.
+pub(crate) struct Begin {
+    kind: SessionKind,
+    /// Whose provider vouched.
+    came_by: Option<TenantId>,
+    /// The half of the device's key that goes on.
+    server_half: Option<ServerHalf>,
+}
+
+impl Begin {
+    /// As a session of this kind, by a method of the account's own.
+    pub(crate) fn of(kind: SessionKind) -> Self {
+        Begin { kind, came_by: None, server_half: None }
+    }
+
+    /// Whether it is a tenant's word alone.
+    pub(crate) fn is_vouched(&self) -> bool {
+        self.kind == SessionKind::Vouched
+    }
+
+    /// By another provider.
+    pub(crate) fn vouched(kind: SessionKind, came_by: TenantId, server_half: Option<ServerHalf>) -> Self {
+        Begin { kind, came_by: Some(came_by), server_half }
     }
 }
 
@@ -547,5 +638,7 @@ fails!(SessionError);
 const SERVER_HALF: &str = "session-half";
 /// Milliseconds.
 const TOUCH_EVERY: i64 = 60_000;
+/// For how long a tenant's word alone lets in, in milliseconds: a working day.
+const VOUCHED_MS: i64 = 12 * 3_600_000;
 /// For how long a public computer is let in, in milliseconds.
 const PUBLIC_MS: i64 = 15 * 60_000;

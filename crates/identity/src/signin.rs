@@ -106,6 +106,7 @@ impl ProvenPassword {
             method: self.method,
             exchange: Some((self.exchange, self.expires_at)),
             is_address_known: true,
+            vouched_by: None,
         }
     }
 }

@@ -20,6 +20,7 @@
 
 mod found;
 mod passkey;
+mod provided;
 mod state;
 
 use keyring::email::EmailHash;
@@ -33,6 +34,7 @@ use zeroize::Zeroizing;
 
 pub use self::found::{NewTotp, ReservedSignup, SignedUp};
 pub use self::passkey::{PasskeySignupFinish, PasskeySignupStart, PasskeySignupStarted};
+pub use self::provided::ProvidedSignup;
 pub use self::state::SignupState;
 use self::state::{FirstMethod, MailCode};
 use crate::device::DeviceInfo;
@@ -40,6 +42,7 @@ use crate::failure::{Failure, fails};
 use crate::letter::{Letter, Message};
 use crate::lookup::MethodLookup;
 use crate::method_change::MethodLabel;
+use crate::provided::ProvidedIdentity;
 use crate::service::{Identity, in_directory};
 use crate::state::SIGN_UP;
 use crate::webauthn::{CeremonyError, Condition, Credential};
@@ -150,18 +153,26 @@ pub struct Signup {
 
 /// What is particular to the first method.
 enum MadeMethod {
+    Provider { identity: ProvidedIdentity, label: MethodLabel },
     Password { record: Box<RegistrationRecord>, backup_codes: Vec<[u8; 32]> },
     Passkey { credential: Credential, condition: Condition, lookup: MethodLookup, label: MethodLabel },
 }
 
 /// What the client made of the account, by whatever method it will be entered.
 struct NewKeys {
-    public_key: MethodPublicKey,
-    sealed_master_key: SealedMasterKey,
-    tag: MethodTag,
+    /// How the first method unlocks, unless another provider lets in.
+    unlocking: Option<NewUnlocking>,
     identity_public: IdentityPublicKeys,
     email_key: EmailKey,
     device: DeviceInfo,
+}
+
+/// The master key, sealed to the first method.
+#[derive(Clone)]
+struct NewUnlocking {
+    public_key: MethodPublicKey,
+    sealed_master_key: SealedMasterKey,
+    tag: MethodTag,
 }
 
 impl Signup {
@@ -321,10 +332,13 @@ impl Identity {
         let record = Box::new(record);
         let backup_codes =
             self.backup_code_indices(&finish.backup_codes).ok_or(SignupError::Field("backup_codes"))?;
-        let keys = NewKeys {
+        let unlocking = NewUnlocking {
             public_key: finish.public_key,
             sealed_master_key: finish.sealed_master_key,
             tag: finish.tag,
+        };
+        let keys = NewKeys {
+            unlocking: Some(unlocking),
             identity_public: finish.identity_public,
             email_key: finish.email_key,
             device: finish.device,

@@ -156,6 +156,8 @@ pub enum MethodKind {
     RecoveryKey,
     /// An API key.
     ApiKey,
+    /// Another identity provider, which says who somebody is. It never unlocks.
+    Provider,
 }
 
 impl MethodKind {
@@ -166,6 +168,7 @@ impl MethodKind {
             MethodKind::Passkey => "passkey",
             MethodKind::RecoveryKey => "recovery-key",
             MethodKind::ApiKey => "api-key",
+            MethodKind::Provider => "provider",
         }
     }
 }

@@ -100,6 +100,16 @@ codes! {
     NoSecondFactor = "no_second_factor" 409;
     /// This server takes no passkeys: it is not reached by a domain that they could be bound to.
     PasskeysOff = "passkeys_off" 409;
+    /// The other provider does not answer as it should: try again later, or sign in another way.
+    ProviderUnavailable = "provider_unavailable" 502;
+    /// What the other provider says of you does not hold, or it refused.
+    ProviderRefused = "provider_refused" 401;
+    /// No account here is linked to that sign-in at the other provider, and it does not make one: sign in another way, and link it.
+    NotLinked = "not_linked" 403;
+    /// This sign-in at another provider took too long, or was begun elsewhere: begin again.
+    SignInOver = "sign_in_over" 410;
+    /// This tenant wants you to sign in through its own provider.
+    ProviderRequired = "provider_required" 403;
     /// A tenant always has an owner: give somebody else the role first.
     LastOwner = "last_owner" 409;
     /// This invitation is over, or it is for somebody else. Ask whoever invited you for another one.

@@ -133,4 +133,8 @@ id! {
     SupportGrantId = "sup_";
     /// An application of a customer's tenant that gets tokens.
     ClientId = "cli_";
+    /// Somebody of whom another system told a tenant.
+    ScimUserId = "usr_";
+    /// Another identity provider that people come in by.
+    ProviderId = "pvd_";
 }

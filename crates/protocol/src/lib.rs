@@ -16,6 +16,7 @@ pub mod accounts;
 pub mod api_keys;
 mod bytes;
 mod error;
+pub mod federation;
 pub mod id;
 pub mod log;
 pub mod methods;
@@ -34,7 +35,8 @@ pub mod tenants;
 pub use bytes::Bytes;
 pub use error::{Code, Problem};
 pub use id::{
-    AccountId, ClientId, CollectionId, DeviceId, InvitationId, ItemId, MethodId, OrganisationId, RoleId,
-    ServiceAccountId, ServiceKeyId, SessionId, SupportGrantId, TeamId, TenantDeviceId, TenantId, UploadId,
+    AccountId, ClientId, CollectionId, DeviceId, InvitationId, ItemId, MethodId, OrganisationId, ProviderId,
+    RoleId, ScimUserId, ServiceAccountId, ServiceKeyId, SessionId, SupportGrantId, TeamId, TenantDeviceId,
+    TenantId, UploadId,
 };
 pub use secret::Secret;

@@ -20,7 +20,7 @@ pub struct Methods {
 pub struct Method {
     /// The method.
     pub id: MethodId,
-    /// Its kind: `password`, `passkey`, `recovery-key` or `api-key`.
+    /// Its kind: `password`, `passkey`, `recovery-key`, `api-key` or `provider`.
     pub kind: String,
     /// Its name; empty when it has none.
     pub label: String,
@@ -31,6 +31,9 @@ pub struct Method {
     /// What the master key is sealed to, unless it only authenticates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unlocking: Option<MethodKey>,
+    /// Whom another provider knows, for `provider`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provided: Option<crate::federation::ProvidedIdentity>,
 }
 
 /// The public key of a method that unlocks.

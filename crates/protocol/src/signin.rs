@@ -296,7 +296,7 @@ pub struct SignedIn {
     pub account_number: String,
     /// The method that was used.
     pub method: MethodId,
-    /// What kind of method that is: `password`, `passkey` or `recovery-key`.
+    /// What kind of method that is: `password`, `passkey`, `recovery-key` or `provider`.
     pub method_kind: String,
     /// How it unlocks, unless it only authenticates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -346,4 +346,12 @@ pub struct SteppedUp {
     pub token: Secret,
     /// Until when the proof counts as fresh.
     pub fresh_until: i64,
+    /// The address, where the client was not told it for this proof.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Address>,
+    /// The method that proved it.
+    pub method: MethodId,
+    /// How it unlocks, unless it only authenticates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlocking: Option<Unlocking>,
 }

@@ -57,10 +57,10 @@ pub(crate) struct Signed {
 }
 
 impl Signed {
-    /// A public computer signs itself out and nobody else.
+    /// A public computer, and whom a tenant alone vouches for, signs itself out and nobody else.
     pub(crate) fn may_end(&self, session: Option<SessionId>) -> Result<(), ApiError> {
         let is_own = session == Some(self.session.id());
-        if self.session.kind() == SessionKind::Public && !is_own {
+        if matches!(self.session.kind(), SessionKind::Public | SessionKind::Vouched) && !is_own {
             return Err(access::Refused::Forbidden { action: Action::SessionEnd }.into());
         }
         Ok(())
@@ -219,9 +219,15 @@ impl FromRequestParts<App> for Authenticated {
             SessionKind::Public => scopes.and(PUBLIC_COMPUTER.into_iter().collect()),
             _ => scopes,
         };
-        let caller = Caller::account(account, visitor.caller.request())
+        let mut caller = Caller::account(account, visitor.caller.request())
             .within(scopes)
             .from_address(visitor.address.to_string());
+        if let Some(tenant) = session.came_by() {
+            caller = caller.came_by(tenant);
+            if session.kind() == SessionKind::Vouched {
+                caller = caller.vouched_by(tenant, VOUCHED_ELSEWHERE.into_iter().collect());
+            }
+        }
         let once = parts.extensions.get().cloned();
         Ok(Authenticated::Session(Signed { caller, session, roles, address: visitor.address, ends_at, once }))
     }
@@ -334,6 +340,17 @@ const PUBLIC_COMPUTER: [Action; 9] = [
     Action::ChangesFollow,
     Action::UsageRead,
     Action::LogRead,
+];
+
+/// What somebody does outside of the tenant that alone vouches for them: sees which account it is, proves by a method of its own who
+/// they are, and signs out.
+const VOUCHED_ELSEWHERE: [Action; 6] = [
+    Action::AccountRead,
+    Action::SessionStepUp,
+    Action::SessionUnlock,
+    Action::SessionEnd,
+    Action::TokenIssue,
+    Action::TenantList,
 ];
 
 /// A view of the tenant that a token names. Anyone can write any tenant into a token: one that is not there is a session

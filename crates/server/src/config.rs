@@ -70,6 +70,12 @@ pub struct Config {
     pub trusted_proxies: Vec<Network>,
     /// The header in which they say it: `x-forwarded-for`, or `forwarded` (RFC 7239). The other one is not read.
     pub forwarded_header: ForwardedHeader,
+    /// Addresses or networks, beside public ones, at which other identity providers may be: `10.0.0.0/8`. At loopback addresses
+    /// among them they may be without TLS.
+    #[serde(serialize_with = "write_networks", deserialize_with = "read_networks")]
+    pub provider_networks: Vec<Network>,
+    /// The name server, with its port, that is asked whether a domain is a tenant's: `192.0.2.53:53`; the system's first when empty.
+    pub name_server: Option<SocketAddr>,
     /// The name of this installation's logs, part of every checkpoint; made at the first start when empty.
     pub log_origin: String,
     /// SMTP server for mail, as a URL: `smtps://user:password@host`; an outbox folder when empty.
@@ -158,6 +164,8 @@ impl Default for Config {
             tls_key: PathBuf::new(),
             trusted_proxies: Vec::new(),
             forwarded_header: ForwardedHeader::default(),
+            provider_networks: Vec::new(),
+            name_server: None,
             log_origin: String::new(),
             smtp_url: String::new(),
             mail_from: "Bailiwick <bailiwick@localhost>".into(),
@@ -299,6 +307,12 @@ impl Config {
                 format!(
                     "{all} is everybody, who could then choose the address that they come from: name the proxies"
                 ),
+            );
+        }
+        if let Some(all) = self.provider_networks.iter().find(|network| network.is_everybody()) {
+            return refuse(
+                "provider_networks",
+                format!("{all} is everything that this machine reaches: name the networks of your providers"),
             );
         }
         if self.public_url.ends_with('/') {

@@ -9,6 +9,7 @@ use access::{Access, PolicyError};
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use custody::{Custody, KeyError, RootKeyError, RootKeys, StateSealer};
+use federation::Federation;
 use identity::{Attempts, Identity, Mail, MailError, Outbox, Smtp, StartError as IdentityError};
 use objects::{Blobs, BlobsError, Feed, Limits, Objects};
 use store::{
@@ -33,7 +34,8 @@ use crate::workers::{self, Post, Touches};
 
 /// The migrations of every room, in the order in which they build on one another.
 pub(crate) const ROOMS: &[&[Migration]] =
-    &[custody::MIGRATIONS, access::MIGRATIONS, identity::MIGRATIONS, tokens::MIGRATIONS, objects::MIGRATIONS];
+    &[custody::MIGRATIONS, access::MIGRATIONS, identity::MIGRATIONS, tokens::MIGRATIONS,
+      federation::MIGRATIONS, objects::MIGRATIONS];
 
 /// How long requests that are under way may take to finish when the server stops.
 const GRACE: Duration = Duration::from_secs(20);
@@ -221,7 +223,10 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
     tries.network.free = config.signin_tries_per_address;
     // Who lets one address try more lets its wider network try as much.
     tries.wide.free = tries.wide.free.max(config.signin_tries_per_address);
+    let reach = federation::Reach { networks: config.provider_networks.iter().filter_map(net).collect() };
+    let federation = Federation::new(custody.clone(), states.clone(), reach, name_server(&config));
     let parts = Parts {
+        federation,
         tokens: AccessTokens::new(Arc::clone(&signing), url.clone(), url.clone(), lifetime),
         polls: Polls::default(),
         proofs: Proofs::default(),
@@ -255,6 +260,24 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
     };
     Ok(Opened { app: App::new(parts), mail, letters, touched, stop })
 }
+
+/// A network, for what compares addresses by itself.
+fn net(network: &identity::Network) -> Option<ipnet::IpNet> {
+    let text = network.to_string();
+    text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(ipnet::IpNet::from))
+}
+
+/// The name server that is asked for proofs of domains: the one that is set, else the system's first.
+fn name_server(config: &Config) -> Option<SocketAddr> {
+    config.name_server.or_else(|| {
+        let text = std::fs::read_to_string("/etc/resolv.conf").ok()?;
+        let address = text.lines().find_map(|line| line.trim().strip_prefix("nameserver")?.trim().parse().ok())?;
+        Some(SocketAddr::new(address, DNS))
+    })
+}
+
+/// DNS's port.
+const DNS: u16 = 53;
 
 /// Descriptors that an open tenant's file takes: two connections with database, log and index each.
 const DESCRIPTORS: u64 = 6;

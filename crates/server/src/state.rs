@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use access::{Access, Tenancy};
 use custody::Custody;
+use federation::Federation;
 use identity::{Attempts, Identity};
 use objects::{Blobs, Feed, Objects};
 use store::{LogKey, Store};
@@ -40,6 +41,8 @@ pub(crate) struct Parts {
     pub(crate) slow_hashes: Arc<Semaphore>,
     pub(crate) tokens: AccessTokens,
     pub(crate) provider: Provider,
+    /// Other providers, that people come in by.
+    pub(crate) federation: Federation,
     /// When devices that wait for an answer asked last.
     pub(crate) polls: Polls,
     /// The proofs of keys that were shown here.

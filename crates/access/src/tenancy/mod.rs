@@ -26,6 +26,7 @@ mod member;
 mod name;
 mod organisation;
 mod policy;
+mod provided;
 mod role;
 mod service_account;
 mod support;
@@ -49,6 +50,7 @@ pub use member::{MAX_MEMBERS, MAX_PAGE, Member, MemberState};
 pub use name::{MAX_NAME, Name, NameError};
 pub use organisation::{MAX_ORGANISATIONS, Organisation};
 pub use policy::{MAX_VERSIONS, NewPolicies, PolicyVersion};
+pub use provided::{Provided, ProvidedRole, Provision};
 pub use role::{Grant, Grants, HolderKind, MAX_GRANTS, NewGrant, NoRole, Role, RoleName};
 pub use service_account::{
     AuthenticatedService, MAX_SERVICE_ACCOUNTS, MAX_SERVICE_KEYS, NewServiceKey, ServiceAccount, ServiceKey,
@@ -85,7 +87,7 @@ pub(crate) const COLLECTIONS: Migration = Migration {
     sql: include_str!("../../migrations/collections.sql"),
 };
 
-pub(crate) const MIGRATIONS: [Migration; 3] = [
+pub(crate) const MIGRATIONS: [Migration; 4] = [
     Migration {
         name: "access/3",
         scope: Scope::Platform,
@@ -100,6 +102,11 @@ pub(crate) const MIGRATIONS: [Migration; 3] = [
         name: "access/policies",
         scope: Scope::Customer,
         sql: include_str!("../../migrations/5-policies.sql"),
+    },
+    Migration {
+        name: "access/providers",
+        scope: Scope::Customer,
+        sql: include_str!("../../migrations/6-providers.sql"),
     },
 ];
 

@@ -179,7 +179,11 @@ impl From<RequestError> for Failure {
         match error {
             RequestError::Refused(problem) => {
                 let status = match problem.code {
-                    Code::StepUpRequired | Code::Forbidden | Code::Suspended => NOT_ALLOWED,
+                    Code::StepUpRequired
+                    | Code::Forbidden
+                    | Code::Suspended
+                    | Code::ProviderRequired
+                    | Code::NotLinked => NOT_ALLOWED,
                     _ if problem.status == 401 => NOT_SIGNED_IN,
                     _ if problem.status == 403 => NOT_ALLOWED,
                     _ => FAILED,
@@ -280,6 +284,7 @@ impl From<ProfileError> for Failure {
         match error {
             ProfileError::Request(error) => error.into(),
             ProfileError::NotSignedIn => Failure::not_signed_in(),
+            ProfileError::Locked => Failure { status: NOT_ALLOWED, ..Failure::failed("locked", message) },
             ProfileError::NotInKeychain => Failure { message, ..Failure::not_signed_in() },
             ProfileError::Keychain(_) => Failure::failed("keychain", message),
             ProfileError::DoesNotOpen | ProfileError::Damaged(_) => {

@@ -13,6 +13,7 @@ use super::methods::ask_recovery_key;
 use super::pair::PairingArgs;
 use super::prompt::{self, ProofArgs};
 use crate::client::Client;
+use crate::client::federation::CameIn;
 use crate::client::signin::{SignIn, SignInError, SignedIn, Unlocked, this_device};
 use crate::keychain::KeyPlace;
 use crate::output::{Output, harmless};
@@ -44,6 +45,12 @@ pub struct LoginArgs {
     #[arg(long, conflicts_with_all = ["email", "password_stdin", "otp", "backup_code"])]
     recovery_key: bool,
 
+    /// Sign in through another identity provider, in a browser on this computer: your address at work, a tenant (ten_…), or a
+    /// provider that the server offers. What is end-to-end encrypted opens if this device was signed in before, or with
+    /// --recovery-key-stdin
+    #[arg(long, value_name = "WHERE", conflicts_with_all = ["email", "password_stdin", "otp", "backup_code", "recovery_key", "imported", "pair"])]
+    provider: Option<String>,
+
     /// Accept an older master key than was seen here before, because the operator restored a backup
     #[arg(long)]
     accept_older_key: bool,
@@ -59,6 +66,11 @@ pub(super) async fn log_in(context: &mut Context, arguments: LoginArgs) -> Resul
     if arguments.pairing.pair {
         let (force, accept_older_key) = (arguments.force, arguments.accept_older_key);
         return super::pair::log_in(context, &arguments.pairing, force, accept_older_key).await;
+    }
+    if let Some(named) = &arguments.provider {
+        let (force, accept_older_key) = (arguments.force, arguments.accept_older_key);
+        let key_comes = arguments.proof.recovery_key_stdin;
+        return super::elsewhere::log_in(context, named, force, accept_older_key, key_comes).await;
     }
     let output = context.output;
     let client = context.visitor()?;
@@ -224,6 +236,15 @@ pub(super) async fn enter(
         context.output.note("The master key was replaced since this device signed in last.");
     }
     Ok(())
+}
+
+/// Makes a session that opens nothing the one of this device, in place of the one that it had.
+pub(super) async fn enter_locked(context: &Context, came: &CameIn) -> Result<(), Failure> {
+    leave(context).await?;
+    if let Some(token) = &came.session.device_token {
+        context.profile.keep_device_token(token)?;
+    }
+    Ok(context.profile.keep_locked(&came.locked(), &came.session.token)?)
 }
 
 /// Ends the session that this device had, which a new one is about to replace. That it may have ended already, or cannot be

@@ -12,6 +12,7 @@ use super::interrupt;
 use super::prompt::{self, ProofArgs};
 use crate::client::Client;
 use crate::client::account::AccountError;
+use crate::client::federation::{Elsewhere, Through};
 use crate::client::methods::MadeRecoveryKey;
 use crate::client::signin::Unlocked;
 use crate::output::{harmless, moment, table};
@@ -34,6 +35,16 @@ enum MethodsCommand {
 
         /// The name; empty for none
         label: String,
+
+        #[command(flatten)]
+        proof: ProofArgs,
+    },
+    /// Let another identity provider sign you in too, after you signed in there: your address at work, a tenant (ten_…), or a
+    /// provider that the server offers
+    AddProvider {
+        /// Which
+        #[arg(value_name = "WHERE")]
+        provider: String,
 
         #[command(flatten)]
         proof: ProofArgs,
@@ -100,6 +111,16 @@ pub(super) async fn methods(context: &mut Context, arguments: MethodsArgs) -> Re
                 format!("Named {method} \"{}\".", harmless(&label))
             });
             Ok(())
+        }
+        Some(MethodsCommand::AddProvider { provider, proof }) => {
+            let account = context.account().await?;
+            let begin = async |through: &Through, redirect: String| {
+                let begin = async || {
+                    Ok(Elsewhere::start_link(&account.client, through, Some(redirect.clone())).await?)
+                };
+                context.with_proof::<Elsewhere>(&account, &proof, None, begin).await
+            };
+            super::elsewhere::link(context, &account, &provider, begin).await
         }
         Some(MethodsCommand::Revoke { method, proof }) => {
             let account = context.account().await?;

@@ -12,6 +12,7 @@ mod api_keys;
 mod authorize;
 mod collections;
 mod context;
+mod elsewhere;
 mod failure;
 mod files;
 #[cfg(unix)]

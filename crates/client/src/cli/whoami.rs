@@ -13,6 +13,26 @@ pub(super) async fn who_am_i(context: &mut Context) -> Result<(), Failure> {
     }
     let (client, stored) = context.client()?;
     let account = client.account().await?;
+    if stored.is_locked {
+        let document = json!({
+            "account_id": account.number,
+            "account": account.id,
+            "home": account.home,
+            "session": account.session,
+            "device": stored.device,
+            "server": stored.server,
+            "locked": true,
+        });
+        context.output.result(&document, || {
+            table(&[
+                vec!["Account".to_owned(), account.number.clone()],
+                vec!["Id".to_owned(), account.id.to_string()],
+                vec!["Server".to_owned(), stored.server.clone()],
+                vec!["Your data".to_owned(), "closed: another provider signed you in".to_owned()],
+            ])
+        });
+        return Ok(());
+    }
     let unlocked = context.profile.unlock(&client).await?;
     let is_own_identity = account.master_key_version == unlocked.master_key_version
         && account.identity.as_slice() == unlocked.identity().to_bytes();

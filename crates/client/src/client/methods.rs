@@ -194,7 +194,13 @@ impl Unlocked {
 
 /// The kind of method that the server names.
 pub(crate) fn kind_named(name: &str) -> Option<MethodKind> {
-    [MethodKind::Password, MethodKind::Passkey, MethodKind::RecoveryKey, MethodKind::ApiKey]
-        .into_iter()
-        .find(|kind| kind.as_str() == name)
+    [
+        MethodKind::Password,
+        MethodKind::Passkey,
+        MethodKind::RecoveryKey,
+        MethodKind::ApiKey,
+        MethodKind::Provider,
+    ]
+    .into_iter()
+    .find(|kind| kind.as_str() == name)
 }

@@ -6,6 +6,7 @@ mod accounts;
 pub(crate) mod api_keys;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) mod events;
+pub mod federation;
 pub(crate) mod log;
 pub(crate) mod methods;
 pub(crate) mod oauth;

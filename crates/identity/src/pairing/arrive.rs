@@ -11,7 +11,7 @@ use crate::device::{self, DeviceInfo, DeviceToken, Place};
 use crate::failure::Failure;
 use crate::letter::{Letter, Message};
 use crate::service::{Identity, in_home, same};
-use crate::session::{AuthenticatedSession, NewSession, SessionError, SessionKind};
+use crate::session::{AuthenticatedSession, Begin, NewSession, SessionError, SessionKind};
 use crate::{AccountId, MethodId, SessionId};
 
 /// The approving session, as its home knows it.
@@ -159,9 +159,9 @@ impl Identity {
         let device_token = device_token.filter(|_| !is_public);
         let known = device::known(tx, device_token).await?;
         let seen = device::see(self, tx, &index, known, device, place).await?;
-        let kind = if is_public { SessionKind::Public } else { SessionKind::Paired };
+        let how = Begin::of(if is_public { SessionKind::Public } else { SessionKind::Paired });
         let mut session = self
-            .begin_session_of(tx, kind, approver.account, approver.method, seen, place, &approver.email_key)
+            .begin_session_of(tx, how, approver.account, approver.method, seen, place, &approver.email_key)
             .await?;
         // It is not to be known again: the next person on it is somebody else.
         session.device_token = session.device_token.filter(|_| !is_public);

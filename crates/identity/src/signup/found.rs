@@ -15,7 +15,7 @@ use crate::letter::{Letter, Message};
 use crate::second_factor::{TOTP_SEED, TotpSecret, open_totp};
 use crate::service::{Identity, in_directory, in_home, same};
 use crate::session::NewSession;
-use crate::{AccountId, MethodId, passkey};
+use crate::{AccountId, MethodId, passkey, provided};
 
 /// A sign-up whose address and number are taken.
 pub struct ReservedSignup {
@@ -79,14 +79,20 @@ impl Identity {
     ) -> Result<ReservedSignup, SignupError> {
         in_directory(tx)?;
         self.reserve_address(tx, &signup).await?;
-        if let MadeMethod::Passkey { lookup, .. } = &signup.made {
+        let lookup = match &signup.made {
+            MadeMethod::Password { .. } => None,
+            MadeMethod::Passkey { lookup, .. } => Some(lookup.clone()),
+            MadeMethod::Provider { identity, .. } => Some(identity.lookup()),
+        };
+        if let Some(lookup) = lookup {
             let state = &signup.state;
-            self.reserve_first_lookup(tx, state.account, state.home, state.method, lookup).await?;
+            self.reserve_first_lookup(tx, state.account, state.home, state.method, &lookup).await?;
         }
+        let is_proved = signup.state.code.is_some() || matches!(signup.state.first, FirstMethod::Provider);
         let state = &signup.state;
         let waiting = match (imported::waiting(tx, &state.email_index).await?, state.is_import) {
             // Who shows neither the old password nor a code of that address is not known to be who was imported.
-            (Some(_), false) if state.code.is_none() => return Err(SignupError::AccountExists),
+            (Some(_), false) if !is_proved => return Err(SignupError::AccountExists),
             (None, true) => return Err(SignupError::Restart),
             (waiting, _) => waiting,
         };
@@ -100,11 +106,11 @@ impl Identity {
         let (state, now) = (&signup.state, tx.now());
         let (method, record) = match &signup.made {
             MadeMethod::Password { record, .. } => (state.method, record.to_bytes()),
-            MadeMethod::Passkey { .. } => (MethodId::random(), Vec::new()),
+            MadeMethod::Passkey { .. } | MadeMethod::Provider { .. } => (MethodId::random(), Vec::new()),
         };
         let kdf = match &state.first {
             FirstMethod::Password(kdf) => *kdf,
-            FirstMethod::Passkey { .. } => self.settings.kdf,
+            FirstMethod::Passkey { .. } | FirstMethod::Provider => self.settings.kdf,
         };
         tx.execute(
             "INSERT INTO password_login (email_index, account, home, method, opaque_record, kdf_memory, kdf_passes,
@@ -196,18 +202,24 @@ impl Identity {
                 let address = lookup.seal_email_key(state.account, state.method, &new.email_key);
                 (MethodKind::Passkey, label.as_str(), Some(address))
             }
+            MadeMethod::Provider { identity, label } => {
+                let address = identity.lookup().seal_email_key(state.account, state.method, &new.email_key);
+                (MethodKind::Provider, label.as_str(), Some(address))
+            }
         };
+        let unlocking = new.unlocking.as_ref();
         tx.execute(
             "INSERT INTO login_method (id, kind, label, public_key, sealed_master_key, tag, master_key_version,
                                        address, created_at, last_used_at)
-             VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             params![
                 state.method.uuid(),
                 kind.as_str(),
                 label,
-                &new.public_key.to_bytes(),
-                new.sealed_master_key.as_bytes(),
-                new.tag.as_bytes(),
+                unlocking.map(|unlocking| unlocking.public_key.to_bytes()).as_ref(),
+                unlocking.map(|unlocking| unlocking.sealed_master_key.as_bytes()),
+                unlocking.map(|unlocking| unlocking.tag.as_bytes()),
+                unlocking.map(|_| 1_i64),
                 address.as_ref(),
                 now,
                 now,
@@ -218,6 +230,9 @@ impl Identity {
             MadeMethod::Password { backup_codes, .. } => crate::backup_codes::store(tx, backup_codes).await?,
             MadeMethod::Passkey { credential, condition, .. } => {
                 passkey::store(tx, keys, state.method, credential, condition).await?;
+            }
+            MadeMethod::Provider { identity, .. } => {
+                provided::store(tx, keys, state.method, identity).await?;
             }
         }
         Ok(totp)
@@ -231,19 +246,28 @@ impl Identity {
         keys: &TenantKeys,
         signup: &Signup,
     ) -> Result<Option<Founded>, SignupError> {
-        let Some((account, totp)) =
-            tx.query_opt::<(Uuid, Option<Vec<u8>>)>("SELECT id, totp FROM account", params![]).await?
+        let Some((account, totp, identity)) = tx
+            .query_opt::<(Uuid, Option<Vec<u8>>, Vec<u8>)>(
+                "SELECT id, totp, identity_public FROM account",
+                params![],
+            )
+            .await?
         else {
             return Ok(None);
         };
-        let method: Option<(Vec<u8>,)> = tx
+        let method: Option<(Option<Vec<u8>>,)> = tx
             .query_opt(
                 "SELECT sealed_master_key FROM login_method WHERE id = $1",
                 params![signup.state.method.uuid()],
             )
             .await?;
         // Sealing draws at random, so equal bytes are the same request.
-        let is_same = method.is_some_and(|(sealed,)| same(&sealed, signup.keys.sealed_master_key.as_bytes()));
+        let is_same = match (method, &signup.keys.unlocking) {
+            (Some((Some(sealed),)), Some(new)) => same(&sealed, new.sealed_master_key.as_bytes()),
+            // Nothing was sealed; the account's keys were drawn at random too.
+            (Some((None,)), None) => same(&identity, &signup.keys.identity_public.to_bytes()),
+            _ => false,
+        };
         if account != *signup.state.account.uuid() || !is_same {
             return Err(SignupError::AccountExists);
         }

@@ -8,7 +8,7 @@ use keyring::{EmailHash, EmailKey, IdentityPublicKeys, MethodKind, Sealed, UserH
 use store::{ReadTx, TenantId};
 use zeroize::Zeroizing;
 
-use super::{Begun, FirstMethod, MadeMethod, NewKeys, Signup, SignupError, SignupState};
+use super::{Begun, FirstMethod, MadeMethod, NewKeys, NewUnlocking, Signup, SignupError, SignupState};
 use crate::device::DeviceInfo;
 use crate::letter::Letter;
 use crate::lookup::MethodLookup;
@@ -110,10 +110,13 @@ impl Identity {
         let (credential, condition, _) = finish.registration.verify(relying_party, challenge)?;
         let lookup = MethodLookup::new(MethodKind::Passkey, user_handle.lookup());
         let made = MadeMethod::Passkey { credential, condition, lookup, label: finish.label };
-        let keys = NewKeys {
+        let unlocking = NewUnlocking {
             public_key: finish.unlocking.public_key,
             sealed_master_key: finish.unlocking.sealed_master_key,
             tag: finish.unlocking.tag,
+        };
+        let keys = NewKeys {
+            unlocking: Some(unlocking),
             identity_public: finish.identity_public,
             email_key: finish.email_key,
             device: finish.device,

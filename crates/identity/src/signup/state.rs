@@ -31,6 +31,8 @@ pub(super) enum FirstMethod {
     Password(KdfParams),
     /// A passkey that answers this challenge, and will be found by this handle.
     Passkey { challenge: [u8; 32], user_handle: UserHandle },
+    /// Another provider, which vouched for the address too. It takes one message, so this state does not travel.
+    Provider,
 }
 
 impl SignupState {
@@ -64,6 +66,7 @@ impl SignupState {
             FirstMethod::Passkey { challenge, user_handle } => {
                 packer.number(PASSKEY).put(challenge).put(user_handle.expose())
             }
+            FirstMethod::Provider => packer.number(PROVIDER),
         };
         packer.put(self.sealed_email.as_bytes()).finish()
     }
@@ -122,3 +125,4 @@ impl MailCode {
 
 const PASSWORD: i64 = 0;
 const PASSKEY: i64 = 1;
+const PROVIDER: i64 = 2;

@@ -42,6 +42,15 @@ impl Acting {
         }
     }
 
+    /// Whether it is a service account, by a key of its own or by an application that speaks for it.
+    pub(crate) fn is_service(&self) -> bool {
+        match &self.shown {
+            Shown::Account(_) => false,
+            Shown::Service(_) => true,
+            Shown::Client(shown, ..) => shown.is_service(),
+        }
+    }
+
     /// Whether who shows this may do anything at all, wherever: an account or a service account that is suspended may not, nor
     /// who shows what has ended meanwhile.
     pub(crate) async fn stands(&self, app: &App) -> Result<(), ApiError> {

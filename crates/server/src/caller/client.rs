@@ -47,6 +47,11 @@ impl OfClient {
         }
     }
 
+    /// Whether it speaks for a service account.
+    pub(crate) fn is_service(&self) -> bool {
+        matches!(self.token.subject, Subject::Service(_))
+    }
+
     /// The account, or the service account, by whose id things are kept apart.
     pub(crate) fn id(&self) -> AccountId {
         match self.token.subject {
@@ -227,9 +232,13 @@ pub(crate) fn consenting(
         suspended: false,
         platform_roles: PlatformRoles::NONE,
     };
-    Caller::account(account, visitor.caller.request())
+    let caller = Caller::account(account, visitor.caller.request())
         .only_in(tenant)
-        .from_address(visitor.address.to_string())
+        .from_address(visitor.address.to_string());
+    match terms.came_by {
+        Some(by) => caller.came_by(TenantId::from_uuid(by)),
+        None => caller,
+    }
 }
 
 /// The service account that a client speaks for.

@@ -26,7 +26,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use address::Address;
 pub(crate) use arrival::Prompt;
-pub(crate) use json::{Json, Path, Query, arrived};
+pub(crate) use json::{Json, Path, Query, arrived, body_error};
 pub(crate) use once::Once;
 pub(crate) use problem::OwnForm;
 pub(crate) use rate::RateLimits;

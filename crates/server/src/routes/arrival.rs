@@ -38,12 +38,16 @@ pub(crate) async fn signed_in(
         identity: signed_in.identity_public.into(),
         new_device: signed_in.is_new_device,
         backup_codes_left: signed_in.backup_codes_left,
-        address: signed_in.address.map(|(email, salt)| protocol::signin::Address {
-            email: email.as_str().to_owned().into(),
-            email_salt: (*salt.as_bytes()).into(),
-        }),
+        address: signed_in.address.map(address),
         session: session(signed_in.account, signed_in.home, signed_in.session),
     })
+}
+
+fn address((email, salt): (keyring::Email, keyring::EmailSalt)) -> protocol::signin::Address {
+    protocol::signin::Address {
+        email: email.as_str().to_owned().into(),
+        email_salt: (*salt.as_bytes()).into(),
+    }
 }
 
 /// Counts how a sign-in went, and answers.
@@ -72,8 +76,14 @@ pub(crate) async fn stepped_up(
 ) -> Result<Json<SteppedUp>, ApiError> {
     tx.commit(Record::about(signed.session.id())).await?;
     app.attempts.succeeded(app.now(), charge);
-    let token = stepped_up.token.expose().to_string().into();
-    Ok(Json(SteppedUp { token, fresh_until: stepped_up.fresh_until }))
+    let identity::SteppedUp { token, fresh_until, method, address: found } = stepped_up;
+    Ok(Json(SteppedUp {
+        token: token.expose().to_string().into(),
+        fresh_until,
+        address: found.map(address),
+        method: MethodId::from_uuid(*method.id.uuid()),
+        unlocking: method.unlocking.map(unlocking),
+    }))
 }
 
 pub(crate) fn session(account: identity::AccountId, home: Tenant, session: identity::NewSession) -> Session {

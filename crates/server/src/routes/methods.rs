@@ -5,10 +5,11 @@
 use access::{Action, Resource};
 use axum::extract::State;
 use axum::http::StatusCode;
-use identity::{MethodLabel, MethodLookup, NewMethod, ReservedLookup};
+use identity::{MethodLabel, MethodLookup, NewMethod, ReservedLookup, SessionKind};
 use keyring::MethodKind;
+use protocol::federation::ProvidedIdentity;
 use protocol::methods::{Method, MethodKey, MethodRename, Methods, NewRecoveryKey, NewUnlocking};
-use protocol::{MethodId, Problem};
+use protocol::{MethodId, Problem, TenantId};
 use store::{Record, TenantId as Tenant, WriteTx};
 
 use crate::caller::Signed;
@@ -21,8 +22,23 @@ use crate::state::App;
 #[utoipa::path(get, path = "/api/v1/account/methods", tag = "methods", operation_id = "list_methods", security(("session" = [])), responses((status = 200, body = Methods)))]
 pub(crate) async fn list(State(app): State<App>, signed: Signed) -> Result<Json<Methods>, ApiError> {
     let mut tx = app.access.view(&signed.caller, signed.home(), Action::AccountRead, Resource::Home).await?;
+    if signed.session.kind() == SessionKind::Vouched {
+        // How else somebody signs in is not the business of the tenant that vouches for them.
+        return Err(access::Refused::Forbidden { action: Action::AccountRead }.into());
+    }
     let methods = app.identity.login_methods(&mut tx, &signed.session).await?;
+    let provided = app.identity.provided_identities(&mut tx, &signed.session).await?;
+    let provided = |id| {
+        let (_, known) = provided.iter().find(|(method, _)| *method == id)?;
+        let tenant = known.tenant;
+        Some(ProvidedIdentity {
+            tenant: (tenant != Tenant::PLATFORM).then(|| TenantId::from_uuid(*tenant.uuid())),
+            issuer: known.issuer.clone(),
+            subject: known.subject.clone(),
+        })
+    };
     let methods = methods.into_iter().map(|method| Method {
+        provided: provided(method.id),
         id: MethodId::from_uuid(*method.id.uuid()),
         kind: method.kind.as_str().to_owned(),
         label: method.label,

@@ -8,6 +8,7 @@ mod answers;
 pub(crate) mod api_keys;
 pub(crate) mod arrival;
 pub(crate) mod collections;
+pub(crate) mod federation;
 pub(crate) mod files;
 pub(crate) mod forward_auth;
 pub(crate) mod imported;
@@ -19,6 +20,7 @@ pub(crate) mod pairing;
 pub(crate) mod passkey_signup;
 pub(crate) mod passkeys;
 pub(crate) mod recovery_key;
+pub(crate) mod scim;
 pub(crate) mod service;
 pub(crate) mod sessions;
 pub(crate) mod shared;
@@ -178,6 +180,34 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(tenants::clients::list, tenants::clients::create))
         .routes(routes!(tenants::clients::read, tenants::clients::change, tenants::clients::delete))
         .routes(routes!(tenants::clients::rotate_secret))
+        .routes(routes!(tenants::providers::list, tenants::providers::create))
+        .routes(routes!(tenants::providers::read, tenants::providers::change, tenants::providers::delete))
+        .routes(routes!(tenants::providers::test))
+        .routes(routes!(tenants::providers::require))
+        .routes(routes!(tenants::domains::list, tenants::domains::add))
+        .routes(routes!(tenants::domains::verify))
+        .routes(routes!(tenants::domains::remove))
+        .routes(routes!(federation::platform::list, federation::platform::create))
+        .routes(routes!(federation::platform::change, federation::platform::delete))
+        .routes(routes!(federation::platform::confirm_domain))
+        .routes(routes!(scim::about::config))
+        .routes(routes!(scim::about::types))
+        .routes(routes!(scim::about::schemas))
+        .routes(routes!(scim::users::list, scim::users::create))
+        .routes(routes!(scim::users::read, scim::users::replace, scim::users::change, scim::users::delete))
+        .routes(routes!(scim::groups::list, scim::groups::create))
+        .routes(routes!(
+            scim::groups::read,
+            scim::groups::replace,
+            scim::groups::change,
+            scim::groups::delete
+        ))
+        .routes(routes!(federation::sign_in::list))
+        .routes(routes!(federation::sign_in::start))
+        .routes(routes!(federation::sign_in::finish))
+        .routes(routes!(federation::sign_in::sign_up))
+        .routes(routes!(federation::link::start))
+        .routes(routes!(federation::link::finish))
         .routes(routes!(tenants::clients::rotate_token_key))
         .routes(routes!(oauth::discovery::openid))
         .routes(routes!(oauth::discovery::server))
@@ -219,6 +249,8 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(tenants::collection_keys::next))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::records))
+        // For browsers alone, which come from elsewhere.
+        .route("/federation/{provider}/callback", axum::routing::get(federation::callback::callback))
         // A tile's path has slashes of its own.
         .route("/api/v1/log/{log}/tile/{*tile}", axum::routing::get(log::tile))
 }

@@ -69,6 +69,9 @@ pub struct GrantTerms {
     pub code: Option<CodeTerms>,
     /// The agent, of a grant that a token was exchanged for.
     pub agent: Option<Agent>,
+    /// The tenant whose provider vouched for the account, when one did.
+    #[serde(default, with = "super::as_text::option")]
+    pub came_by: Option<Uuid>,
 }
 
 /// What a code is bound to.

@@ -11,6 +11,7 @@ mod members;
 mod named;
 mod organisations;
 mod policies;
+mod providers;
 mod roles;
 mod service_accounts;
 mod support;
@@ -90,6 +91,10 @@ enum TenantCommand {
     ServiceAccounts(service_accounts::ServiceAccountsArgs),
     /// Make applications that get tokens (OAuth clients)
     Clients(clients::ClientsArgs),
+    /// Have people come in by other identity providers (OpenID Connect), and say what they get by that
+    Providers(providers::ProvidersArgs),
+    /// Prove which domains are the tenant's: its providers speak for their addresses
+    Domains(providers::DomainsArgs),
     /// Let an operator of the platform in for a time, and end that
     Support(support::SupportArgs),
     /// Invite people
@@ -134,6 +139,8 @@ pub(super) async fn tenant(context: &mut Context, arguments: TenantArgs) -> Resu
             service_accounts::service_accounts(context, arguments).await
         }
         TenantCommand::Clients(arguments) => clients::clients(context, arguments).await,
+        TenantCommand::Providers(arguments) => providers::providers(context, arguments).await,
+        TenantCommand::Domains(arguments) => providers::domains(context, arguments).await,
         TenantCommand::Support(arguments) => support::support(context, arguments).await,
         TenantCommand::Invitations(arguments) => invitations::invitations(context, arguments).await,
         TenantCommand::Join(arguments) => invitations::join(context, arguments).await,

@@ -252,6 +252,7 @@ impl Pending {
             nonce,
             code,
             agent: None,
+            came_by: signed.session.came_by().map(|tenant| *tenant.uuid()),
         }
     }
 }
@@ -262,7 +263,9 @@ fn proved_at(app: &App, signed: &Signed) -> i64 {
         SessionKind::Proven => {
             signed.session.fresh_until() - i64::from(app.identity.settings().fresh_minutes) * 60_000
         }
-        SessionKind::Paired | SessionKind::Public => signed.session.created_at(),
+        SessionKind::Paired | SessionKind::Public | SessionKind::Provided | SessionKind::Vouched => {
+            signed.session.created_at()
+        }
     };
     at.div_euclid(1_000)
 }

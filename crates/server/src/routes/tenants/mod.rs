@@ -9,6 +9,7 @@ pub(crate) mod collection_keys;
 pub(crate) mod collections;
 pub(crate) mod decisions;
 pub(crate) mod devices;
+pub(crate) mod domains;
 pub(crate) mod ending;
 pub(crate) mod grants;
 pub(crate) mod invitations;
@@ -16,6 +17,7 @@ pub(crate) mod members;
 pub(crate) mod organisations;
 pub(crate) mod platform;
 pub(crate) mod policies;
+pub(crate) mod providers;
 pub(crate) mod roles;
 pub(crate) mod service_accounts;
 pub(crate) mod support;
@@ -86,7 +88,9 @@ pub(crate) async fn list(State(app): State<App>, signed: Signed) -> Result<Json<
         // One that was left a moment ago, or is not founded yet, is not one of theirs.
         match app.access.view(&signed.caller, tenant, Action::TenantRead, Resource::Customer).await {
             Ok(mut tx) => tenants.push(to_tenant(app.tenancy.customer(&mut tx).await?)),
-            Err(access::Refused::NotFound | access::Refused::Suspended) => {}
+            Err(
+                access::Refused::NotFound | access::Refused::Suspended | access::Refused::ProviderRequired,
+            ) => {}
             Err(error) => return Err(error.into()),
         }
     }

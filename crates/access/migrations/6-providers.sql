@@ -1,0 +1,1 @@
+ALTER TABLE tenant_state ADD COLUMN provider_required_since INTEGER;

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Coming in by other identity providers, as their people, their administrators and thieves see it.
+
+mod attacks;
+mod browser;
+mod confined;
+mod house;
+mod liar;
+mod provisioning;
+mod standard_provider;
+mod zone;
