@@ -66,6 +66,7 @@ fn rows() -> Vec<Row> {
         row("token", Everybody, 400),
         row("introspect", Everybody, 400),
         row("revoke_token", Everybody, 400),
+        row("follow_revocations", Everybody, 401),
         // These are asked with a client's token, which is not a session's.
         row("userinfo", Everybody, 401),
         row("userinfo_by_post", Everybody, 401),
@@ -148,6 +149,7 @@ fn rows() -> Vec<Row> {
         with(row("create_collection", Whoever, 201), || json_body(new_collection(&any_id("col_")))),
         row("read_checkpoint", Named, 200),
         row("list_records", Named, 200),
+        row("list_requests", Named, 200),
         row("read_tile", Named, 200),
         row("read_account_keys", Published, 200),
         row("list_shares", Whoever, 200),

@@ -40,8 +40,8 @@ fn a_cut_off_end_is_noticed_by_who_saw_it(mut world: World) {
     let (laptop, history) = some_history(&world);
     laptop.verified_records();
     // With the server stopped, everything that speaks of the newest records goes, checkpoints included.
-    world.stop();
     let last = history.numbers() - 1;
+    world.stop();
     let tenant = history.tenant_clause();
     for statement in [
         format!("DELETE FROM record WHERE {}", history.is_record(last)),

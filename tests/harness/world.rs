@@ -27,6 +27,7 @@ pub struct World {
     database: Option<Arc<Database>>,
     login_url: Option<String>,
     port: u16,
+    is_tls: bool,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     server: Option<Child>,
@@ -63,6 +64,7 @@ impl World {
             login_url: None,
             folder,
             port: free_port(),
+            is_tls: false,
             arguments: Vec::new(),
             environment: Vec::new(),
             server: None,
@@ -127,7 +129,23 @@ impl World {
 
     /// Where the server listens.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("{}://127.0.0.1:{}", if self.is_tls { "https" } else { "http" }, self.port)
+    }
+
+    /// The same, as `host:port`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Makes the server speak TLS from the next start on; gives the certificate of the authority that signed its own.
+    pub fn speak_tls(&mut self) -> PathBuf {
+        crate::certify(self.folder.path());
+        self.is_tls = true;
+        let at = |name: &str| self.folder.path().join(name);
+        let (certificate, key) = (at("server.pem"), at("server.key"));
+        self.set("BAILIWICK_TLS_CERTIFICATE", certificate);
+        self.set("BAILIWICK_TLS_KEY", key);
+        self.folder.path().join("authority.pem")
     }
 
     /// What all servers of this world logged.

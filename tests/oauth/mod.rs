@@ -10,4 +10,5 @@ mod key;
 mod nginx;
 mod programs;
 mod proxies;
+mod service;
 mod standard_client;

@@ -201,6 +201,10 @@ actions! {
 
     /// Read the history: a tenant's, or the platform's.
     LogRead = "log.read",
+    /// Read which requests were made: of a tenant, or of the platform.
+    RequestRead = "request.read",
+    /// Record which requests were made. The server does.
+    RequestRecord = "request.record",
 
     /// See the platform's state.
     PlatformRead = "platform.read",

@@ -2,11 +2,13 @@
 //! Who is calling.
 
 use std::fmt;
+use std::sync::Arc;
 
 use store::{Entry, TenantId, TenantKind};
 use uuid::Uuid;
 
 use crate::action::Action;
+use crate::passage::{Passage, Who};
 use crate::platform_role::PlatformRoles;
 use crate::scopes::Scopes;
 
@@ -33,6 +35,7 @@ pub struct Caller {
     vouched: Option<(TenantId, Scopes)>,
     request: String,
     address_label: Option<String>,
+    passage: Option<Arc<Passage>>,
 }
 
 /// An account that has shown a live session, token or API key, as the server found it there.
@@ -178,6 +181,46 @@ impl Caller {
         self
     }
 
+    /// The same caller, of whom the door notes which way they went.
+    #[must_use]
+    pub fn following(mut self, passage: &Arc<Passage>) -> Self {
+        self.passage = Some(Arc::clone(passage));
+        self
+    }
+
+    /// Notes who came, once what they showed was found good.
+    #[must_use]
+    pub fn came(self) -> Self {
+        if let (Some(passage), Some(own)) = (&self.passage, self.own()) {
+            passage.came(self.who(own));
+        }
+        self
+    }
+
+    /// Where it is noted which way the caller went, if it is.
+    pub fn passage(&self) -> Option<&Arc<Passage>> {
+        self.passage.as_ref()
+    }
+
+    /// Notes that a tenant knows the caller.
+    pub(crate) fn known_in(&self, tenant: TenantId) {
+        if let (Some(passage), Some(own)) = (&self.passage, self.own()) {
+            passage.known_in(|| self.who(own), tenant);
+        }
+    }
+
+    fn own(&self) -> Option<TenantId> {
+        match &self.principal {
+            Principal::Account(account) => Some(self.only_in.unwrap_or(account.home)),
+            Principal::Service(service) => Some(service.tenant),
+            Principal::Visitor | Principal::System(_) => None,
+        }
+    }
+
+    fn who(&self, own: TenantId) -> Who {
+        Who { actor: self.actor(), via: self.via(), own }
+    }
+
     /// The name in records: `acc_…`, `sva_…`, `visitor`, or `system:` and the worker's name.
     pub fn actor(&self) -> String {
         match self.principal {
@@ -285,6 +328,7 @@ impl Caller {
             vouched: None,
             request,
             address_label: None,
+            passage: None,
         }
     }
 }

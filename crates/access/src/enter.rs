@@ -213,7 +213,11 @@ impl Access {
         }
         self.policies
             .decide(caller, tenant, action, resource, self.now())
-            .map_err(|refusal| refused(caller, tenant, action, refusal))
+            .map_err(|refusal| refused(caller, tenant, action, refusal))?;
+        if resource == Resource::Platform && tenant == TenantId::PLATFORM {
+            caller.known_in(tenant);
+        }
+        Ok(())
     }
 
     /// The decision in a customer's tenant: by what the tenant knows of the caller and where the resource lies, as both are in
@@ -233,6 +237,9 @@ impl Access {
         }
         let known = self.known(tx).await?;
         let standing = known.standing(tx, caller).await?;
+        if !matches!(standing, Standing::Stranger) {
+            caller.known_in(tenant);
+        }
         if matches!(standing, Standing::OtherWay) {
             return Err(Refused::ProviderRequired);
         }

@@ -60,6 +60,7 @@ mod pause;
 mod pins;
 mod place;
 mod profile;
+pub mod requests;
 mod seen;
 mod sharing;
 mod tenant_drive;

@@ -455,6 +455,19 @@ pub enum VerifyError {
     /// A checkpoint cannot be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The checkpoint is not one of this log.
+    #[error("the log's checkpoint is not signed by the log's key")]
+    WrongCheckpoint,
+    /// Requests are not what was logged.
+    #[error(
+        "{count} records of requests are not what was logged, the first of them number {first}: run `bailiwick verify`"
+    )]
+    Requests {
+        /// The number of the first such record.
+        first: u64,
+        /// How many there are.
+        count: usize,
+    },
     /// The platform's log is not what it was.
     #[error("the platform's own log was rolled back or rewritten since it was last seen here")]
     PlatformRewritten,

@@ -99,6 +99,12 @@ pub fn payload_hash(sealed: &[u8]) -> [u8; 32] {
     Sha256::digest(sealed).into()
 }
 
+/// What a record of many requests says of them in its subject: `SHA-256` of a label and their text. The text has random bytes in
+/// it, so who sees the record alone cannot guess at it.
+pub fn requests_hash(text: &[u8]) -> [u8; 32] {
+    Sha256::new().chain_update(b"bailiwick/v1/requests\0").chain_update(text).finalize().into()
+}
+
 /// The log entry of a record: its encoded header, then the hash of its sealed payload.
 pub fn entry(header: &[u8], payload_hash: &[u8; 32]) -> Vec<u8> {
     [header, payload_hash].concat()

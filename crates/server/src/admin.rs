@@ -148,7 +148,9 @@ pub(crate) async fn door(config: &Config) -> Result<(Store, Door), StartError> {
         crate::backup::require_data(config)?;
     }
     let engine = store::Config { engine: config.engine() };
-    Ok(Store::open(&engine, ROOMS, Arc::new(SystemClock)).await?)
+    let (store, door) = Store::open(&engine, ROOMS, Arc::new(SystemClock)).await?;
+    store.announce(crate::revocations::is_news);
+    Ok((store, door))
 }
 
 async fn change(config: Config, account: String, role: String, grant: bool) -> Result<Answer, StartError> {

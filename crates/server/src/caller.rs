@@ -7,9 +7,9 @@ mod api_key;
 pub(crate) mod client;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use access::{Access, Action, Caller, PlatformRole, PlatformRoles, Resource, Scopes, SignedIn, Via};
+use access::{Access, Action, Caller, Passage, PlatformRole, PlatformRoles, Resource, Scopes, SignedIn, Via};
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -39,7 +39,27 @@ impl FromRequestParts<App> for Visitor {
     async fn from_request_parts(parts: &mut Parts, state: &App) -> Result<Self, ApiError> {
         let Ok(address) = Address::from_request_parts(parts, state).await;
         let request = parts.extensions.get::<RequestId>().map_or("", |id| &id.0);
-        Ok(Visitor { caller: Caller::visitor(request).from_address(address.to_string()), address })
+        let mut caller = Caller::visitor(request).from_address(address.to_string());
+        if let Some(passage) = parts.extensions.get::<Arc<Passage>>() {
+            caller = caller.following(passage);
+        }
+        Ok(Visitor { caller, address })
+    }
+}
+
+impl Visitor {
+    /// The same request, by somebody who may turn out to be known.
+    pub(crate) fn as_if(&self, caller: Caller) -> Caller {
+        let caller = caller.from_address(self.address.to_string());
+        match self.caller.passage() {
+            Some(passage) => caller.following(passage),
+            None => caller,
+        }
+    }
+
+    /// The same request, now that it is known who makes it.
+    pub(crate) fn known_as(&self, caller: Caller) -> Caller {
+        self.as_if(caller).came()
     }
 }
 
@@ -91,6 +111,7 @@ impl Signed {
     ) -> Result<store::WriteTx, ApiError> {
         self.look_again(app).await?;
         let mut tx = app.access.enter(&self.caller, tenant, action, resource).await?;
+        app.rates.check_tenant(tenant, &app.metrics).await.map_err(ApiError::limited)?;
         claim(app, self.once.as_ref(), &mut tx, self.session.account()).await?;
         Ok(tx)
     }
@@ -219,15 +240,14 @@ impl FromRequestParts<App> for Authenticated {
             SessionKind::Public => scopes.and(PUBLIC_COMPUTER.into_iter().collect()),
             _ => scopes,
         };
-        let mut caller = Caller::account(account, visitor.caller.request())
-            .within(scopes)
-            .from_address(visitor.address.to_string());
+        let mut caller = Caller::account(account, visitor.caller.request()).within(scopes);
         if let Some(tenant) = session.came_by() {
             caller = caller.came_by(tenant);
             if session.kind() == SessionKind::Vouched {
                 caller = caller.vouched_by(tenant, VOUCHED_ELSEWHERE.into_iter().collect());
             }
         }
+        let caller = visitor.known_as(caller);
         let once = parts.extensions.get().cloned();
         Ok(Authenticated::Session(Signed { caller, session, roles, address: visitor.address, ends_at, once }))
     }

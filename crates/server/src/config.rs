@@ -65,6 +65,8 @@ pub struct Config {
     pub tls_certificate: PathBuf,
     /// The PEM file with its private key.
     pub tls_key: PathBuf,
+    /// An address for plain HTTP beside TLS, such as `0.0.0.0:80`: whoever looks there is sent to `public_url`. None when empty.
+    pub redirect_listen: Option<SocketAddr>,
     /// Addresses or networks (`10.0.0.0/8`) of proxies that may say, in `forwarded_header`, whom they speak for.
     #[serde(serialize_with = "write_networks", deserialize_with = "read_networks")]
     pub trusted_proxies: Vec<Network>,
@@ -104,6 +106,21 @@ pub struct Config {
     pub requests_per_second: u32,
     /// Requests that it may make at once.
     pub request_burst: u32,
+    /// Requests a second with one token (a session, a key, an access token), wherever it is shown; 0 for no limit of its own.
+    pub token_requests_per_second: u32,
+    /// Requests with it at once.
+    pub token_request_burst: u32,
+    /// Requests a second in one customer's tenant, by all whom it knows together; 0 for no limit of its own.
+    pub tenant_requests_per_second: u32,
+    /// Requests in it at once.
+    pub tenant_request_burst: u32,
+    /// Limits of single routes, for each address: `POST /api/v1/signup/start 2/10` is two a second and ten at once.
+    #[serde(serialize_with = "write_route_limits", deserialize_with = "read_route_limits")]
+    pub route_limits: Vec<RouteLimit>,
+    /// Redis, in which servers count limits together: `rediss://user:password@host:6379`. Without it each counts for itself.
+    pub redis_url: String,
+    /// The PEM file with the authority that signed its certificate; the system's authorities when empty.
+    pub redis_ca_file: PathBuf,
     /// Requests that are served at the same time; more wait, then answer 503. Half as many files are sent.
     pub concurrent_requests: usize,
     /// Failed sign-ins that one address (IPv4) or network (IPv6, /64) may make before it is slowed down hard.
@@ -111,6 +128,11 @@ pub struct Config {
     /// Whether people who were imported may come in with the password of the system that they come from, which the
     /// server sees that once. Matters only after `bailiwick import-users`.
     pub imported_sign_in: bool,
+    /// Which requests are recorded in their tenants' histories: `all`, `changes` (those that are not only reading, and those that
+    /// were refused), or `off`.
+    pub request_audit: RequestAudit,
+    /// How often they are recorded, in seconds. Until then they are in a file in the data folder.
+    pub request_audit_seconds: u32,
     /// `pretty` or `json`.
     pub log_format: LogFormat,
     /// What is logged: `info`, `debug`, or a filter such as `server=debug,info`.
@@ -128,6 +150,53 @@ pub enum ForwardedHeader {
     XForwardedFor,
     /// `Forwarded` (RFC 7239).
     Forwarded,
+}
+
+/// A limit of one route, for each address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteLimit {
+    /// Method and pattern of the path, as in the OpenAPI document.
+    pub route: String,
+    /// Requests a second.
+    pub per_second: u32,
+    /// Requests at once.
+    pub burst: u32,
+}
+
+impl std::str::FromStr for RouteLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form = || format!("`{text}` is no limit of a route: write `POST /api/v1/signup/start 2/10`");
+        let [method, path, rate] =
+            <[&str; 3]>::try_from(text.split_whitespace().collect::<Vec<_>>()).map_err(|_| form())?;
+        let (per_second, burst) = rate.split_once('/').ok_or_else(form)?;
+        let number = |text: &str| text.parse::<u32>().ok().filter(|number| *number > 0).ok_or_else(form);
+        Ok(RouteLimit {
+            route: format!("{} {path}", method.to_uppercase()),
+            per_second: number(per_second)?,
+            burst: number(burst)?,
+        })
+    }
+}
+
+impl std::fmt::Display for RouteLimit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}/{}", self.route, self.per_second, self.burst)
+    }
+}
+
+/// Which requests are recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RequestAudit {
+    /// Every one.
+    #[default]
+    All,
+    /// Those that are not only reading, and those that were refused.
+    Changes,
+    /// None.
+    Off,
 }
 
 /// How log lines look.
@@ -162,6 +231,7 @@ impl Default for Config {
             s3_secret_access_key: String::new(),
             tls_certificate: PathBuf::new(),
             tls_key: PathBuf::new(),
+            redirect_listen: None,
             trusted_proxies: Vec::new(),
             forwarded_header: ForwardedHeader::default(),
             provider_networks: Vec::new(),
@@ -180,9 +250,18 @@ impl Default for Config {
             largest_file: 20 << 30,
             requests_per_second: 200,
             request_burst: 1_000,
+            token_requests_per_second: 0,
+            token_request_burst: 1_000,
+            tenant_requests_per_second: 0,
+            tenant_request_burst: 5_000,
+            route_limits: Vec::new(),
+            redis_url: String::new(),
+            redis_ca_file: PathBuf::new(),
             concurrent_requests: 512,
             signin_tries_per_address: 50,
             imported_sign_in: true,
+            request_audit: RequestAudit::default(),
+            request_audit_seconds: 30,
             log_format: LogFormat::Pretty,
             log_level: "info".into(),
             metrics_listen: None,
@@ -191,8 +270,8 @@ impl Default for Config {
 }
 
 /// Settings that may also be given as `BAILIWICK_<NAME>_FILE`: the path of a file with the value.
-const SECRETS: [&str; 5] =
-    ["root_key", "database_url", "migration_database_url", "s3_secret_access_key", "smtp_url"];
+const SECRETS: [&str; 6] =
+    ["root_key", "database_url", "migration_database_url", "s3_secret_access_key", "smtp_url", "redis_url"];
 
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -285,6 +364,9 @@ impl Config {
                 return refuse(setting, format!("{} cannot be read: {error}", path.display()));
             }
         }
+        if self.redirect_listen.is_some() && !tls {
+            return refuse("redirect_listen", "it needs tls_certificate and tls_key beside it".into());
+        }
         if !tls && !self.listen.ip().is_loopback() && self.trusted_proxies.is_empty() {
             return refuse(
                 "listen",
@@ -337,6 +419,7 @@ impl Config {
             return refuse("migration_database_url", "it needs database_url beside it".into());
         }
         warnings.extend(self.check_bucket()?);
+        warnings.extend(self.check_redis()?);
         if self.smtp_url.is_empty() {
             let why = "mail goes to the outbox folder, where nobody reads it: set smtp_url";
             if self.production {
@@ -357,10 +440,19 @@ impl Config {
             ("concurrent_requests", self.concurrent_requests, 8),
             ("requests_per_second", self.requests_per_second as usize, 1),
             ("request_burst", self.request_burst as usize, 1),
+            ("token_request_burst", self.token_request_burst as usize, 1),
+            ("tenant_request_burst", self.tenant_request_burst as usize, 1),
         ] {
             if value < least {
                 return refuse(setting, format!("it must be at least {least}"));
             }
+        }
+        if !(1..=300).contains(&self.request_audit_seconds) {
+            return refuse("request_audit_seconds", "it must be 1 to 300".into());
+        }
+        if self.request_audit != RequestAudit::All {
+            let why = "what people read leaves no trace in the history: set request_audit = \"all\"";
+            warnings.push(Warning { setting: "request_audit".into(), why: why.into() });
         }
         if !(1..=1440).contains(&self.access_token_minutes) {
             return refuse("access_token_minutes", "it must be 1 to 1440".into());
@@ -436,6 +528,33 @@ impl Config {
         Ok(Some(Warning { setting: "s3_endpoint".into(), why: why.into() }))
     }
 
+    fn check_redis(&self) -> Result<Option<Warning>, ConfigError> {
+        let refuse = |setting, why: &str| Err(ConfigError::Refused { setting, why: why.into() });
+        let url = &self.redis_url;
+        let is_tls = url.starts_with("rediss://");
+        if !self.redis_ca_file.as_os_str().is_empty() && !is_tls {
+            return refuse("redis_ca_file", "it needs redis_url = \"rediss://…\" beside it");
+        }
+        if url.is_empty() {
+            return Ok(None);
+        }
+        if !is_tls && !url.starts_with("redis://") {
+            return refuse("redis_url", "it must begin with rediss://");
+        }
+        // What follows it could turn the check of certificates off.
+        if url.contains('#') {
+            return refuse("redis_url", "it must have no fragment (#)");
+        }
+        if is_tls || is_loopback(url) {
+            return Ok(None);
+        }
+        let why = "what is on its way to Redis can be seen and changed: use rediss://";
+        if self.production {
+            return refuse("redis_url", why);
+        }
+        Ok(Some(Warning { setting: "redis_url".into(), why: why.into() }))
+    }
+
     /// Whether sign-up takes a mailed code.
     pub fn email_code(&self) -> bool {
         self.email_code.unwrap_or(!self.smtp_url.is_empty())
@@ -468,6 +587,15 @@ fn is_loopback(url: &str) -> bool {
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         address.map_or(host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
     })
+}
+
+fn write_route_limits<S: Serializer>(limits: &[RouteLimit], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(limits.iter().map(RouteLimit::to_string))
+}
+
+fn read_route_limits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RouteLimit>, D::Error> {
+    let texts = read_texts(deserializer)?;
+    texts.iter().map(|text| text.parse().map_err(de::Error::custom)).collect()
 }
 
 fn write_networks<S: Serializer>(networks: &[Network], serializer: S) -> Result<S::Ok, S::Error> {
@@ -556,6 +684,44 @@ mod tests {
         assert_eq!(refused(&half), "s3_access_key_id");
         assert!(Config { s3_secret_access_key: "key".into(), ..half.clone() }.check().is_ok());
         assert_eq!(refused(&Config { blobs: String::new(), ..half }), "s3_access_key_id");
+    }
+
+    #[test]
+    fn plain_http_is_sent_to_tls_where_there_is_tls() {
+        let redirecting = Config { redirect_listen: "127.0.0.1:80".parse().ok(), ..production() };
+        assert_eq!(refused(&redirecting), "redirect_listen");
+    }
+
+    #[test]
+    fn redis_is_reached_safely() {
+        let with = |url: &str| Config { redis_url: url.into(), ..production() };
+        for good in ["rediss://:secret@cache.example:6380/1", "redis://127.0.0.1:6379", "redis://[::1]"] {
+            assert!(with(good).check().is_ok(), "{good}");
+        }
+        for bad in [
+            "redis://cache.example",
+            "redis://127.0.0.1.evil.example",
+            "cache.example",
+            "https://cache.example",
+            "rediss://cache.example/#insecure",
+        ] {
+            assert_eq!(refused(&with(bad)), "redis_url", "{bad}");
+        }
+        let open = Config { production: false, ..with("redis://cache.example") };
+        assert!(open.check().unwrap().iter().any(|warning| warning.setting == "redis_url"));
+        let authority = Config { redis_ca_file: "/ca.pem".into(), ..with("redis://127.0.0.1") };
+        assert_eq!(refused(&authority), "redis_ca_file");
+    }
+
+    #[test]
+    fn a_limit_of_a_route_says_how_many_and_how_many_at_once() {
+        let limit: RouteLimit = "post /api/v1/signup/start 2/10".parse().unwrap();
+        assert_eq!(limit.to_string(), "POST /api/v1/signup/start 2/10");
+        assert_eq!((limit.per_second, limit.burst), (2, 10));
+        for bad in ["", "POST /a", "POST /a 2", "POST /a 0/1", "POST /a 1/0", "POST /a x/1", "POST /a 1/2 3"]
+        {
+            assert!(bad.parse::<RouteLimit>().unwrap_err().contains("2/10"), "{bad}");
+        }
     }
 
     #[test]

@@ -8,6 +8,8 @@ use axum::response::{IntoResponse, Response};
 use protocol::{Code, Problem};
 use store::StoreError;
 
+use crate::gateway::{Limited, Shares};
+
 /// An error on its way out.
 pub(crate) struct ApiError {
     problem: Box<Problem>,
@@ -15,6 +17,8 @@ pub(crate) struct ApiError {
     internal: Option<String>,
     /// What was answered when the same was asked before.
     answered: Option<Box<Response>>,
+    /// The limit that was met, for the answer's headers.
+    limited: Option<Shares>,
 }
 
 impl ApiError {
@@ -28,6 +32,7 @@ impl ApiError {
             problem: Box::new(Problem::new(Code::Internal)),
             internal: Some(what.to_string()),
             answered: None,
+            limited: None,
         }
     }
 
@@ -44,6 +49,11 @@ impl ApiError {
     /// Too many tries or requests.
     pub(crate) fn retry_after(seconds: u64) -> Self {
         Problem { retry_after: Some(seconds.max(1)), ..Problem::new(Code::TooManyRequests) }.into()
+    }
+
+    /// More requests than a limit allows.
+    pub(crate) fn limited(limited: Limited) -> Self {
+        ApiError { limited: Some(limited.shares), ..ApiError::retry_after(limited.wait.as_secs() + 1) }
     }
 
     /// What happened, for the log.
@@ -63,7 +73,7 @@ impl ApiError {
 
 impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
-        ApiError { problem: Box::new(problem), internal: None, answered: None }
+        ApiError { problem: Box::new(problem), internal: None, answered: None, limited: None }
     }
 }
 
@@ -79,6 +89,9 @@ impl IntoResponse for ApiError {
         let status = axum::http::StatusCode::from_u16(self.problem.status)
             .unwrap_or(axum::http::StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();
+        if let Some(limited) = self.limited {
+            response.extensions_mut().insert(limited);
+        }
         response.extensions_mut().insert(*self.problem);
         response
     }
@@ -99,6 +112,7 @@ impl From<StoreError> for ApiError {
             problem: Box::new(Problem { retry_after, ..Problem::new(code) }),
             internal,
             answered: None,
+            limited: None,
         }
     }
 }
@@ -200,6 +214,7 @@ impl From<objects::BlobsError> for ApiError {
             problem: Box::new(Problem { retry_after, ..Problem::new(code) }),
             internal: Some(error.to_string()),
             answered: None,
+            limited: None,
         }
     }
 }

@@ -21,6 +21,9 @@ pub(crate) struct Metrics {
     records: Counter,
     checkpoints: Counter,
     mail_failed: Counter,
+    audited: Counter,
+    shared_limits: Gauge,
+    not_audited: Counter,
     pub(crate) followers: Gauge,
 }
 
@@ -53,7 +56,7 @@ impl Metrics {
         let limited = Counter::default();
         registry.register(
             "requests_limited",
-            "Requests refused because one address asked too often",
+            "Requests refused because more were made than a limit allows",
             limited.clone(),
         );
         let signins = Family::<Outcome, Counter>::default();
@@ -64,6 +67,20 @@ impl Metrics {
         registry.register("log_checkpoints", "Checkpoints that were signed", checkpoints.clone());
         let mail_failed = Counter::default();
         registry.register("mail_failed", "Letters that could not be sent", mail_failed.clone());
+        let shared_limits = Gauge::default();
+        registry.register(
+            "limits_shared",
+            "Whether limits are counted for all servers together: 1, or 0 without Redis",
+            shared_limits.clone(),
+        );
+        let audited = Counter::default();
+        registry.register("requests_recorded", "Requests recorded in histories", audited.clone());
+        let not_audited = Counter::default();
+        registry.register(
+            "requests_without_room",
+            "Requests answered 503 because there was no room to record them",
+            not_audited.clone(),
+        );
         let followers = Gauge::default();
         registry.register("followers", "Clients that follow changes now", followers.clone());
         Metrics {
@@ -75,6 +92,9 @@ impl Metrics {
             records,
             checkpoints,
             mail_failed,
+            audited,
+            shared_limits,
+            not_audited,
             followers,
         }
     }
@@ -100,6 +120,18 @@ impl Metrics {
 
     pub(crate) fn mail_failed(&self) {
         self.mail_failed.inc();
+    }
+
+    pub(crate) fn limits_are_shared(&self, they_are: bool) {
+        self.shared_limits.set(i64::from(they_are));
+    }
+
+    pub(crate) fn audited(&self, requests: u64) {
+        self.audited.inc_by(requests);
+    }
+
+    pub(crate) fn not_audited(&self) {
+        self.not_audited.inc();
     }
 
     /// The OpenMetrics text.

@@ -23,12 +23,14 @@ use crate::caller::Roles;
 use crate::caller::client::Proofs;
 use crate::config::{Config, ConfigError, Warning};
 use crate::downloads::Downloads;
-use crate::gateway::{self, Prompt, RateLimits, Turns};
+use crate::gateway::{self, Audit, Prompt, RateLimits, SharedLimits, Turns, TurnsOf};
 use crate::metrics::Metrics;
 use crate::output::Answer;
 use crate::relying_party;
+use crate::revocations::{self, Revocations};
 use crate::routes;
 use crate::routes::oauth::device::Polls;
+use crate::routes::oauth::revocations::MAX_FOLLOWERS;
 use crate::state::{App, Parts};
 use crate::workers::{self, Post, Touches};
 
@@ -92,6 +94,14 @@ pub enum StartError {
     /// TLS files cannot be used.
     #[error("tls_certificate and tls_key cannot be used: {0}")]
     Tls(std::io::Error),
+    /// The spool of requests cannot be used.
+    #[error("requests cannot be spooled in {folder}: {source}")]
+    Spool {
+        /// The folder.
+        folder: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
     /// The address cannot be listened on.
     #[error("{address} cannot be listened on: {source}")]
     Listen {
@@ -119,6 +129,7 @@ impl StartError {
             StartError::Blobs(_) => "blobs",
             StartError::ClockBehind { .. } => "clock_behind",
             StartError::Tls(_) => "tls",
+            StartError::Spool { .. } => "data",
             StartError::Listen { .. } | StartError::Serve(_) => "listen",
             StartError::Sweep(_) => "incomplete",
         }
@@ -131,6 +142,8 @@ pub(crate) struct Opened {
     mail: Box<dyn Mail>,
     letters: workers::Letters,
     touched: workers::Touched,
+    /// Spools of requests that servers left which are no more.
+    spools: Vec<std::path::PathBuf>,
     stop: watch::Sender<bool>,
 }
 
@@ -141,6 +154,7 @@ pub(crate) async fn judge(config: &Config) -> Result<Vec<Warning>, StartError> {
     warnings.extend(unknown_variables()?);
     let refused = |setting, why: String| StartError::Config(ConfigError::Refused { setting, why });
     crate::logging::filter(config).map_err(|why| refused("log_level", why))?;
+    check_routes(config)?;
     identity_settings(config).check().map_err(|error| refused("settings", error.to_string()))?;
     if !config.smtp_url.is_empty() {
         Smtp::new(&config.smtp_url, &config.mail_from)?;
@@ -182,8 +196,33 @@ fn unknown_variables() -> Result<Vec<Warning>, ConfigError> {
     crate::config::reference::unknown_variables(names)
 }
 
-async fn tls(config: &Config) -> Result<RustlsConfig, StartError> {
+/// Which cryptography TLS uses.
+fn install_cryptography() {
     let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Refuses a limit of a route that there is not: it would limit nothing.
+fn check_routes(config: &Config) -> Result<(), ConfigError> {
+    if config.route_limits.is_empty() {
+        return Ok(());
+    }
+    let document: serde_json::Value =
+        routes::openapi().ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let is_there = |route: &str| {
+        let (method, path) = route.split_once(' ').unwrap_or_default();
+        !document["paths"][path][method.to_lowercase()].is_null()
+    };
+    match config.route_limits.iter().find(|limit| !is_there(&limit.route)) {
+        None => Ok(()),
+        Some(limit) => Err(ConfigError::Refused {
+            setting: "route_limits",
+            why: format!("there is no route `{}`: `bailiwick openapi` lists them", limit.route),
+        }),
+    }
+}
+
+async fn tls(config: &Config) -> Result<RustlsConfig, StartError> {
+    install_cryptography();
     RustlsConfig::from_pem_file(&config.tls_certificate, &config.tls_key).await.map_err(StartError::Tls)
 }
 
@@ -192,9 +231,12 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
     for warning in config.check()?.into_iter().chain(unknown_variables()?) {
         tracing::warn!(setting = warning.setting, "{}", warning.why);
     }
+    check_routes(&config)?;
+    install_cryptography();
     allow_open_files(&config);
     let store_config = store::Config { engine: config.engine() };
     let (store, door) = Store::open(&store_config, ROOMS, Arc::new(SystemClock)).await?;
+    store.announce(revocations::is_news);
     refuse_old_clock(&door).await?;
     // On PostgreSQL two servers that start at once may meet here: the second begins again and finds what the first made.
     let keys = match open_keys(&config, &door).await {
@@ -204,7 +246,7 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
         ) => open_keys(&config, &door).await?,
         other => other?,
     };
-    let Keys { custody, identity, signing, states, log_key } = keys;
+    let Keys { custody, identity, signing, states, log_key, audit_seed, limits_seed } = keys;
     let access = Access::new(door)?;
     let mail: Box<dyn Mail> = if config.smtp_url.is_empty() {
         Box::new(Outbox::new(&config.data.join("outbox"), &config.mail_from)?)
@@ -219,6 +261,9 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
     let (post, letters) = Post::new();
     let (touches, touched) = Touches::new();
     let (stop, stopping) = watch::channel(false);
+    let folder = config.data.join(SPOOL);
+    let (audit, spools) = Audit::open(config.request_audit, folder.clone(), audit_seed)
+        .map_err(|source| StartError::Spool { folder: folder.display().to_string(), source })?;
     let mut tries = identity::Limits::default();
     tries.network.free = config.signin_tries_per_address;
     // Who lets one address try more lets its wider network try as much.
@@ -242,7 +287,8 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
         attempts: Attempts::new(tries),
         slow_hashes: Arc::new(Semaphore::new(SLOW_HASHES)),
         metrics: Metrics::new(),
-        rates: RateLimits::new(config.requests_per_second, config.request_burst),
+        audit,
+        rates: RateLimits::new(&config, SharedLimits::of(&config, limits_seed)?),
         turns: Turns::new(config.concurrent_requests),
         downloads: Downloads::new(config.concurrent_requests / 2),
         url,
@@ -253,12 +299,14 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
         access,
         identity,
         log_key,
+        revocations: Revocations::new(),
+        following: TurnsOf::new(MAX_FOLLOWERS),
         post,
         touches,
         roles: Roles::default(),
         stopping,
     };
-    Ok(Opened { app: App::new(parts), mail, letters, touched, stop })
+    Ok(Opened { app: App::new(parts), mail, letters, touched, spools, stop })
 }
 
 /// A network, for what compares addresses by itself.
@@ -278,6 +326,9 @@ fn name_server(config: &Config) -> Option<SocketAddr> {
 
 /// DNS's port.
 const DNS: u16 = 53;
+
+/// The folder of requests that have no record yet, in the data folder.
+const SPOOL: &str = "requests";
 
 /// Descriptors that an open tenant's file takes: two connections with database, log and index each.
 const DESCRIPTORS: u64 = 6;
@@ -303,6 +354,8 @@ struct Keys {
     signing: Arc<SigningKeys>,
     states: StateSealer,
     log_key: LogKey,
+    audit_seed: zeroize::Zeroizing<[u8; 32]>,
+    limits_seed: zeroize::Zeroizing<[u8; 32]>,
 }
 
 /// Opens what the root key opens, making it at the first start: one transaction, so that a half-made server never is.
@@ -326,9 +379,17 @@ async fn open_keys(config: &Config, door: &Door) -> Result<Keys, StartError> {
     signing.rotate_if_due(&mut tx).await?;
     signing.reload(&mut tx).await?;
     let states = custody.state_sealer(&mut tx).await?;
+    let audit_seed = custody.server_seed(&mut tx, AUDIT_SEED).await?;
+    let limits_seed = custody.server_seed(&mut tx, LIMITS_SEED).await?;
     tx.commit(Record::about("server")).await?;
-    Ok(Keys { custody, identity, signing, states, log_key })
+    Ok(Keys { custody, identity, signing, states, log_key, audit_seed, limits_seed })
 }
+
+/// What hides addresses and tokens from Redis.
+const LIMITS_SEED: &str = "shared-limits";
+
+/// What the hashes of bodies in the request audit are salted by.
+const AUDIT_SEED: &str = "request-audit";
 
 /// What the installation's logs are called; fixed at the first start.
 const LOG_ORIGIN: &str = "log-origin";
@@ -373,8 +434,10 @@ async fn refuse_old_clock(door: &Door) -> Result<(), StartError> {
 
 /// Serves until SIGINT or SIGTERM. Prints `ready <url>` when it accepts.
 pub(crate) async fn serve(config: Config) -> Result<(), StartError> {
-    let Opened { app, mail, letters, touched, stop } = open(config).await?;
+    let Opened { app, mail, letters, touched, spools, stop } = open(config).await?;
     let stopping = || app.stopping.clone();
+    let events = tokio::spawn(revocations::follow(app.clone(), app.store.hear(), stopping()));
+    let listening = tokio::spawn(revocations::listen(app.clone(), stopping()));
     let sequencer_stop = Arc::new(Notify::new());
     let sequencer = Sequencer::new(app.store.clone(), app.log_key.clone());
     let homes = homes(&app).await;
@@ -385,14 +448,21 @@ pub(crate) async fn serve(config: Config) -> Result<(), StartError> {
     let delivery = tokio::spawn(workers::deliver(app.clone(), mail, letters, stopping()));
     let touching = tokio::spawn(workers::touch(app.clone(), touched, stopping()));
     let upkeep = tokio::spawn(workers::upkeep(app.clone(), stopping()));
+    let limits = tokio::spawn(gateway::keep_shared_limits(app.clone(), stopping()));
+
+    // Told to stop by itself, once there are no requests any more.
+    let (last_request, recording) = watch::channel(false);
+    let recording = tokio::spawn(gateway::audit::record(app.clone(), spools, recording));
 
     let served = listen(&app, stop.clone()).await;
 
     // In the order in which work flows: requests have ended, then what they left in queues, then the log.
     let _ = stop.send(true);
-    for worker in [upkeep, touching, delivery] {
+    for worker in [upkeep, touching, delivery, limits, events, listening] {
         let _ = worker.await;
     }
+    let _ = last_request.send(true);
+    let _ = recording.await;
     sequencer_stop.notify_one();
     let _ = sequencer.await;
     app.store.close().await;
@@ -480,16 +550,67 @@ async fn listen(app: &App, stop: watch::Sender<bool>) -> Result<(), StartError> 
         announce(&format!("http://{address}"));
         let mut server = axum_server::from_tcp(listener).map_err(failed)?.handle(handle).map(Prompt);
         slow_clients(server.http_builder());
-        server.serve(service).await.map_err(StartError::Serve)
-    } else {
-        let tls = tls(config).await?;
-        announce(&format!("https://{address}"));
-        let mut server =
-            axum_server::from_tcp_rustls(listener, tls).map_err(failed)?.handle(handle).map(Prompt);
-        slow_clients(server.http_builder());
-        server.serve(service).await.map_err(StartError::Serve)
+        return server.serve(service).await.map_err(StartError::Serve);
+    }
+    let tls = tls(config).await?;
+    let beside = match config.redirect_listen {
+        Some(address) => Some(redirect(address, &app.url)?),
+        None => None,
+    };
+    let renewing = tokio::spawn(renew(tls.clone(), config.tls_certificate.clone(), config.tls_key.clone()));
+    announce(&format!("https://{address}"));
+    let mut server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?.handle(handle).map(Prompt);
+    slow_clients(server.http_builder());
+    let served = server.serve(service).await.map_err(StartError::Serve);
+    renewing.abort();
+    if let Some(beside) = beside {
+        beside.shutdown();
+    }
+    served
+}
+
+/// Serves plain HTTP, from where everybody is sent to TLS, until the handle shuts it down.
+fn redirect(address: SocketAddr, url: &str) -> Result<Handle<SocketAddr>, StartError> {
+    let failed = |source| StartError::Listen { address, source };
+    let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    let (service, handle) = (gateway::to_tls(url).into_make_service(), Handle::new());
+    let mut server = axum_server::from_tcp(listener).map_err(failed)?.handle(handle.clone()).map(Prompt);
+    slow_clients(server.http_builder());
+    tokio::spawn(async move {
+        if let Err(error) = server.serve(service).await {
+            tracing::error!(%error, "plain HTTP is not served any more");
+        }
+    });
+    Ok(handle)
+}
+
+/// Reads the certificate again when its file changes, as whoever renews certificates changes it. Connections go on with the one that
+/// they began with; what cannot be used changes nothing.
+async fn renew(tls: RustlsConfig, certificate: std::path::PathBuf, key: std::path::PathBuf) {
+    let changed = |path: &std::path::Path| std::fs::metadata(path).and_then(|file| file.modified()).ok();
+    let mut known = (changed(&certificate), changed(&key));
+    loop {
+        tokio::time::sleep(RENEWED_EVERY).await;
+        let now = (changed(&certificate), changed(&key));
+        if now == known || now.0.is_none() || now.1.is_none() {
+            continue;
+        }
+        match tls.reload_from_pem_file(&certificate, &key).await {
+            Ok(()) => {
+                known = now;
+                tracing::info!("the certificate was read again");
+            }
+            // Certificate and key may not have changed at the same moment.
+            Err(error) => {
+                tracing::error!(%error, "the new certificate cannot be used; the one before goes on")
+            }
+        }
     }
 }
+
+/// How often it is looked whether there is a new certificate.
+const RENEWED_EVERY: Duration = Duration::from_secs(10);
 
 /// A client that dawdles over its headers is let go.
 fn slow_clients(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {

@@ -9,7 +9,7 @@ use custody::Custody;
 use federation::Federation;
 use identity::{Attempts, Identity};
 use objects::{Blobs, Feed, Objects};
-use store::{LogKey, Store};
+use store::{LogKey, Store, TenantId};
 use tokens::AccessTokens;
 use tokens::oauth::Provider;
 use tokio::sync::Semaphore;
@@ -18,8 +18,9 @@ use crate::caller::Roles;
 use crate::caller::client::Proofs;
 use crate::config::Config;
 use crate::downloads::Downloads;
-use crate::gateway::{RateLimits, Turns};
+use crate::gateway::{Audit, RateLimits, Turns, TurnsOf};
 use crate::metrics::Metrics;
+use crate::revocations::Revocations;
 use crate::routes::oauth::device::Polls;
 use crate::workers::{Post, Touches};
 
@@ -52,9 +53,13 @@ pub(crate) struct Parts {
     pub(crate) feed: Feed,
     pub(crate) log_key: LogKey,
     pub(crate) metrics: Metrics,
+    pub(crate) audit: Audit,
     pub(crate) rates: RateLimits,
     pub(crate) turns: Turns,
     pub(crate) downloads: Downloads,
+    pub(crate) revocations: Revocations,
+    /// Who follows them, of each tenant.
+    pub(crate) following: TurnsOf<TenantId>,
     pub(crate) post: Post,
     pub(crate) touches: Touches,
     pub(crate) roles: Roles,

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::news::{IsNews, News};
 use crate::postgres::{Address, Postgres};
 use crate::record::Entry;
 use crate::sequencer::Backlog;
@@ -133,6 +134,29 @@ impl Store {
         match &*self.engine {
             EngineHandle::Sqlite(sqlite) => Some(sqlite.path(tenant)),
             EngineHandle::Postgres(_) => None,
+        }
+    }
+
+    /// Says which records are [`News`]. Once, before the first transaction.
+    pub fn announce(&self, is_news: IsNews) {
+        self.backlog.announcer.announce(is_news);
+    }
+
+    /// Hears news from now on, whichever process committed them, as long as this one [listens](Self::listen).
+    pub fn hear(&self) -> tokio::sync::broadcast::Receiver<News> {
+        self.backlog.announcer.hear()
+    }
+
+    /// Whether nothing is heard now.
+    pub fn is_deaf(&self) -> bool {
+        self.backlog.announcer.is_deaf()
+    }
+
+    /// Listens to what other processes commit, until it is dropped. On SQLite there are none.
+    pub async fn listen(&self) {
+        match &*self.engine {
+            EngineHandle::Sqlite(_) => std::future::pending().await,
+            EngineHandle::Postgres(postgres) => postgres.listen(&self.backlog.announcer).await,
         }
     }
 

@@ -67,6 +67,39 @@ pub async fn records(tx: &mut ReadTx, from: u64, limit: u32) -> Result<Vec<Logge
         .collect()
 }
 
+/// Records of one action among the 1,000 from number `from` on, at most `limit` of them; and the number to go on from, with
+/// whether there is anything from there.
+pub async fn records_of(
+    tx: &mut ReadTx,
+    action: &str,
+    from: u64,
+    limit: u32,
+) -> Result<(Vec<LoggedRecord>, u64, bool), StoreError> {
+    let size = checkpoint(tx).await?.map_or(0, |(size, _)| size);
+    let window = from.saturating_add(1_000).min(size);
+    let (first, end) = (i64::try_from(from).unwrap_or(i64::MAX), i64::try_from(window).unwrap_or(i64::MAX));
+    let limit = limit.min(1_000);
+    let leaves: Vec<(i64, Uuid, Vec<u8>)> = tx
+        .query(
+            "SELECT l.number, l.record, l.hash
+               FROM (SELECT number, record, hash FROM leaf WHERE number >= $1 AND number < $2) l
+               JOIN record r ON r.id = l.record
+              WHERE r.action = $3
+              ORDER BY l.number LIMIT $4",
+            params![first, end, action, i64::from(limit)],
+        )
+        .await?;
+    let mut found = Vec::with_capacity(leaves.len());
+    for (_, id, _) in &leaves {
+        found.extend(record(tx, *id).await?);
+    }
+    let next = match leaves.last() {
+        Some((number, ..)) if leaves.len() == limit as usize => number.unsigned_abs() + 1,
+        _ => window.max(from),
+    };
+    Ok((found, next, next < size))
+}
+
 /// The record of this id with its place in the log; `None` when there is none, or the sequencer has not been there yet.
 pub async fn record(tx: &mut ReadTx, id: Uuid) -> Result<Option<LoggedRecord>, StoreError> {
     let row: Option<(i64, Vec<u8>)> =

@@ -15,6 +15,7 @@ use futures::StreamExt as _;
 use ledger::{Checkpoint, Frontier, Hash, Signer};
 use tokio::sync::Notify;
 
+use crate::news::Announcer;
 use crate::record::{Entry, RecordId};
 use crate::{Record, Store, StoreError, TenantId, params};
 
@@ -42,6 +43,8 @@ const HEADS_EVERY: Duration = Duration::from_secs(5);
 pub(crate) struct Backlog {
     tenants: Mutex<HashSet<TenantId>>,
     added: Notify,
+    /// Who is told of records beside the sequencer.
+    pub(crate) announcer: Announcer,
 }
 
 impl Backlog {

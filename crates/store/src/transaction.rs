@@ -4,6 +4,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use crate::news::{Committed, NOTIFY, News};
 use crate::postgres::PgTransaction;
 use crate::record::{Entry, Record, RecordId, header_of, leaf_of};
 use crate::sequencer::{Backlog, Folded};
@@ -261,14 +262,28 @@ impl WriteTx {
             &details,
             leaf.as_bytes(),
         ];
+        let news = backlog.announcer.is_news(&header.action, &header.subject).then(|| Committed {
+            tenant,
+            actor: header.actor.clone(),
+            action: header.action.clone(),
+            subject: header.subject.clone(),
+        });
         match view.engine {
             Engine::SqliteRead(_) => return Err(StoreError::Engine("a view cannot be committed".into())),
             Engine::SqliteWrite(writer) => {
                 writer.run(INSERT_RECORD, insert)?;
                 writer.run(INSERT_UNNUMBERED, params![&id, leaf.as_bytes()])?;
-                writer.commit().await?;
+                match news {
+                    None => writer.commit().await?,
+                    Some(news) => commit_and_tell(writer, news, Arc::clone(&backlog)).await?,
+                }
             }
-            Engine::Postgres(transaction) => transaction.commit_with((INSERT_BOTH, insert)).await?,
+            Engine::Postgres(mut transaction) => {
+                if let Some(news) = news {
+                    transaction.defer((NOTIFY, params![&news.to_text()]));
+                }
+                transaction.commit_with((INSERT_BOTH, insert)).await?;
+            }
         }
         backlog.add(tenant);
         Ok(id)
@@ -316,6 +331,20 @@ impl WriteTx {
             Engine::Postgres(transaction) => transaction.end_numbering(folded, checkpoint).await,
         }
     }
+}
+
+/// To its end, even when whoever asked for the change leaves: what is durable is told.
+async fn commit_and_tell(
+    writer: SqliteWriter,
+    news: Committed,
+    backlog: Arc<Backlog>,
+) -> Result<(), StoreError> {
+    let committed = tokio::spawn(async move {
+        writer.commit().await?;
+        backlog.announcer.tell(News::Committed(news));
+        Ok(())
+    });
+    committed.await.unwrap_or_else(|error| Err(StoreError::Engine(error.to_string())))
 }
 
 const INSERT_LEAF: &str = "INSERT INTO leaf (number, record, hash) VALUES ($1, $2, $3)";

@@ -2,7 +2,8 @@
 //! Every figure that the project states about itself, measured here and now, beside what it is compared with.
 //!
 //! `cargo bench -p bailiwick-e2e --bench figures [-- THEME…]` with `BAILIWICK_BIN` naming a release build; themes are
-//! `signin`, `ways-in`, `items-sqlite`, `items-postgresql`, `ledger`, `files`, `footprint`, `timing`, `decisions`, `console`, or how
+//! `signin`, `ways-in`, `items-sqlite`, `items-postgresql`, `ledger`, `files`, `footprint`, `timing`, `decisions`, `gateway`,
+//! `console`, or how
 //! these begin.
 //! `BENCH_QUICK=1` makes it short, `BENCH_JSON=FILE` appends each figure as a line of JSON.
 //!
@@ -14,6 +15,7 @@ mod console;
 mod decisions;
 mod files;
 mod footprint;
+mod gateway;
 mod imports;
 mod items;
 mod ledger;
@@ -48,6 +50,7 @@ const THEMES: &[Theme] = &[
     ("footprint", footprint::figures),
     ("timing", timing::figures),
     ("decisions", decisions::figures),
+    ("gateway", gateway::figures),
     ("ways-in", ways_in::figures),
     ("ways-in-api-keys", api_keys::figures),
     ("console", console::figures),

@@ -18,7 +18,7 @@ account.create session.create session.authenticate
                                         platform   | Y ! ! x ! ! ! ! ! !
 session.step_up session.unlock session.list session.end device.list token.issue account.read
 collection.create collection.list collection.read collection.write collection.delete collection.share
-item.write item.delete file.read file.write file.delete changes.follow usage.read log.read api_key.read
+item.write item.delete file.read file.write file.delete changes.follow usage.read log.read request.read api_key.read
                                         own        | ! Y Y x ! Y Y Y Y !
                                         other      | ! ? ? x ? ? ? ? ? !
 item.read
@@ -50,10 +50,10 @@ pairing.approve
                                         other      | ! ? ? x ? ? ? ? ? !
                                         own-entry  | ! ^ Y x ! Y ^ Y Y !
                                         its-entry  | ! ? ? x ? ? ? ? ? !
-root_key.rotate maintenance.run api_key.refuse passkey.refuse share.receive account.suspend
+root_key.rotate maintenance.run request.record api_key.refuse passkey.refuse share.receive account.suspend
                                         own        | ! - - x ! - - - - Y
                                         other      | ! ? ? x ? ? ? ? ? Y
-log.read
+log.read request.read
                                         platform   | ! ! ! x ! Y Y - Y !
 platform.read
                                         platform   | ! ! ! x ! Y Y Y Y !
@@ -65,7 +65,7 @@ platform.administer root_key.rotate
                                         platform   | ! ! ! x ! Y ^ - ! Y
 tenant.suspend account.suspend
                                         platform   | ! ! ! x ! Y ^ - ! Y
-support.note
+support.note request.record
                                         platform   | ! ! ! x ! ! ! ! ! Y
 ";
 

@@ -232,6 +232,7 @@ fn only_reads_leave_no_record_and_reading_a_file_is_not_one_of_them() {
             "support.read",
             "decision.explain",
             "log.read",
+            "request.read",
             "platform.read",
             "maintenance.run",
         ]

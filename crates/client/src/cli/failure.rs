@@ -456,6 +456,8 @@ impl From<VerifyError> for Failure {
             VerifyError::NotAKey | VerifyError::Key(_) => Failure::failed("malformed_answer", message),
             VerifyError::PlatformCheckpoint(_)
             | VerifyError::Checkpoint(_)
+            | VerifyError::WrongCheckpoint
+            | VerifyError::Requests { .. }
             | VerifyError::PlatformRewritten => Failure::verification(message),
         }
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Showing the history. For people with names in place of ids, where this device can tell them: the server knows none.
 
+mod requests;
+
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
@@ -14,6 +16,7 @@ use serde_json::json;
 use super::context::Context;
 use super::failure::Failure;
 use crate::client::Client;
+use crate::client::log::Log;
 use crate::files::{Drive, Names};
 use crate::output::{harmless, moment, write_line};
 
@@ -31,9 +34,21 @@ pub struct LogArgs {
     /// The history of this tenant (ten_…) instead of the account's own
     #[arg(long, value_name = "TENANT")]
     tenant: Option<TenantId>,
+
+    /// Which requests were made, each held against the log, instead of what was changed
+    #[arg(long, conflicts_with = "follow")]
+    requests: bool,
+
+    /// Those made of the platform, and by nobody who is known. Goes with --requests
+    #[arg(long, requires = "requests", conflicts_with = "tenant")]
+    platform: bool,
 }
 
 pub(super) async fn log(context: &mut Context, arguments: LogArgs) -> Result<(), Failure> {
+    if arguments.requests {
+        let of = if arguments.platform { Log::Platform } else { Log::Tenant(of(context, arguments.tenant)?) };
+        return requests::requests(context, of, arguments.from).await;
+    }
     let by_key = context.api_key()?.is_some();
     let (client, home) = context.reader()?;
     let of = arguments.tenant.unwrap_or(home);
@@ -79,6 +94,13 @@ pub(super) async fn log(context: &mut Context, arguments: LogArgs) -> Result<(),
             return Ok(());
         }
         tokio::time::sleep(FOLLOW_PAUSE).await;
+    }
+}
+
+fn of(context: &mut Context, tenant: Option<TenantId>) -> Result<TenantId, Failure> {
+    match tenant {
+        Some(tenant) => Ok(tenant),
+        None => Ok(context.reader()?.1),
     }
 }
 
@@ -206,7 +228,7 @@ impl Legend {
 /// Records of what was just done may be a moment away from the log.
 pub(super) async fn settle(client: &Client, home: TenantId) {
     for _ in 0..8 {
-        match client.checkpoint(crate::client::log::Log::Tenant(home)).await {
+        match client.checkpoint(Log::Tenant(home)).await {
             Ok(None) => tokio::time::sleep(Duration::from_millis(250)).await,
             Err(error) if error.is(Code::Unavailable) => {}
             _ => return,

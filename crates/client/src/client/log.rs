@@ -3,7 +3,7 @@
 
 use ledger::{EntryBundle, Tile};
 use protocol::TenantId;
-use protocol::log::Records;
+use protocol::log::{Records, RequestBatches};
 use reqwest::Method;
 
 use super::objects::is_missing;
@@ -67,6 +67,14 @@ impl Client {
     /// [`RequestError`].
     pub async fn records(&self, tenant: TenantId, from: u64, limit: u32) -> Result<Records, RequestError> {
         self.get(&format!("/api/v1/log/{tenant}/records?from={from}&limit={limit}")).await
+    }
+
+    /// Records of requests, with what they say: one page.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn requests(&self, log: Log, from: u64) -> Result<RequestBatches, RequestError> {
+        self.get(&format!("/api/v1/log/{log}/requests?from={from}")).await
     }
 
     async fn tile_bytes(&self, path: &str, most: usize) -> Result<Vec<u8>, RequestError> {

@@ -2,13 +2,15 @@
 //! Callers in a customer's tenant: an account, with a session or an API key, a service account of the tenant with a key of its
 //! own, or either of them through an application of the tenant. What they may there, the tenant's policies say.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use access::tenancy::{AuthenticatedService, ServiceToken};
 use access::{Action, Caller, Resource};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use identity::{AccountId, Network};
 use protocol::{Code, Problem};
-use store::{ReadTx, TenantId, WriteTx};
+use store::{ReadTx, TenantId, TenantKind, WriteTx};
 
 use super::client::{self, OfClient};
 use super::{Authenticated, Visitor, bearer, claim, look};
@@ -23,6 +25,8 @@ pub(crate) struct Acting {
     shown: Shown,
     /// When the request is to happen once.
     once: Option<Once>,
+    /// Whether the request was counted in a tenant.
+    counted: AtomicBool,
 }
 
 enum Shown {
@@ -77,7 +81,20 @@ impl Acting {
         action: Action,
         resource: Resource,
     ) -> Result<ReadTx, ApiError> {
-        Ok(app.access.view(&self.caller, tenant, action, resource).await?)
+        let tx = app.access.view(&self.caller, tenant, action, resource).await?;
+        self.count(app, tenant).await?;
+        Ok(tx)
+    }
+
+    /// Counts the request in the tenant that let it in, once.
+    async fn count(&self, app: &App, tenant: TenantId) -> Result<(), ApiError> {
+        if tenant.kind() != TenantKind::Customer || self.counted.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        app.rates.check_tenant(tenant, &app.metrics).await.map_err(|limited| {
+            app.metrics.limited();
+            ApiError::limited(limited)
+        })
     }
 
     /// Enters a tenant to change something, as long as what was shown still lives: a body may arrive long after the head of its
@@ -98,6 +115,7 @@ impl Acting {
             client::require_consenting(app, visitor.caller.request(), terms).await?;
         }
         let mut tx = app.access.enter(&self.caller, tenant, action, resource).await?;
+        self.count(app, tenant).await?;
         if let Shown::Service(shown) = &self.shown {
             app.tenancy.service_key_again(&mut tx, &shown.service).await.map_err(unknown)?;
         }
@@ -122,22 +140,31 @@ impl FromRequestParts<App> for Acting {
                 return Err(ApiError::new(Code::TokenWrongAudience));
             }
             let caller = shown.within();
-            return Ok(Acting { caller, shown: Shown::Client(Box::new(shown), visitor), once });
+            return Ok(Acting {
+                caller,
+                shown: Shown::Client(Box::new(shown), visitor),
+                once,
+                counted: AtomicBool::default(),
+            });
         }
         if !bearer(parts)?.starts_with(ServiceToken::PREFIX) {
             let authenticated = Authenticated::from_request_parts(parts, app).await?;
             let caller = authenticated.caller().clone();
-            return Ok(Acting { caller, shown: Shown::Account(Box::new(authenticated)), once });
+            return Ok(Acting {
+                caller,
+                shown: Shown::Account(Box::new(authenticated)),
+                once,
+                counted: AtomicBool::default(),
+            });
         }
         let visitor = Visitor::from_request_parts(parts, app).await?;
         let shown = by_service_key(app, &visitor, bearer(parts)?).await?;
         if shown.needs_touch(app.now()) {
             app.touches.note(Used::Service(shown.clone()));
         }
-        let caller = Caller::service(shown.service, visitor.caller.request())
-            .within(shown.scopes)
-            .from_address(visitor.address.to_string());
-        Ok(Acting { caller, shown: Shown::Service(shown), once })
+        let caller = Caller::service(shown.service, visitor.caller.request()).within(shown.scopes);
+        let caller = visitor.known_as(caller);
+        Ok(Acting { caller, shown: Shown::Service(shown), once, counted: AtomicBool::default() })
     }
 }
 

@@ -67,9 +67,8 @@ pub(super) async fn by_key(
         suspended: key.is_suspended(),
         platform_roles: PlatformRoles::NONE,
     };
-    let caller = Caller::account(account, visitor.caller.request())
-        .within(scopes_of(key.scopes()))
-        .from_address(visitor.address.to_string());
+    let caller = Caller::account(account, visitor.caller.request()).within(scopes_of(key.scopes()));
+    let caller = visitor.known_as(caller);
     Ok(Keyed { caller, key, once })
 }
 

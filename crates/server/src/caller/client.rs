@@ -179,7 +179,7 @@ pub(crate) async fn by_token(app: &App, visitor: &Visitor, token: &str) -> Resul
     if let Some(terms) = &terms {
         require_consenting(app, visitor.caller.request(), terms).await?;
     }
-    Ok(OfClient { caller, token, terms })
+    Ok(OfClient { caller: caller.came(), token, terms })
 }
 
 /// Whether all that a token hangs on in its tenant still lives, in a transaction there. The rest is in the home:
@@ -232,9 +232,7 @@ pub(crate) fn consenting(
         suspended: false,
         platform_roles: PlatformRoles::NONE,
     };
-    let caller = Caller::account(account, visitor.caller.request())
-        .only_in(tenant)
-        .from_address(visitor.address.to_string());
+    let caller = visitor.as_if(Caller::account(account, visitor.caller.request()).only_in(tenant));
     match terms.came_by {
         Some(by) => caller.came_by(TenantId::from_uuid(by)),
         None => caller,
@@ -249,7 +247,7 @@ pub(crate) fn speaking_for(
     visitor: &Visitor,
 ) -> Caller {
     let service = Service { tenant, account, key: *client.uuid(), by_client: true };
-    Caller::service(service, visitor.caller.request()).from_address(visitor.address.to_string())
+    visitor.as_if(Caller::service(service, visitor.caller.request()))
 }
 
 /// Whether what somebody consented with still lives: the session, or the login method that opened it when the consent goes

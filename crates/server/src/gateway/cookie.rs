@@ -75,6 +75,11 @@ pub(super) async fn session(State(app): State<App>, mut request: Request, next: 
     }
 }
 
+/// What a request shows of who it is by: in `Authorization`, or in the cookie.
+pub(super) fn shown(url: &str, headers: &HeaderMap) -> Option<HeaderValue> {
+    headers.get(header::AUTHORIZATION).cloned().or_else(|| Cookie::of(url).read(headers))
+}
+
 /// Takes the token out of an answer and puts it into the cookie.
 async fn keep(cookie: Cookie, at: &str, response: Response) -> Response {
     let (mut head, body) = response.into_parts();

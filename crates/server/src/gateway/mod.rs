@@ -4,12 +4,15 @@
 
 mod address;
 mod arrival;
+pub(crate) mod audit;
 mod cookie;
 mod headers;
 mod json;
 mod once;
+mod plain;
 mod problem;
 mod rate;
+mod shared;
 mod stack;
 mod turns;
 
@@ -18,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use protocol::Code;
@@ -26,10 +29,14 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use address::Address;
 pub(crate) use arrival::Prompt;
+pub(crate) use audit::Audit;
 pub(crate) use json::{Json, Path, Query, arrived, body_error};
 pub(crate) use once::Once;
+pub(crate) use plain::to_tls;
 pub(crate) use problem::OwnForm;
-pub(crate) use rate::RateLimits;
+use rate::Counted;
+pub(crate) use rate::{Limited, RateLimits, Shares};
+pub(crate) use shared::{SharedLimits, keep as keep_shared_limits};
 pub(crate) use turns::{Turns, TurnsOf};
 
 use crate::error::ApiError;
@@ -56,6 +63,7 @@ pub(crate) fn around(routes: Router<App>, app: &App) -> Router {
         .layer(from_fn_with_state(app.clone(), bound))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(problem::write))
+        .layer(from_fn_with_state(app.clone(), audit::audit))
         .layer(from_fn(headers::add))
         .layer(from_fn_with_state(app.clone(), identify))
         .layer(from_fn(stack::clean))
@@ -78,19 +86,38 @@ async fn identify(State(app): State<App>, mut request: Request, next: Next) -> R
         response.headers_mut().insert("x-request-id", id);
     }
     let (status, took) = (response.status().as_u16(), begun.elapsed());
-    app.metrics.request(method.as_str(), &route, status, took);
+    app.metrics.request(method_name(&method), &route, status, took);
     tracing::info!(request = %id, %method, route, status, took_us = took.as_micros(), "request");
     response
 }
 
-/// Bounds what one address, and all together, may ask for, and how long an answer may take.
+/// A method's name: of those that callers make up there would be no end in metrics and records.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
+}
+
+/// Bounds what one address, one token, and all together may ask for, and how long an answer may take.
 async fn bound(State(app): State<App>, address: Address, request: Request, next: Next) -> Response {
-    let share = match app.rates.check(&address) {
-        Ok(share) => share,
-        Err(wait) => {
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
+    let route = format!("{} {route}", method_name(request.method()));
+    let token = app.rates.counts_tokens().then(|| cookie::shown(&app.url, request.headers())).flatten();
+    let counted =
+        Counted { address: &address, route: &route, token: token.as_ref().map(HeaderValue::as_bytes) };
+    let shares = match app.rates.check(&counted, &app.metrics).await {
+        Ok(shares) => shares,
+        Err(limited) => {
             app.metrics.limited();
-            let mut response = ApiError::retry_after(wait.as_secs() + 1).into_response();
-            app.rates.nothing_left().tell(response.headers_mut());
+            let mut response = ApiError::retry_after(limited.wait.as_secs() + 1).into_response();
+            limited.shares.tell(response.headers_mut());
             return response;
         }
     };
@@ -100,7 +127,9 @@ async fn bound(State(app): State<App>, address: Address, request: Request, next:
     let answered = tokio::time::timeout(TIME_LIMIT, next.run(request)).await;
     drop(turn);
     let mut response = answered.unwrap_or_else(|_| ApiError::new(Code::Unavailable).into_response());
-    share.tell(response.headers_mut());
+    // Of a limit that was met inside, that is told: it is why.
+    let met = response.extensions_mut().remove::<Shares>();
+    met.unwrap_or(shares).tell(response.headers_mut());
     response
 }
 

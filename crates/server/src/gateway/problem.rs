@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Errors in one form: `application/problem+json` (RFC 9457).
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -9,6 +11,7 @@ use axum::response::Response;
 use protocol::{Code, Problem};
 
 use super::RequestId;
+use crate::redact::redact;
 
 /// On an error whose body has another form, which its protocol prescribes: it stays as it is.
 #[derive(Clone, Copy)]
@@ -17,7 +20,11 @@ pub(crate) struct OwnForm;
 /// Writes the body of every error, whoever made it, with the request's id.
 pub(crate) async fn write(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().cloned();
-    let mut response = next.run(request).await;
+    written(next.run(request).await, id)
+}
+
+/// The answer with its body written.
+pub(super) fn written(mut response: Response, id: Option<RequestId>) -> Response {
     if response.extensions().get::<OwnForm>().is_some() {
         return response;
     }
@@ -27,7 +34,13 @@ pub(crate) async fn write(request: Request, next: Next) -> Response {
         None if status.is_client_error() || status.is_server_error() => Problem::new(code_of(status)),
         None => return response,
     };
-    let problem = Problem { request: id.map(|id| id.0.to_string()), ..problem };
+    let mut problem = Problem { request: id.map(|id| id.0.to_string()), ..problem };
+    // What a caller sent may stand in what is said of it.
+    for said in [&mut problem.detail, &mut problem.field].into_iter().flatten() {
+        if let Cow::Owned(masked) = redact(said) {
+            *said = masked;
+        }
+    }
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.remove(header::CONTENT_LENGTH);

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use ledger::{EntryBundle, Tile};
 use protocol::id::RecordId;
-use protocol::log::{LogEntry, Record, Records};
+use protocol::log::{LogEntry, REQUESTS_RECORDED, Record, Records, RequestBatch, RequestBatches};
 use protocol::{Code, Problem};
 use serde::Deserialize;
 use store::history::{self, LoggedRecord};
@@ -16,7 +16,7 @@ use utoipa::IntoParams;
 
 use crate::caller::{Acting, Visitor};
 use crate::error::ApiError;
-use crate::gateway::{Json, Path, Query};
+use crate::gateway::{Json, Path, Query, audit};
 use crate::state::App;
 
 /// Opens a log for whoever asks. What is `public` of the platform's log, its checkpoints and tiles of hashes, is for everyone:
@@ -106,6 +106,41 @@ async fn opened(app: &App, tx: &mut ReadTx, record: &Record) -> Result<Option<se
         Err(_) => Ok(None),
     }
 }
+
+/// Where requests are read from.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RequestsQuery {
+    /// The first record's number; 0 for the beginning.
+    #[serde(default)]
+    from: u64,
+    /// At most so many records; 20 by default and at most. Each says of some hundred requests.
+    limit: Option<u32>,
+}
+
+/// Lists which requests were made, in batches: records of the log with what they say.
+#[utoipa::path(get, path = "/api/v1/log/{log}/requests", tag = "log", operation_id = "list_requests",
+    params(("log" = String, Path, description = "`platform` or a tenant's id"), RequestsQuery), security(("session" = [])),
+    responses((status = 200, body = RequestBatches), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(crate) async fn requests(
+    State(app): State<App>,
+    signed: Acting,
+    Path(log): Path<String>,
+    Query(query): Query<RequestsQuery>,
+) -> Result<Json<RequestBatches>, ApiError> {
+    let limit = query.limit.unwrap_or(MAX_BATCHES).clamp(1, MAX_BATCHES);
+    let mut tx = signed.view(&app, tenant(&log)?, Action::RequestRead, Resource::Log).await?;
+    let (found, next, more) = history::records_of(&mut tx, REQUESTS_RECORDED, query.from, limit).await?;
+    let mut batches = Vec::with_capacity(found.len());
+    for logged in found {
+        let text = audit::open(&app, &mut tx, &logged).await?;
+        batches.push(RequestBatch { entry: to_entry(logged), text });
+    }
+    Ok(Json(RequestBatches { batches, next, more }))
+}
+
+/// Batches of requests in one answer: some 3 MiB.
+const MAX_BATCHES: u32 = 20;
 
 pub(crate) fn to_entry(logged: LoggedRecord) -> LogEntry {
     LogEntry {

@@ -222,6 +222,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(oauth::token::token))
         .routes(routes!(oauth::inspect::introspect))
         .routes(routes!(oauth::inspect::revoke))
+        .routes(routes!(oauth::revocations::follow))
         .routes(routes!(oauth::userinfo::read, oauth::userinfo::read_by_post))
         .routes(routes!(oauth::logout::log_out))
         .routes(routes!(forward_auth::check))
@@ -249,6 +250,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(tenants::collection_keys::next))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::records))
+        .routes(routes!(log::requests))
         // For browsers alone, which come from elsewhere.
         .route("/federation/{provider}/callback", axum::routing::get(federation::callback::callback))
         // A tile's path has slashes of its own.

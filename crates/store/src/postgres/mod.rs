@@ -4,6 +4,7 @@
 //! A transaction sets `bailiwick.tenant` for itself, in the same packet as its `BEGIN`; the setting is
 //! gone when it ends, so connections can be pooled, ours and a transaction pooler's alike.
 
+mod listen;
 mod migrate;
 mod numbering;
 mod role;
@@ -23,6 +24,7 @@ use crate::{Migration, OpenError, StoreError, TenantId};
 /// The pool of connections of the server's login role.
 pub(crate) struct Postgres {
     pool: Pool,
+    config: tokio_postgres::Config,
 }
 
 /// How to reach the database.
@@ -44,8 +46,11 @@ impl Postgres {
             judge(&address.url).await?;
             migrate(url, &address.url, migrations).await?;
         }
-        let manager =
-            Manager::from_config(config, tls(), ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let manager = Manager::from_config(
+            config.clone(),
+            tls(),
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
         let pool = Pool::builder(manager)
             .max_size(address.connections)
             .runtime(Runtime::Tokio1)
@@ -63,7 +68,7 @@ impl Postgres {
             return Err(OpenError::NotMigrated(missing));
         }
         drop(client);
-        Ok(Postgres { pool })
+        Ok(Postgres { pool, config })
     }
 
     pub(crate) async fn begin(&self, tenant: TenantId, read_only: bool) -> Result<PgTransaction, StoreError> {

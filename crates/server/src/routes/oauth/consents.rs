@@ -67,7 +67,8 @@ pub(crate) async fn take_back(
     if !app.provider.take_back(&mut tx, *signed.session.account().uuid(), id).await? {
         return Err(ApiError::new(Code::NotFound));
     }
-    let after = Some(json!({ "consent": "taken back" }));
-    commit(&app, tx, id, Change { after, ..Change::default() }).await?;
+    let after = Some(json!({ "consent": "taken back", "client": id.to_string() }));
+    // About the account: its tokens end, and the client goes on.
+    commit(&app, tx, signed.session.account(), Change { after, ..Change::default() }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -35,6 +35,7 @@ fn document(app: &App) -> Value {
         "device_authorization_endpoint": at("/oauth/device_authorization"),
         "introspection_endpoint": at("/oauth/introspect"),
         "revocation_endpoint": at("/oauth/revoke"),
+        "revocation_stream_endpoint": at("/oauth/revocations"),
         "userinfo_endpoint": at("/oauth/userinfo"),
         "end_session_endpoint": at("/oauth/logout"),
         "jwks_uri": at("/.well-known/jwks.json"),

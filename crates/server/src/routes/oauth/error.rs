@@ -9,6 +9,7 @@ use tokens::oauth::ProviderError;
 
 use crate::error::ApiError;
 use crate::gateway::OwnForm;
+use crate::redact::redact;
 
 /// An error on its way to a client.
 pub(crate) struct OAuthError {
@@ -58,7 +59,8 @@ impl OAuthError {
 
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
-        let body = Body { error: self.error, error_description: &self.description };
+        let description = redact(&self.description);
+        let body = Body { error: self.error, error_description: &description };
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
         response.extensions_mut().insert(OwnForm);

@@ -11,9 +11,11 @@ mod error;
 mod form;
 pub(crate) mod inspect;
 pub(crate) mod logout;
+pub(crate) mod revocations;
 pub(crate) mod token;
 pub(crate) mod userinfo;
 
+use access::Who;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use data_encoding::BASE64;
@@ -72,6 +74,13 @@ impl Asking {
         let address: ClientAddress = id.parse().map_err(|_| unknown())?;
         let (_, client) = client(app, visitor, address).await?.ok_or_else(unknown)?;
         let used = app.provider.authenticate(&client, &address, proof, app.now()).map_err(|_| unknown())?;
+        // Anybody can say that they are a public client.
+        if client.terms.authentication != tokens::oauth::Authentication::Public
+            && let Some(passage) = visitor.caller.passage()
+        {
+            let actor = address.client.to_string();
+            passage.came(Who { actor, via: String::new(), own: address.tenant });
+        }
         Ok(Asking { address, client, used })
     }
 

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Access tokens (RFC 9068), read strictly: compact JWS (RFC 7515, section 7.1) with Ed25519 (RFC 8037) and nothing else.
+//!
+//! Not by `jsonwebtoken`: its cryptography is chosen once for a process, which is for the service to do and not for a layer in it.
+
+use std::collections::HashMap;
+
+use data_encoding::BASE64URL_NOPAD;
+use ring::signature::{ED25519, UnparsedPublicKey};
+use serde::Deserialize;
+
+/// The longest token that is looked at, in bytes.
+const LONGEST: usize = 16 * 1024;
+
+/// How far the clocks of issuer and service may differ, in seconds.
+pub(crate) const SKEW: i64 = 60;
+
+/// A good access token: what it says. In the request's extensions, behind the layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Token {
+    /// For whom it speaks: `acc_…` or `sva_…`.
+    pub subject: String,
+    /// The account, when it speaks for one.
+    pub user: Option<String>,
+    /// The tenant that it is good in.
+    pub tenant: String,
+    /// The client that it was issued to.
+    pub client: String,
+    /// The agent that acts for the subject.
+    pub agent: Option<String>,
+    /// What it may be used for.
+    pub scopes: Vec<String>,
+    /// From when it is good no longer, in Unix seconds.
+    pub expires_at: i64,
+}
+
+/// Why a request is refused. The codes are those of Bailiwick's own routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// There is no bearer token.
+    #[error("show an access token")]
+    NotSignedIn,
+    /// What is shown is no token.
+    #[error("the access token cannot be read")]
+    Malformed,
+    /// It is not signed by the issuer, with the algorithm that the issuer uses.
+    #[error("the access token is not the issuer's")]
+    Untrusted,
+    /// Its time is over, or has not come.
+    #[error("the access token has expired")]
+    Expired,
+    /// It is for another service.
+    #[error("the access token is for another audience")]
+    WrongAudience,
+    /// What it hangs on has ended.
+    #[error("the access token was revoked")]
+    Revoked,
+    /// It does not have the scope that is needed here.
+    #[error("the access token does not have the scope that this needs")]
+    InsufficientScope,
+    /// What has ended meanwhile is not known.
+    #[error("whether access tokens still hold is not known at the moment")]
+    Stale,
+}
+
+impl Refused {
+    /// The stable code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Refused::NotSignedIn => "not_signed_in",
+            Refused::Malformed => "token_malformed",
+            Refused::Untrusted => "token_untrusted",
+            Refused::Expired => "token_expired",
+            Refused::WrongAudience => "token_wrong_audience",
+            Refused::Revoked => "token_revoked",
+            Refused::InsufficientScope => "insufficient_scope",
+            Refused::Stale => "unavailable",
+        }
+    }
+
+    /// The HTTP status.
+    pub fn status(self) -> http::StatusCode {
+        match self {
+            Refused::InsufficientScope => http::StatusCode::FORBIDDEN,
+            Refused::Stale => http::StatusCode::SERVICE_UNAVAILABLE,
+            _ => http::StatusCode::UNAUTHORIZED,
+        }
+    }
+}
+
+/// The issuer's public keys, by their ids.
+pub(crate) type Keys = HashMap<String, [u8; 32]>;
+
+/// The claims that count.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Claims {
+    pub(crate) iss: String,
+    pub(crate) aud: String,
+    pub(crate) sub: String,
+    pub(crate) client_id: String,
+    #[serde(default)]
+    pub(crate) user_id: Option<String>,
+    pub(crate) tenant_id: String,
+    #[serde(default)]
+    pub(crate) agent_id: Option<String>,
+    #[serde(default)]
+    pub(crate) grant_id: Option<String>,
+    pub(crate) scope: String,
+    pub(crate) iat: i64,
+    pub(crate) exp: i64,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    typ: String,
+    kid: String,
+    /// Extensions that must be understood (RFC 7515, section 4.1.11): none are.
+    #[serde(default)]
+    crit: Option<serde_json::Value>,
+}
+
+/// A token that is signed by one of the keys; or the id of the key that is not among them.
+pub(crate) enum Opened {
+    Signed(Claims),
+    UnknownKey,
+}
+
+/// Reads a token and checks its signature.
+pub(crate) fn open(token: &str, keys: &Keys) -> Result<Opened, Refused> {
+    if token.len() > LONGEST {
+        return Err(Refused::Malformed);
+    }
+    let (signed, signature) = token.rsplit_once('.').ok_or(Refused::Malformed)?;
+    let (header, payload) = signed.split_once('.').ok_or(Refused::Malformed)?;
+    let header: Header = part(header)?;
+    if header.alg != "EdDSA" || header.typ != "at+jwt" || header.crit.is_some() {
+        return Err(Refused::Untrusted);
+    }
+    let Some(key) = keys.get(&header.kid) else { return Ok(Opened::UnknownKey) };
+    let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).map_err(|_| Refused::Malformed)?;
+    UnparsedPublicKey::new(&ED25519, key)
+        .verify(signed.as_bytes(), &signature)
+        .map_err(|_| Refused::Untrusted)?;
+    part(payload).map(Opened::Signed)
+}
+
+/// Checks what a signed token says against who asks and when, in Unix seconds.
+pub(crate) fn check(claims: &Claims, issuer: &str, audience: &str, now: i64) -> Result<(), Refused> {
+    if claims.iss != issuer {
+        return Err(Refused::Untrusted);
+    }
+    if claims.aud != audience {
+        return Err(Refused::WrongAudience);
+    }
+    if now >= claims.exp || now.saturating_add(SKEW) < claims.iat {
+        return Err(Refused::Expired);
+    }
+    Ok(())
+}
+
+impl From<Claims> for Token {
+    fn from(claims: Claims) -> Self {
+        Token {
+            subject: claims.sub,
+            user: claims.user_id,
+            tenant: claims.tenant_id,
+            client: claims.client_id,
+            agent: claims.agent_id,
+            scopes: claims.scope.split_ascii_whitespace().map(str::to_owned).collect(),
+            expires_at: claims.exp,
+        }
+    }
+}
+
+fn part<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, Refused> {
+    let bytes = BASE64URL_NOPAD.decode(part.as_bytes()).map_err(|_| Refused::Malformed)?;
+    serde_json::from_slice(&bytes).map_err(|_| Refused::Malformed)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use ring::signature::{Ed25519KeyPair, KeyPair as _};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    pub(crate) fn key() -> (Ed25519KeyPair, Keys) {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+        let public = pair.public_key().as_ref().try_into().unwrap();
+        (pair, HashMap::from([("k1".to_owned(), public)]))
+    }
+
+    pub(crate) fn signed(pair: &Ed25519KeyPair, header: &Value, claims: &Value) -> String {
+        let encode = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+        let signed = format!("{}.{}", encode(header), encode(claims));
+        format!("{signed}.{}", BASE64URL_NOPAD.encode(pair.sign(signed.as_bytes()).as_ref()))
+    }
+
+    pub(crate) fn claims() -> Value {
+        json!({
+            "iss": "https://id.example", "aud": "https://api.example", "sub": "acc_1", "client_id": "cli_1.2",
+            "tenant_id": "ten_2", "grant_id": "gnt_3", "scope": "device.read openid", "iat": 1_000, "exp": 2_000,
+        })
+    }
+
+    fn header() -> Value {
+        json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": "k1" })
+    }
+
+    fn refusal(token: &str) -> Option<Refused> {
+        open(token, &key().1).err()
+    }
+
+    #[test]
+    fn a_token_of_the_issuer_is_read() {
+        let (pair, keys) = key();
+        let Ok(Opened::Signed(claims)) = open(&signed(&pair, &header(), &claims()), &keys) else {
+            panic!("it is good")
+        };
+        let check = |issuer, audience, now| check(&claims, issuer, audience, now);
+        assert_eq!(check("https://id.example", "https://api.example", 1_500), Ok(()));
+        assert_eq!(check("https://evil.example", "https://api.example", 1_500), Err(Refused::Untrusted));
+        assert_eq!(check("https://id.example", "https://other.example", 1_500), Err(Refused::WrongAudience));
+        assert_eq!(check("https://id.example", "https://api.example", 2_000), Err(Refused::Expired));
+        assert_eq!(check("https://id.example", "https://api.example", 900), Err(Refused::Expired));
+        assert_eq!(Token::from(claims).scopes, ["device.read", "openid"]);
+    }
+
+    #[test]
+    fn nothing_else_passes_for_one() {
+        let (pair, _) = key();
+        for (field, value) in [
+            ("alg", json!("none")),
+            ("alg", json!("HS256")),
+            ("alg", json!("RS256")),
+            ("typ", json!("JWT")),
+            ("crit", json!(["b64"])),
+        ] {
+            let mut header = header();
+            header[field] = value;
+            assert_eq!(refusal(&signed(&pair, &header, &claims())), Some(Refused::Untrusted), "{header}");
+        }
+        let good = signed(&pair, &header(), &claims());
+        let (signed_part, signature) = good.rsplit_once('.').unwrap();
+        let (head, _) = signed_part.split_once('.').unwrap();
+        let mut other = claims();
+        other["sub"] = json!("acc_2");
+        let payload = BASE64URL_NOPAD.encode(other.to_string().as_bytes());
+        assert_eq!(refusal(&format!("{head}.{payload}.{signature}")), Some(Refused::Untrusted));
+        assert_eq!(refusal(&format!("{signed_part}.")), Some(Refused::Untrusted));
+        for bad in ["", ".", "..", "a.b.c", &format!("{good}="), &"a".repeat(LONGEST + 1)] {
+            assert_eq!(refusal(bad), Some(Refused::Malformed), "{bad}");
+        }
+        let stranger = Ed25519KeyPair::from_seed_unchecked(&[8; 32]).unwrap();
+        assert_eq!(refusal(&signed(&stranger, &header(), &claims())), Some(Refused::Untrusted));
+    }
+}
