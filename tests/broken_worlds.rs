@@ -7,12 +7,13 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use harness::{Database, Engine, Files, Machine, Refusal, World, noise, on_both_engines};
+use harness::{Database, Engine, Files, Machine, Refusal, Role, World, noise, on_both_engines};
 
 on_both_engines!(
     a_missing_root_key_is_not_replaced,
     a_wrong_root_key_is_refused,
     a_clock_set_back_damages_nothing,
+    a_secret_in_what_an_engine_says_is_masked_in_the_log_and_told_to_nobody,
 );
 
 fn a_missing_root_key_is_not_replaced(mut world: World) {
@@ -65,6 +66,39 @@ fn a_clock_set_back_damages_nothing(mut world: World) {
     world.unset("LD_PRELOAD");
     world.start();
     kept.is_all_there();
+}
+
+fn a_secret_in_what_an_engine_says_is_masked_in_the_log_and_told_to_nobody(world: World) {
+    let kept = Kept::in_world(&world);
+    let token = format!("bws_{}", "k3Yq".repeat(16));
+    let refusal = format!("no place for ada@example.org with {token}");
+    match world.engine() {
+        Engine::Sqlite => {
+            let block = format!(
+                "CREATE TRIGGER no_item BEFORE INSERT ON item BEGIN SELECT RAISE(ABORT, '{refusal}'); END"
+            );
+            for file in Files::under(world.data()).with_table("item") {
+                let connection = Files::open(&file);
+                connection.busy_timeout(std::time::Duration::from_secs(30)).unwrap();
+                connection.execute_batch(&block).unwrap();
+            }
+        }
+        Engine::Postgresql => {
+            let block = format!(
+                "CREATE FUNCTION no_item() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE '{refusal}'; END $$; \
+                 CREATE TRIGGER no_item BEFORE INSERT ON item FOR EACH ROW EXECUTE FUNCTION no_item()"
+            );
+            world.database().run(Role::Superuser, &block).unwrap();
+        }
+    }
+    let note = kept.machine.scratch("refused");
+    fs::write(&note, "a note").unwrap();
+    let outcome = kept.machine.put(&note, "refused");
+    assert!(!outcome.is_done(), "{outcome}");
+    assert!(!outcome.to_string().contains("no place for"), "{outcome}");
+    let log = world.log();
+    assert!(log.contains("no place for ***REDACTED*** with ***REDACTED***"), "{log}");
+    assert!(!log.contains(&token) && !log.contains("ada@example.org"), "{log}");
 }
 
 #[test]

@@ -10,8 +10,8 @@ use std::borrow::Cow;
 /// What stands in place of a secret.
 pub(crate) const MASK: &str = "***REDACTED***";
 
-/// Prefixes of tokens: sessions, devices, API keys, service accounts, invitations; clients' secrets, codes, refresh tokens, device codes.
-const PREFIXES: [&str; 9] = ["bws_", "bwd_", "bwk_", "bwv_", "bwi_", "bcs_", "bcc_", "bcr_", "bcd_"];
+/// Prefixes of tokens: sessions, devices, API keys, service accounts, invitations; clients' secrets and shared keys, codes, refresh tokens, device codes.
+const PREFIXES: [&str; 10] = ["bws_", "bwd_", "bwk_", "bwv_", "bwi_", "bcs_", "bck_", "bcc_", "bcr_", "bcd_"];
 
 /// How JWTs begin: `{"` in base64.
 const JWT: &str = "eyJ";

@@ -210,6 +210,9 @@ fn may_end_tokens(action: Action) -> bool {
         | A::OrganisationWrite
         | A::MemberSuspend
         | A::MemberRemove
+        | A::MemberProvision
+        | A::MemberSync
+        | A::ProviderWrite
         | A::TeamWrite
         | A::RoleWrite
         | A::RoleGrant
@@ -267,6 +270,7 @@ fn may_end_tokens(action: Action) -> bool {
         | A::OrganisationRead
         | A::MemberRead
         | A::MemberInvite
+        | A::ProviderRead
         | A::TeamRead
         | A::RoleRead
         | A::DeviceRead

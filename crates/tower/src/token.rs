@@ -57,6 +57,9 @@ pub enum Refused {
     /// What it hangs on has ended.
     #[error("the access token was revoked")]
     Revoked,
+    /// It is bound to a key of its client's (RFC 9449), of which a bearer shows no proof.
+    #[error("the access token is bound to a key, which is not asked for here: get one that is not")]
+    Bound,
     /// It does not have the scope that is needed here.
     #[error("the access token does not have the scope that this needs")]
     InsufficientScope,
@@ -75,6 +78,7 @@ impl Refused {
             Refused::Expired => "token_expired",
             Refused::WrongAudience => "token_wrong_audience",
             Refused::Revoked => "token_revoked",
+            Refused::Bound => "invalid_dpop_proof",
             Refused::InsufficientScope => "insufficient_scope",
             Refused::Stale => "unavailable",
         }
@@ -110,6 +114,9 @@ pub(crate) struct Claims {
     pub(crate) scope: String,
     pub(crate) iat: i64,
     pub(crate) exp: i64,
+    /// The key that it is bound to (RFC 7800).
+    #[serde(default)]
+    cnf: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -157,6 +164,9 @@ pub(crate) fn check(claims: &Claims, issuer: &str, audience: &str, now: i64) -> 
     }
     if now >= claims.exp || now.saturating_add(SKEW) < claims.iat {
         return Err(Refused::Expired);
+    }
+    if claims.cnf.is_some() {
+        return Err(Refused::Bound);
     }
     Ok(())
 }
@@ -227,6 +237,18 @@ pub(crate) mod tests {
         assert_eq!(check("https://id.example", "https://api.example", 2_000), Err(Refused::Expired));
         assert_eq!(check("https://id.example", "https://api.example", 900), Err(Refused::Expired));
         assert_eq!(Token::from(claims).scopes, ["device.read", "openid"]);
+    }
+
+    #[test]
+    fn a_token_that_is_bound_to_a_key_is_nothing_to_a_bearer() {
+        let (pair, keys) = key();
+        let mut bound = claims();
+        bound["cnf"] = json!({ "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" });
+        let Ok(Opened::Signed(claims)) = open(&signed(&pair, &header(), &bound), &keys) else {
+            panic!("it is signed")
+        };
+        let checked = check(&claims, "https://id.example", "https://api.example", 1_500);
+        assert_eq!(checked, Err(Refused::Bound));
     }
 
     #[test]

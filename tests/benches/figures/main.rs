@@ -3,8 +3,7 @@
 //!
 //! `cargo bench -p bailiwick-e2e --bench figures [-- THEME…]` with `BAILIWICK_BIN` naming a release build; themes are
 //! `signin`, `ways-in`, `items-sqlite`, `items-postgresql`, `ledger`, `files`, `footprint`, `timing`, `decisions`, `gateway`,
-//! `console`, or how
-//! these begin.
+//! `console`, or how these begin.
 //! `BENCH_QUICK=1` makes it short, `BENCH_JSON=FILE` appends each figure as a line of JSON.
 //!
 //! Both sides of a comparison are measured in the same run and take turns, so that a machine that is slow or busy slows
