@@ -156,6 +156,13 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(tenants::members::list))
         .routes(routes!(tenants::members::read, tenants::members::change, tenants::members::remove))
         .routes(routes!(tenants::members::leave))
+        .routes(routes!(tenants::plain_passwords::list, tenants::plain_passwords::allow))
+        .routes(routes!(tenants::plain_passwords::import, tenants::plain_passwords::remove))
+        .routes(routes!(
+            tenants::plain_passwords::read_own,
+            tenants::plain_passwords::set_own,
+            tenants::plain_passwords::remove_own
+        ))
         .routes(routes!(tenants::teams::list, tenants::teams::create))
         .routes(routes!(tenants::teams::change, tenants::teams::delete))
         .routes(routes!(tenants::teams::members))
@@ -220,6 +227,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(oauth::consents::take_back))
         .routes(routes!(oauth::device::ask))
         .routes(routes!(oauth::token::token))
+        .routes(routes!(oauth::plain::token))
         .routes(routes!(oauth::inspect::introspect))
         .routes(routes!(oauth::inspect::revoke))
         .routes(routes!(oauth::userinfo::read, oauth::userinfo::read_by_post))

@@ -40,7 +40,7 @@ fn document(app: &App) -> Value {
         "jwks_uri": at("/.well-known/jwks.json"),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": GrantType::ALL.map(GrantType::name),
+        "grant_types_supported": GrantType::OAUTH.map(GrantType::name),
         "code_challenge_methods_supported": ["S256"],
         "scopes_supported": ["openid", "profile", "offline_access"],
         "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "tenant_id", "name"],
