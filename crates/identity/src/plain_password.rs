@@ -436,7 +436,7 @@ mod tests {
             used_at: None,
             is_imported: true,
         };
-        let bcrypt = "$2b$04$abcdefghijklmnopqrstuuCs/EZoRsExwP3YQqeSUVVOWQ1Yk9VVe";
+        let bcrypt = "$2b$04$kQGd/Wm0zASddF4JdECEKu3fjCZyXc1Ek.GPCfltqIGZgJkYMb.Pu";
         let wrong = PlainCandidate { hash: ImportedHash::parse(bcrypt).unwrap(), known: Some(known.clone()) };
         assert!(wrong.prove(b"certainly not this").unwrap().is_none());
         let hash = ImportedHash::parse(&PlainHash::of(b"its own password").unwrap().text).unwrap();
