@@ -67,10 +67,9 @@ pub(crate) async fn token(
     Ok(answer(tokens))
 }
 
-/// Tokens on their way to a client. Pages of other origins may read the answer: it takes a code and its verifier to get one, or a
-/// client's secret, never a cookie.
+/// Tokens on their way to a client.
 pub(super) fn answer(tokens: Tokens) -> Response {
-    ([(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (header::PRAGMA, "no-cache")], Json(tokens)).into_response()
+    ([(header::PRAGMA, "no-cache")], Json(tokens)).into_response()
 }
 
 /// A client that asks for tokens, and has proved that it is the one.
