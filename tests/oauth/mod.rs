@@ -8,6 +8,7 @@ mod ends;
 mod flows;
 mod key;
 mod nginx;
+mod plain_passwords;
 mod programs;
 mod proxies;
 mod service;

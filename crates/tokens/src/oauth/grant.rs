@@ -72,6 +72,10 @@ pub struct GrantTerms {
     /// The tenant whose provider vouched for the account, when one did.
     #[serde(default, with = "super::as_text::option")]
     pub came_by: Option<Uuid>,
+    /// When the plain password was set that the account came by, in Unix milliseconds: the grant lives as long as that password does,
+    /// and hangs on no session and no method.
+    #[serde(default)]
+    pub by_password: Option<i64>,
 }
 
 /// What a code is bound to.

@@ -253,6 +253,7 @@ impl Pending {
             code,
             agent: None,
             came_by: signed.session.came_by().map(|tenant| *tenant.uuid()),
+            by_password: None,
         }
     }
 }

@@ -50,39 +50,59 @@ pub(crate) async fn token(
     form: Form,
 ) -> Result<Response, OAuthError> {
     let grant = form.required("grant_type")?;
-    let grant: GrantType = GrantType::ALL
+    let grant: GrantType = GrantType::OAUTH
         .into_iter()
         .find(|known| known.name() == grant)
         .ok_or_else(|| OAuthError::new("unsupported_grant_type", "there is no such grant type here"))?;
-    let asking = Asking::of(&app, &visitor, &headers, &form).await?;
-    asking.client.terms.may(grant)?;
-    let proven = proven(&app, &headers, "/oauth/token")?;
-    if proven.is_none() && asking.client.terms.bound_to_key {
-        return Err(OAuthError::new(
-            INVALID_PROOF,
-            "this client gets bound tokens only: the DPoP header is missing",
-        ));
-    }
-    let request = Request { app: &app, visitor: &visitor, form: &form, asking, proven };
+    let request = Request::of(&app, &visitor, &headers, &form, grant, "/oauth/token").await?;
     let tokens = match grant {
         GrantType::AuthorizationCode => request.by_code().await,
         GrantType::RefreshToken => request.by_refresh_token().await,
         GrantType::ClientCredentials => request.for_itself().await,
         GrantType::DeviceCode => request.by_device_code().await,
         GrantType::TokenExchange => request.by_exchange().await,
+        // At a route of its own.
+        GrantType::Password => Err(OAuthError::new("unsupported_grant_type", "see /api/v1/auth/token")),
     }?;
-    // Pages of other origins may read the answer: it takes a code and its verifier to get one, never a cookie.
-    Ok(([(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (header::PRAGMA, "no-cache")], Json(tokens))
-        .into_response())
+    Ok(answer(tokens))
 }
 
-struct Request<'a> {
-    app: &'a App,
-    visitor: &'a Visitor,
-    form: &'a Form,
-    asking: Asking,
+/// Tokens on their way to a client.
+pub(super) fn answer(tokens: Tokens) -> Response {
+    ([(header::PRAGMA, "no-cache")], Json(tokens)).into_response()
+}
+
+/// A client that asks for tokens, and has proved that it is the one.
+pub(super) struct Request<'a> {
+    pub(super) app: &'a App,
+    pub(super) visitor: &'a Visitor,
+    pub(super) form: &'a Form,
+    pub(super) asking: Asking,
     /// The key that it showed, which its tokens will be bound to.
     proven: Option<Proven>,
+}
+
+impl<'a> Request<'a> {
+    /// The request to this path, if its client may get tokens in this way.
+    pub(super) async fn of(
+        app: &'a App,
+        visitor: &'a Visitor,
+        headers: &HeaderMap,
+        form: &'a Form,
+        grant: GrantType,
+        path: &str,
+    ) -> Result<Self, OAuthError> {
+        let asking = Asking::of(app, visitor, headers, form).await?;
+        asking.client.terms.may(grant)?;
+        let proven = proven(app, headers, path)?;
+        if proven.is_none() && asking.client.terms.bound_to_key {
+            return Err(OAuthError::new(
+                INVALID_PROOF,
+                "this client gets bound tokens only: the DPoP header is missing",
+            ));
+        }
+        Ok(Request { app, visitor, form, asking, proven })
+    }
 }
 
 impl Request<'_> {
@@ -334,7 +354,7 @@ impl Request<'_> {
         if self.proven.is_some() { DPOP } else { BEARER }
     }
 
-    fn tenant(&self) -> TenantId {
+    pub(super) fn tenant(&self) -> TenantId {
         self.asking.address.tenant
     }
 
@@ -358,8 +378,8 @@ impl Request<'_> {
     }
 
     /// Enters the tenant as the account that consented, if what it consented with still lives.
-    async fn enter(&self, terms: &GrantTerms) -> Result<WriteTx, OAuthError> {
-        require_consenting(self.app, self.visitor.caller.request(), terms).await?;
+    pub(super) async fn enter(&self, terms: &GrantTerms) -> Result<WriteTx, OAuthError> {
+        require_consenting(self.app, self.visitor.caller.request(), self.tenant(), terms).await?;
         self.enter_as(&consenting(terms, self.tenant(), self.asking.client.id, self.visitor)).await
     }
 
@@ -379,7 +399,11 @@ impl Request<'_> {
 
     /// The first refresh token of a grant, if the client gets any. A public client's is bound to the key that it shows; others
     /// prove who they are each time.
-    async fn first_refresh(&self, tx: &mut WriteTx, grant: &mut Grant) -> Result<Option<String>, OAuthError> {
+    pub(super) async fn first_refresh(
+        &self,
+        tx: &mut WriteTx,
+        grant: &mut Grant,
+    ) -> Result<Option<String>, OAuthError> {
         if self.asking.client.terms.may(GrantType::RefreshToken).is_err() {
             return Ok(None);
         }
@@ -391,7 +415,7 @@ impl Request<'_> {
     }
 
     /// An access token of a grant, with an ID token if that was asked for.
-    async fn answer(
+    pub(super) async fn answer(
         &self,
         mut tx: WriteTx,
         grant: &Grant,
@@ -432,8 +456,13 @@ impl Request<'_> {
         } else {
             None
         };
-        let details =
+        let mut details =
             json!({ "token": issued.id, "grant": grant.id.to_string(), "scopes": scope.to_string() });
+        if grant.terms.by_password.is_some()
+            && let Some(fields) = details.as_object_mut()
+        {
+            fields.insert("by_plain_password".to_owned(), json!(true));
+        }
         self.commit(tx, details).await?;
         Ok(Tokens {
             access_token: issued.token,
