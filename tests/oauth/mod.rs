@@ -12,4 +12,5 @@ mod plain_passwords;
 mod programs;
 mod proxies;
 mod service;
+mod sign_outs;
 mod standard_client;

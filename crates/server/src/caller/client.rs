@@ -224,6 +224,11 @@ pub(crate) fn consenting(
     client: ClientId,
     visitor: &Visitor,
 ) -> Caller {
+    consenting_in(terms, tenant, client, visitor.caller.request()).from_address(visitor.address.to_string())
+}
+
+/// The same in this request, from nowhere.
+pub(crate) fn consenting_in(terms: &GrantTerms, tenant: TenantId, client: ClientId, request: &str) -> Caller {
     let account = SignedIn {
         account: terms.account,
         home: terms.home,
@@ -233,7 +238,7 @@ pub(crate) fn consenting(
         suspended: false,
         platform_roles: PlatformRoles::NONE,
     };
-    let caller = visitor.as_if(Caller::account(account, visitor.caller.request()).only_in(tenant));
+    let caller = Caller::account(account, request).only_in(tenant);
     match terms.came_by {
         Some(by) => caller.came_by(TenantId::from_uuid(by)),
         None => caller,

@@ -51,6 +51,9 @@ pub struct ClientTerms {
     pub redirect_uris: Vec<RedirectUri>,
     /// Where browsers are sent after signing out.
     pub post_logout_redirect_uris: Vec<RedirectUri>,
+    /// Where it is told that somebody is signed out of it (OpenID Connect Back-Channel Logout 1.0).
+    #[serde(default)]
+    pub backchannel_logout_uri: Option<String>,
     /// The scopes that it may ask for.
     pub scopes: ScopeSet,
     /// The resources that it may ask tokens for (RFC 8707), the first by default; Bailiwick's own routes if there are none.

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use identity::{MAX_PLAIN_PASSWORD, PlainName, ProvenPlain, Try};
-use tokens::oauth::{Grant, GrantTerms, GrantType, ScopeSet};
+use tokens::oauth::{Grant, GrantId, GrantTerms, GrantType, ScopeSet};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -81,12 +81,14 @@ impl Request<'_> {
             came_by: None,
             by_password: Some(proven.known.set_at),
         };
+        let id = GrantId::random();
+        self.watch(id, &terms).await?;
         let mut tx = self.enter(&terms).await?;
         if !app.identity.use_plain_password(&mut tx, &proven).await.map_err(ApiError::from)? {
             return Err(refused());
         }
         let client = self.asking.client.id;
-        let (id, _) = app.provider.begin(&mut tx, client, &terms, None).await?;
+        app.provider.begin(&mut tx, id, client, &terms, None).await?;
         let mut grant = Grant { id, client, created_at: tx.now(), terms, refresh_key: None };
         let refresh = self.first_refresh(&mut tx, &mut grant).await?;
         let scope = grant.terms.scope.clone();

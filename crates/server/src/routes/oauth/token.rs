@@ -14,7 +14,7 @@ use serde_json::json;
 use store::{Record, TenantId, WriteTx};
 use tokens::oauth::{
     Agent, Answered, Authentication, Grant, GrantId, GrantTerms, GrantType, NewToken, ProofKey, Proven,
-    ProviderError, ScopeSet, Subject, Taken,
+    ProviderError, ScopeSet, Subject, Taken, Watched,
 };
 
 use super::{Asking, Form, OAuthError};
@@ -22,6 +22,7 @@ use crate::caller::Visitor;
 use crate::caller::client::{PROOF_HEADER, by_token, consenting, require_consenting, speaking_for};
 use crate::caller::look;
 use crate::gateway::Json;
+use crate::routes::tenants::in_directory;
 use crate::state::App;
 
 /// What a client is given (RFC 6749, section 5.1).
@@ -116,6 +117,7 @@ impl Request<'_> {
             app.provider.code_grant(&mut tx, client, code, verifier, redirect_uri, self.key()).await?;
         drop(tx);
         let mut grant = self.good(taken, "code").await?;
+        self.watch(grant.id, &grant.terms).await?;
         let mut tx = self.enter(&grant.terms).await?;
         if !app.provider.use_code(&mut tx, grant.id).await? {
             drop(tx);
@@ -239,8 +241,10 @@ impl Request<'_> {
             return Err(OAuthError::invalid_grant("the device code was used"));
         }
         tx.commit(Record::about(self.asking.client.id)).await?;
+        let id = GrantId::random();
+        self.watch(id, &terms).await?;
         let mut tx = self.enter(&terms).await?;
-        let (id, _) = app.provider.begin(&mut tx, self.asking.client.id, &terms, None).await?;
+        app.provider.begin(&mut tx, id, self.asking.client.id, &terms, None).await?;
         let client = self.asking.client.id;
         let mut grant = Grant { id, client, created_at: tx.now(), terms: *terms, refresh_key: None };
         let refresh = self.first_refresh(&mut tx, &mut grant).await?;
@@ -310,7 +314,8 @@ impl Request<'_> {
             agent: Some(agent),
             ..of.clone()
         };
-        let (id, _) = app.provider.begin(&mut tx, self.asking.client.id, &child, Some(root)).await?;
+        let id = GrantId::random();
+        app.provider.begin(&mut tx, id, self.asking.client.id, &child, Some(root)).await?;
         let signer = app.provider.signer(&mut tx, &self.asking.client).await?;
         let issued = app.provider.issue(
             tx.now(),
@@ -342,6 +347,19 @@ impl Request<'_> {
             id_token: None,
             issued_token_type: Some(ACCESS_TOKEN_TYPE),
         })
+    }
+
+    /// Notes a grant whose client wants to be told when it ends, before it has any token.
+    pub(super) async fn watch(&self, grant: GrantId, terms: &GrantTerms) -> Result<(), OAuthError> {
+        let wants = self.asking.client.terms.backchannel_logout_uri.is_some();
+        if !wants || !terms.scope.contains(ScopeSet::OPENID) {
+            return Ok(());
+        }
+        let watched = Watched { grant, client: self.asking.address, account: terms.account };
+        let mut tx = in_directory(self.app, self.visitor.caller.request()).await?;
+        self.app.provider.watch(&mut tx, &watched).await?;
+        tx.commit(Record::about(grant)).await?;
+        Ok(())
     }
 
     /// The key that was shown.
