@@ -64,7 +64,7 @@ signing_key.rotate
 platform.administer root_key.rotate
                                         platform   | ! ! ! x ! Y ^ - ! Y
 provider.read
-                                        platform   | ! ! ! x ! Y Y - Y !
+                                        platform   | ! ! ! x ! Y Y - - !
 provider.write
                                         platform   | ! ! ! x ! Y ^ - ! !
 tenant.suspend account.suspend
