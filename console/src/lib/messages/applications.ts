@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// What acts in a tenant without being a member: applications and service accounts.
+
+export const clients = {
+  text: "What signs people in with their account here, or speaks for a service account (OAuth 2.1, OpenID Connect).",
+  none: "No applications. Make one to let a program use this tenant's accounts.",
+  make: "New application",
+  nameHint: "What people see when they are asked for their consent.",
+  kind: "What kind is it?",
+  kinds: {
+    web: "A web application with a server, which keeps a secret",
+    public: "A page or an app on somebody's own device, which cannot keep one",
+    device: "A device without a browser, which shows a code",
+    program: "A program that acts by itself, for a service account",
+  },
+  proofs: { public: "Without a secret", secret: "With a secret", private_key_jwt: "By signature" } as Record<string, string>,
+  grants: {
+    authorization_code: "Sign-in in the browser",
+    refresh_token: "Renewal",
+    client_credentials: "By itself",
+    device_code: "Code of a device",
+    "token-exchange": "Exchange",
+  } as Record<string, string>,
+  details: "Details",
+  redirects: "Where browsers are sent back to",
+  redirectsHint: "Addresses, letter by letter, with spaces between them.",
+  scopes: "What it may ask for",
+  scopesHint: "Scopes with spaces between them. Actions such as device.read let it use this server's own interface.",
+  resource: "Whom its tokens are for",
+  resourceHint: "An address. Left empty: this server's own interface.",
+  program: "Service account",
+  programHint: "Whose roles it has.",
+  made: "Keep the secret",
+  madeText: "Give both to the application. Whoever has the secret is the application.",
+  secretOf: (name: string, id: string) => `Secret of ${name} (client_id ${id})`,
+  replace: "New secret",
+  replaceOf: (name: string) => `New secret for ${name}`,
+  replaceText: "The one before is worth nothing from that moment on.",
+  removeText: "Nobody signs in with it any more, and its tokens end at once.",
+};
+
+export const programs = {
+  text: "Programs that belong to the tenant and to nobody in it. Each may do what its roles say, and nothing at first.",
+  none: "No service accounts.",
+  make: "New service account",
+  makeKey: "Make a key",
+  keyFor: (name: string) => `Make a key for ${name}`,
+  key: "Key of a service account",
+  keyMade: "Keep the key",
+  scopes: "What it may be used for",
+  scopesHint: "Actions with spaces between them. * is whatever the service account may.",
+  networksHint: "Addresses or networks, with spaces between them. Left empty: from everywhere.",
+  everything: "whatever it may",
+  everywhere: "from everywhere",
+  removeText: "Its keys let nobody in any more, and its roles are gone.",
+};
