@@ -51,5 +51,10 @@ const failures: Record<string, string> = {
   conflict: "Somebody changed this meanwhile. Look at it again before you change it.",
   not_found: "There is no such thing, or it is not yours.",
   tenant_suspended: "This tenant is suspended.",
-  locked: "Your account was locked.",
+  locked: "Your keys are not in this page. Unlock your account first.",
+  not_linked: "No account is linked to that sign-in.",
+  provider_refused: "The provider's answer does not hold. Nobody was let in; tell whoever administers it.",
+  provider_unavailable: "The provider does not answer. Try again in a moment, or come in another way.",
+  provider_required: "This tenant lets its members in through its own provider only. Sign in through it.",
+  sign_in_over: "This sign-in is over, or began in another tab. Begin again.",
 };

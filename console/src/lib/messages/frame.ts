@@ -31,6 +31,7 @@ export const nav = {
   home: "Overview",
   label: "Pages",
   lock: "Lock",
+  unlock: "Unlock",
   security: "Security",
   signOut: "Sign out",
   skip: "To the content",

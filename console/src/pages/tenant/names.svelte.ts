@@ -50,7 +50,7 @@ export class Names {
 
   of(id: string): string {
     if (id === this.root) return m.tenants.whole;
-    return id === session.who?.account ? m.tenants.you : (this.#called.get(id) ?? id);
+    return id === session.account ? m.tenants.you : (this.#called.get(id) ?? id);
   }
 }
 

@@ -19,6 +19,7 @@ pub(crate) mod service_accounts;
 pub(crate) mod sharing;
 pub(crate) mod signin;
 pub(crate) mod tenants;
+pub mod unlocking;
 #[cfg(not(target_family = "wasm"))]
 #[path = "transport/native.rs"]
 mod transport;
