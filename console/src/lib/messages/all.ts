@@ -9,6 +9,7 @@ export * from "./failure";
 export * from "./frame";
 export * from "./history";
 export * from "./platform";
+export * from "./providers";
 export * from "./requests";
 export * from "./signIn";
 export * from "./tenants";

@@ -22,6 +22,8 @@ export const tenants = {
     collections: "Collections",
     clients: "Applications",
     programs: "Service accounts",
+    signin: "Sign-in",
+    provisioning: "Provisioning",
     support: "Support",
     history: "History",
   },
