@@ -194,6 +194,22 @@ export interface TenantCollection {
   waiting: boolean;
 }
 
+/** An item of such a collection. */
+export interface TenantItem {
+  name: string;
+  size: number;
+  version: number;
+  changed_at: number;
+  /** The account that signed it, in end-to-end collections. */
+  author: string | null;
+}
+
+/** Who has the key of an end-to-end collection of a tenant, and who may read it and waits for the key. */
+export interface KeyHolders {
+  holders: { account: string; number: string | null; is_entitled: boolean; created_at: number }[];
+  waiting: { account: string; number: string | null }[];
+}
+
 /** A head of a log. */
 export interface Checkpoint {
   origin: string;
@@ -327,6 +343,18 @@ export interface Calls {
   tenantCollections(tenant: string): TenantCollection[];
   makeTenantCollection(tenant: string, name: string, protection: TenantCollection["protection"], organisation?: string): TenantCollection;
   removeTenantCollection(tenant: string, collection: string): void;
+  tenantItems(tenant: string, collection: string): TenantItem[];
+  getTenantItem(tenant: string, collection: string, name: string): Uint8Array<ArrayBuffer>;
+  /** Writes an item of at most 255 KiB, over what is there; its version. */
+  putTenantItem(tenant: string, collection: string, name: string, content: Uint8Array<ArrayBuffer>): number;
+  removeTenantItem(tenant: string, collection: string, name: string): void;
+  tenantCollectionMembers(tenant: string, collection: string): KeyHolders;
+  /** An account by its id, with its keys proved. */
+  lookUpAccount(account: string): KnownAccount;
+  /** Grants the key to an account whose fingerprint a person saw. */
+  admitToTenantCollection(tenant: string, collection: string, account: string, fingerprint: string): void;
+  /** Gives a collection its next key now, without waiting for the next write. */
+  rekeyTenantCollection(tenant: string, collection: string): void;
 
   /** Verifies a tenant's whole history, the account's own if none is named, and pins what holds. */
   verify(tenant?: string, progress?: Progress): Verified;

@@ -34,7 +34,6 @@ export const clients = {
   program: "Service account",
   programHint: "Whose roles it has.",
   algorithm: "How its access tokens are signed",
-  algorithmHint: "Whoever can verify by HS256 can sign by it: only for a server that can do nothing else.",
   bound: "Its tokens are bound to a key of its own (DPoP): stolen ones are worth nothing",
   made: "Keep the secret",
   madeText: "Give both to the application. Whoever has the secret is the application.",

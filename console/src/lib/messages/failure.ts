@@ -7,6 +7,7 @@ import { count } from "./count";
 
 export const failure = {
   alarm: "Do not go on",
+  gone: "There is no such thing, or it is not yours.",
   request: (id: string) => `For the operators: ${id}`,
   say: (failure: Failure): string => {
     if (failure.code === "too_many_requests") {

@@ -13,6 +13,7 @@ export const tenants = {
   parts: "Parts of the tenant",
   tabs: {
     members: "Members",
+    teams: "Teams",
     invitations: "Invitations",
     organisations: "Organisations",
     roles: "Roles",
@@ -26,6 +27,7 @@ export const tenants = {
     provisioning: "Provisioning",
     support: "Support",
     history: "History",
+    settings: "Settings",
   },
   states: {
     active: "Active",
@@ -98,4 +100,40 @@ export const tenants = {
   hours: "For how many hours",
   endSupport: "End the access",
   endSupportText: "The operator sees nothing from now on.",
+};
+
+export const teams = {
+  text: "Roles that are given to a team are everybody's who is in it.",
+  none: "No teams.",
+  make: "New team",
+  nobody: "Nobody is in it.",
+  peopleOf: (team: string) => `Who is in ${team}`,
+  put: "Add a member",
+  putInto: (team: string) => `Add a member to ${team}`,
+  member: "Member",
+  everybody: "Everybody is in it.",
+  takeOf: (name: string, team: string) => `Take ${name} out of ${team}`,
+  removeText: "Whoever is in it loses the roles that it held.",
+};
+
+export const ends = {
+  about: "The tenant",
+  id: "Id",
+  region: "Where its data lies",
+  founded: "Founded",
+  title: "Handing on, leaving, ending",
+  transfer: "Hand it on",
+  transferNote: "Another member becomes the owner in your place.",
+  transferText: "They may do everything from then on. You stay a member, with the other roles that you hold.",
+  heir: "The new owner",
+  nobody: "You are the only member. Invite somebody first.",
+  leave: "Leave the tenant",
+  leaveNote: "You lose every role in it. An owner hands it on first.",
+  leaveText: "You lose every role and all access to it at once. Somebody has to invite you again.",
+  delete: "Delete the tenant",
+  deleteNote: "Nothing is done in it from then on; in 30 days its keys are destroyed. Until then you can take that back.",
+  deleteText: "Nobody does anything in it from now on. In 30 days its keys are destroyed, and nobody can read what was in it.",
+  closing: (when: string) => `This tenant will be deleted on ${when}`,
+  closingText: "Nothing can be done in it. An owner can take the deletion back until then.",
+  restore: "Take the deletion back",
 };

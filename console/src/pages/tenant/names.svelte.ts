@@ -48,6 +48,11 @@ export class Names {
     });
   }
 
+  /** How the tenant's people see somebody, also oneself. */
+  labelOf(account: string): string {
+    return this.#called.get(account) ?? account;
+  }
+
   of(id: string): string {
     if (id === this.root) return m.tenants.whole;
     return id === session.account ? m.tenants.you : (this.#called.get(id) ?? id);
