@@ -110,7 +110,9 @@ impl Core {
         let closed = Closed::of(&self.client).await.map_err(Failure::from)?;
         match closed.open_with_passkey(&authenticator).await.map_err(Failure::from)? {
             Some(signed_in) => self.signed_in(signed_in).await,
-            None => Err(Failure::failed("passkey_does_not_unlock", "this passkey cannot open your data").into()),
+            None => {
+                Err(Failure::failed("passkey_does_not_unlock", "this passkey cannot open your data").into())
+            }
         }
     }
 }

@@ -102,7 +102,9 @@ impl Core {
             }
             Outcome::In(way_in, session) => match *way_in {
                 WayIn::Device(account) => to_js(&self.arrive(account, &session).await?),
-                WayIn::Public(_) => Err(Failure::alarm("it was let in as something else than it asked for").into()),
+                WayIn::Public(_) => {
+                    Err(Failure::alarm("it was let in as something else than it asked for").into())
+                }
             },
         }
     }

@@ -167,9 +167,9 @@ impl Core {
                 "created_at": holder.created_at,
             })
         });
-        let waiting = found.waiting.iter().map(|waiting| {
-            serde_json::json!({ "account": waiting.account, "number": waiting.account_number })
-        });
+        let waiting = found.waiting.iter().map(
+            |waiting| serde_json::json!({ "account": waiting.account, "number": waiting.account_number }),
+        );
         to_js(&serde_json::json!({
             "holders": holders.collect::<Vec<_>>(),
             "waiting": waiting.collect::<Vec<_>>(),

@@ -19,13 +19,13 @@ pub(crate) mod service_accounts;
 pub(crate) mod sharing;
 pub(crate) mod signin;
 pub(crate) mod tenants;
-pub mod unlocking;
 #[cfg(not(target_family = "wasm"))]
 #[path = "transport/native.rs"]
 mod transport;
 #[cfg(target_family = "wasm")]
 #[path = "transport/fetch.rs"]
 mod transport;
+pub mod unlocking;
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
