@@ -51,7 +51,12 @@ use crate::state::App;
         license(name = "Apache-2.0 OR MIT")
     ),
     paths(log::tile),
-    components(schemas(protocol::Problem, protocol::RoleId, protocol::objects::ChangeEvent)),
+    components(schemas(
+        protocol::Problem,
+        protocol::RoleId,
+        protocol::ScimUserId,
+        protocol::objects::ChangeEvent
+    )),
     modifiers(&Bearer)
 )]
 struct Document;
