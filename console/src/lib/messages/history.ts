@@ -99,6 +99,13 @@ export const history = {
     "tenant.suspend": "The tenant was suspended, or is no longer",
     "tenant.transfer": "The tenant has another owner",
     "tenant.update": "The tenant was changed",
+    "member.provision": "A provider let somebody in",
+    "member.sync": "A directory changed who is a member",
+    "provider.write": "An identity provider was changed",
+    "plain_password.write": "Plain passwords were allowed, imported or taken away",
+    "plain_password.set": "Somebody set a plain password of theirs, or took it away",
+    "request.read": "The request audit was read",
+    "request.record": "Requests were made",
   } as Record<string, string>,
   by: (actor: string, own: string | undefined) =>
     actor === own ? "by you" : actor === "visitor" ? "by a visitor" : actor.startsWith("system:") ? "by the service" : `by ${actor}`,
