@@ -383,7 +383,7 @@ const FOR_THE_SESSION_ALONE: [&str; 9] = [
 ];
 
 /// What an API key is for, of what names something: what is kept, the history, and tenants as far as it is scoped for them.
-const FOR_API_KEYS: [&str; 87] = [
+const FOR_API_KEYS: [&str; 88] = [
     "read_checkpoint",
     "list_records",
     "read_tile",

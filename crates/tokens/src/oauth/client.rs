@@ -512,6 +512,7 @@ mod tests {
             grants: grants.iter().copied().collect(),
             redirect_uris: Vec::new(),
             post_logout_redirect_uris: Vec::new(),
+            backchannel_logout_uri: None,
             scopes: "openid read".parse().unwrap(),
             resources: Vec::new(),
             serves: Vec::new(),

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::token::LOGOUT_TOKEN;
 use super::{ClientAddress, ClientId, GrantId, Provider, ProviderError};
-use crate::keys::SigningAlgorithm;
+use crate::SigningAlgorithm;
 
 /// How often a client is tried to be told. The pauses double from [`LOGOUT_PAUSE_MS`]: the last try is half a day after the first.
 pub const LOGOUT_TRIES: i64 = 12;
