@@ -34,7 +34,7 @@ use std::time::Duration;
 use axum::http::{Method, header};
 use tower_http::cors::{Any, CorsLayer};
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use crate::caller::client::PROOF_HEADER;
@@ -278,13 +278,15 @@ fn for_pages() -> OpenApiRouter<App> {
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, PROOF_HEADER])
         .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER])
         .max_age(Duration::from_secs(3_600));
+    // Asked before they ask: answered by the layer, but for a method that there is.
+    let asked = |routes: UtoipaMethodRouter<App>| routes.map(|router| router.options(async || ()));
     OpenApiRouter::new()
-        .routes(routes!(service::jwks))
-        .routes(routes!(oauth::discovery::openid))
-        .routes(routes!(oauth::discovery::server))
-        .routes(routes!(oauth::token::token))
-        .routes(routes!(oauth::inspect::revoke))
-        .routes(routes!(oauth::userinfo::read, oauth::userinfo::read_by_post))
+        .routes(asked(routes!(service::jwks)))
+        .routes(asked(routes!(oauth::discovery::openid)))
+        .routes(asked(routes!(oauth::discovery::server)))
+        .routes(asked(routes!(oauth::token::token)))
+        .routes(asked(routes!(oauth::inspect::revoke)))
+        .routes(asked(routes!(oauth::userinfo::read, oauth::userinfo::read_by_post)))
         .layer(cors)
 }
 
