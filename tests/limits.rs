@@ -37,10 +37,10 @@ fn a_token_has_a_limit_of_its_own(mut world: World) {
 }
 
 fn a_route_has_a_limit_of_its_own(mut world: World) {
-    world.set("BAILIWICK_ROUTE_LIMITS", "GET /api/v1/service 1/2, POST /api/v1/signup/start 5/50");
+    world.set("BAILIWICK_ROUTE_LIMITS", "GET /.well-known/bailiwick 1/2, POST /api/v1/signup/start 5/50");
     world.restart();
     let ask = |path: &str| Request::new("GET", path).send(&world.url()).status;
-    let answers: Vec<_> = (0..12).map(|_| ask("/api/v1/service")).collect();
+    let answers: Vec<_> = (0..12).map(|_| ask("/.well-known/bailiwick")).collect();
     assert!(answers[0] == 200 && answers.contains(&429), "{answers:?}");
     assert_eq!(ask("/livez"), 200);
 }
@@ -174,7 +174,7 @@ fn share(world: &mut World, redis: &str) {
 }
 
 fn ask(world: &World) -> harness::Exchange {
-    Request::new("GET", "/api/v1/service").send(&world.url())
+    Request::new("GET", "/.well-known/bailiwick").send(&world.url())
 }
 
 /// Waits until the log has said so, this many times.
