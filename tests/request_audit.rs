@@ -148,6 +148,7 @@ fn a_line_that_somebody_changed_is_not_shown(mut world: World) {
     record_each_second(&mut world);
     let laptop = world.machine();
     laptop.sign_up();
+    ask(&world, &session_token(&laptop), "/api/v1/account");
     until_line(&laptop, &[], |line| line["route"] == "GET /api/v1/account");
     let sql =
         "UPDATE record SET details = substr(details, 1, length(details) - 1) WHERE action = 'request.record'";

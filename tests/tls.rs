@@ -83,7 +83,7 @@ fn plain_http_leads_to_tls_and_takes_nothing() {
     let told = ask("POST", "/api/v1/signin/password/start", "evil.example");
     assert_eq!((told.status, told.header("location")), (403, None));
     assert_eq!(told.header("connection"), Some("close"));
-    assert!(ask("GET", "/api/v1/service", "x").response.is_empty(), "nothing is answered there");
+    assert!(ask("GET", "/.well-known/bailiwick", "x").response.is_empty(), "nothing is answered there");
     assert!(world.stop().success(), "both stop");
 }
 

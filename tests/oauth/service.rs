@@ -135,7 +135,7 @@ fn for_the_api(house: &House) -> App {
         "--redirect-uri",
         CALLBACK,
         "--scopes",
-        "openid,device.read",
+        "openid,profile,device.read",
         "--resource",
         AUDIENCE,
     ])

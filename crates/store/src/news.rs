@@ -108,7 +108,7 @@ impl Committed {
 pub(crate) const CHANNEL: &str = "bailiwick_news";
 
 /// In the transaction that the news is of.
-pub(crate) const NOTIFY: &str = "SELECT pg_notify('bailiwick_news', $1)::text";
+pub(crate) const NOTIFY: &str = "SELECT 1::bigint FROM pg_notify('bailiwick_news', $1)";
 
 #[cfg(test)]
 mod tests {

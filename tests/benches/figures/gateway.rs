@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The gateway: what recording every request costs, and what a proxy that asks who may pass adds to one that does not.
+//! The gateway: what recording every request costs, how many tokens a second are issued and looked up, and what a proxy that asks who
+//! may pass adds to one that does not.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use data_encoding::BASE64;
 use harness::{Engine, free_port};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::machine::{Place, cpu_of, size};
@@ -23,9 +26,10 @@ const CONNECTIONS: usize = 8;
 
 /// Prints the figures of this theme.
 pub fn figures(report: &mut Report) {
-    report.theme("Gateway: requests recorded, and forward-auth behind nginx");
+    report.theme("Gateway: requests recorded, tokens, and forward-auth behind nginx");
     for engine in [Engine::Sqlite, Engine::Postgresql] {
         audit(report, engine);
+        tokens(report, engine);
     }
     if Command::new("nginx").arg("-v").stderr(Stdio::null()).status().is_err() {
         println!("nginx is not installed: forward-auth is not measured");
@@ -47,8 +51,7 @@ fn audit(report: &mut Report, engine: Engine) {
         (server, token.trim().to_owned())
     });
     let run = |(server, token): &(Server, String)| {
-        Load { url: server.world.url(), path: "/api/v1/account", token: Some(token.clone()) }
-            .run(&[server.world.pid()])
+        Load::get(&server.world.url(), "/api/v1/account", token).run(&[server.world.pid()])
     };
     let (mut rates, mut work) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     for round in 0..=2 * rounds() {
@@ -73,6 +76,39 @@ fn audit(report: &mut Report, engine: Engine) {
     );
 }
 
+/// A program of a tenant that gets tokens for its service account, and asks what one is worth.
+fn tokens(report: &mut Report, engine: Engine) {
+    let server = Server::started(engine, Place::Memory);
+    let laptop = server.world.machine();
+    laptop.sign_up();
+    let tenant = text(&laptop.run(["tenant", "create", "Acme", "--json"]).json(), "id");
+    let run = |arguments: &[&str]| {
+        let ends = ["--tenant", tenant.as_str(), "--json"];
+        laptop.run(["tenant"].iter().chain(arguments).chain(ends.iter())).json()
+    };
+    let service = text(&run(&["service-accounts", "create", "nightly"]), "id");
+    let program =
+        ["--grants", "client_credentials", "--scopes", "device.read", "--service-account", &service];
+    let client = run(&[&["clients", "create", "Nightly"][..], &program].concat());
+    let pair = format!("{}:{}", text(&client, "client_id"), text(&client, "client_secret"));
+    let basic = format!("Basic {}", BASE64.encode(pair.as_bytes()));
+    let url = server.world.url();
+    let ask = Load::form(&url, "/oauth/token", &basic, "grant_type=client_credentials");
+    let token = text(&Wire::to(&url).exchange(&ask.request).json(), "access_token");
+    let look = Load::form(&url, "/oauth/introspect", &basic, &format!("token={token}"));
+    for (what, load) in [("tokens issued", ask), ("tokens looked up by introspection", look)] {
+        let taken: Vec<_> = (0..=rounds()).map(|_| load.run(&[server.world.pid()])).skip(1).collect();
+        let of = |part: fn(&Taken) -> f64| median(&taken.iter().map(part).collect::<Vec<_>>());
+        report.add(Figure::new(format!("{what}, {engine}"), of(|taken| taken.rate), "/s"));
+        let slow = of(|taken| taken.p99 * 1e3);
+        report.add(Figure::new(format!("the slowest hundredth: {what}, {engine}"), slow, "ms"));
+    }
+}
+
+fn text(document: &Value, name: &str) -> String {
+    document[name].as_str().unwrap_or_else(|| panic!("no {name}: {document}")).to_owned()
+}
+
 /// nginx in front of nginx, with and without a question to Bailiwick for each request.
 fn forward_auth(report: &mut Report) {
     let server = Server::started(Engine::Sqlite, Place::Memory);
@@ -82,7 +118,7 @@ fn forward_auth(report: &mut Report) {
     let nginx = Nginx::before(&server.world.url());
     let run = |path: &'static str| {
         let pids = [nginx.process.id(), server.world.pid()];
-        Load { url: nginx.url.clone(), path, token: Some(token.clone()) }.run(&pids)
+        Load::get(&nginx.url, path, &token).run(&pids)
     };
     let (mut alone, mut asking) = (Vec::new(), Vec::new());
     for round in 0..=rounds() {
@@ -111,8 +147,7 @@ fn forward_auth(report: &mut Report) {
 /// Requests of one kind, by several connections at once.
 struct Load {
     url: String,
-    path: &'static str,
-    token: Option<String>,
+    request: Vec<u8>,
 }
 
 /// What a turn took.
@@ -126,6 +161,20 @@ struct Taken {
 }
 
 impl Load {
+    fn get(url: &str, path: &str, token: &str) -> Self {
+        Load { url: url.to_owned(), request: Wire::to(url).request("GET", path, Some(token), "", None) }
+    }
+
+    fn form(url: &str, path: &str, authorization: &str, form: &str) -> Self {
+        let host = url.trim_start_matches("http://");
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: {authorization}\r\n\
+             content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{form}",
+            form.len()
+        );
+        Load { url: url.to_owned(), request: request.into_bytes() }
+    }
+
     fn run(&self, pids: &[u32]) -> Taken {
         let worked = || pids.iter().map(|pid| cpu_of(*pid)).sum::<Duration>();
         let (done, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
@@ -136,11 +185,10 @@ impl Load {
                     let (done, is_over) = (&done, &is_over);
                     scope.spawn(move || {
                         let mut wire = Wire::to(&self.url);
-                        let request = wire.request("GET", self.path, self.token.as_deref(), "", None);
                         let mut times = Vec::new();
                         while !is_over.load(Ordering::Relaxed) {
                             let asked = Instant::now();
-                            wire.exchange(&request).succeeded();
+                            wire.exchange(&self.request).succeeded();
                             times.push(asked.elapsed().as_secs_f64());
                             done.fetch_add(1, Ordering::Relaxed);
                         }
