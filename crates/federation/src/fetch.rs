@@ -147,7 +147,8 @@ fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     while let Some(cause) = last.source() {
         last = cause;
     }
-    last.to_string()
+    // Without the number that the system has for it.
+    last.downcast_ref::<std::io::Error>().map_or_else(|| last.to_string(), |error| error.kind().to_string())
 }
 
 /// The largest document, in bytes.

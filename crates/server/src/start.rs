@@ -33,9 +33,14 @@ use crate::state::{App, Parts};
 use crate::workers::{self, Post, Touches};
 
 /// The migrations of every room, in the order in which they build on one another.
-pub(crate) const ROOMS: &[&[Migration]] =
-    &[custody::MIGRATIONS, access::MIGRATIONS, identity::MIGRATIONS, tokens::MIGRATIONS,
-      federation::MIGRATIONS, objects::MIGRATIONS];
+pub(crate) const ROOMS: &[&[Migration]] = &[
+    custody::MIGRATIONS,
+    access::MIGRATIONS,
+    identity::MIGRATIONS,
+    tokens::MIGRATIONS,
+    federation::MIGRATIONS,
+    objects::MIGRATIONS,
+];
 
 /// How long requests that are under way may take to finish when the server stops.
 const GRACE: Duration = Duration::from_secs(20);
@@ -271,7 +276,8 @@ fn net(network: &identity::Network) -> Option<ipnet::IpNet> {
 fn name_server(config: &Config) -> Option<SocketAddr> {
     config.name_server.or_else(|| {
         let text = std::fs::read_to_string("/etc/resolv.conf").ok()?;
-        let address = text.lines().find_map(|line| line.trim().strip_prefix("nameserver")?.trim().parse().ok())?;
+        let address =
+            text.lines().find_map(|line| line.trim().strip_prefix("nameserver")?.trim().parse().ok())?;
         Some(SocketAddr::new(address, DNS))
     })
 }

@@ -63,6 +63,10 @@ signing_key.rotate
                                         platform   | ! ! ! x ! Y ^ Y ! Y
 platform.administer root_key.rotate
                                         platform   | ! ! ! x ! Y ^ - ! Y
+provider.read
+                                        platform   | ! ! ! x ! Y Y - - !
+provider.write
+                                        platform   | ! ! ! x ! Y ^ - ! !
 tenant.suspend account.suspend
                                         platform   | ! ! ! x ! Y ^ - ! Y
 support.note
@@ -70,12 +74,13 @@ support.note
 ";
 
 /// What is done in customers' tenants only, by whom no role makes.
-const CUSTOMERS: [Action; 5] = [
+const CUSTOMERS: [Action; 6] = [
     Action::TenantFound,
     Action::TenantLeave,
     Action::TenantJoin,
     Action::ServiceAccountRefuse,
     Action::ClientRefuse,
+    Action::MemberProvision,
 ];
 /// Guardrails of customers' tenants: `src/customers.rs` tries them.
 const OF_CUSTOMERS: [&str; 4] =

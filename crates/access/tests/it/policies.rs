@@ -229,6 +229,7 @@ fn only_reads_leave_no_record_and_reading_a_file_is_not_one_of_them() {
             "policy.read",
             "service_account.read",
             "client.read",
+            "provider.read",
             "support.read",
             "decision.explain",
             "log.read",

@@ -34,6 +34,9 @@ impl Filter {
             if rest.is_empty() {
                 return Ok(Filter(clauses));
             }
+            if !after.starts_with(' ') {
+                return Err(ScimError::InvalidFilter("a space goes before `and`"));
+            }
             if clauses.len() >= MOST {
                 return Err(ScimError::InvalidFilter("at most four clauses"));
             }

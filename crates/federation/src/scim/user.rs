@@ -546,7 +546,8 @@ mod tests {
         assert!(terms.active && terms.emails[0].primary);
         assert_eq!(terms.addresses(), ["a@b.example", "ada@acme.example"]);
         let shown = terms.to_map();
-        let names: Vec<&str> = shown.keys().map(String::as_str).collect();
+        let mut names: Vec<&str> = shown.keys().map(String::as_str).collect();
+        names.sort_unstable();
         assert_eq!(names, ["active", "emails", "name", "userName"]);
         assert_eq!(UserTerms::read(&shown).unwrap(), terms);
     }

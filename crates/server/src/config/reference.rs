@@ -96,7 +96,9 @@ mod tests {
             .filter_map(|line| line.strip_prefix("# "))
             .filter(|line| names.iter().any(|name| line.starts_with(&format!("{name} = "))))
             // What has no default is not to be set to nothing.
-            .filter(|line| !line.starts_with("email_code") && !line.starts_with("metrics_listen"))
+            .filter(|line| {
+                !["email_code", "metrics_listen", "name_server"].iter().any(|name| line.starts_with(name))
+            })
             .map(|line| format!("{line}\n"))
             .collect();
         let folder = std::env::temp_dir().join(format!("bailiwick-{}.toml", uuid::Uuid::new_v4()));

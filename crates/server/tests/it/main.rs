@@ -20,7 +20,7 @@ fn the_openapi_document_in_the_repository_is_the_one_that_is_served() {
 #[test]
 fn every_route_says_who_may_call_it_and_what_it_answers() {
     /// Routes for people who have not signed in.
-    const OPEN: [&str; 23] = [
+    const OPEN: [&str; 27] = [
         "/.well-known/bailiwick",
         "/.well-known/jwks.json",
         "/.well-known/oauth-authorization-server",
@@ -38,10 +38,14 @@ fn every_route_says_who_may_call_it_and_what_it_answers() {
         "/api/v1/signin/passkey/start",
         "/api/v1/signin/password/finish",
         "/api/v1/signin/password/start",
+        "/api/v1/signin/provider/finish",
+        "/api/v1/signin/provider/start",
+        "/api/v1/signin/providers",
         "/api/v1/signin/recovery-key",
         "/api/v1/signup/finish",
         "/api/v1/signup/passkey/finish",
         "/api/v1/signup/passkey/start",
+        "/api/v1/signup/provider",
         "/api/v1/signup/salt",
         "/api/v1/signup/start",
     ];
