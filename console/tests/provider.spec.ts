@@ -165,3 +165,37 @@ test("a browser is let in by another device, by a code", async ({ page, watched,
   await expect(there.locator("dd.number")).toHaveText(ada.number, { timeout: 60_000 });
   await other.close();
 });
+
+test("a tenant that wants its provider sends its members there, and who came by it stays so after unlocking", async ({ page, watched, context }) => {
+  const house = await House.founded(page, watched);
+  const link = await house.owner.invites("viewer");
+  const other = await context.browser()!.newContext();
+  watched.watch(other);
+  const there = await other.newPage();
+  const bob = new Person(there, watched, "bob");
+  await bob.signUp();
+  await bob.joins(link, "Bob");
+  await bob.goTo("Security");
+  await house.upstream.is(there, "bob");
+  await there.getByRole("button", { name: "Add a provider" }).click();
+  await there.getByRole("button", { name: "The provider of Acme" }).click();
+  await expect(there.getByText("Acme ID lets you in from now on.")).toBeVisible({ timeout: 60_000 });
+  await there.getByRole("button", { name: "Continue" }).click();
+  await bob.signIn();
+  await bob.arrived();
+
+  await house.requires();
+  await bob.goTo("Tenants");
+  await there.getByRole("link", { name: "Acme" }).click();
+  await expect(there.getByText("This tenant lets its members in through its own provider only.", { exact: false })).toBeVisible();
+  await watched.looksRight(there, "tenant-provider-required");
+  await there.getByRole("button", { name: "Sign in through it" }).click();
+  await expect(there.getByRole("heading", { name: "You are signed in" })).toBeVisible({ timeout: 60_000 });
+  await bob.signIn();
+  await bob.arrived();
+  await bob.goTo("Tenants");
+  await there.getByRole("link", { name: "Acme" }).click();
+  await expect(there.getByText("Olga", { exact: true }).or(there.getByText("Ada", { exact: true }))).toBeVisible();
+  await other.close();
+  await house.upstream.stop();
+});
