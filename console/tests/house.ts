@@ -54,6 +54,11 @@ export class House {
     return new House(owner, tenant, domain, upstream);
   }
 
+  /** Members come in by the provider only. */
+  async requires(): Promise<void> {
+    await ask(this.owner.page, "PUT", `/api/v1/tenants/${this.tenant}/provider-requirement`, { required: true });
+  }
+
   /** Goes to the provider from the page before one is in, as somebody whom it knows. */
   async comes(page: Page, who: string, typed = `${who}@${this.domain}`): Promise<void> {
     await this.upstream.is(page, who);
@@ -63,16 +68,18 @@ export class House {
   }
 }
 
+const post = (page: Page, path: string, body?: unknown) => ask(page, "POST", path, body);
+
 /** What a page of somebody who has just proved who they are asks for. */
-async function post(page: Page, path: string, body?: unknown): Promise<Record<string, string>> {
+async function ask(page: Page, method: string, path: string, body?: unknown): Promise<Record<string, string>> {
   const answered = await page.evaluate(
-    async ([path, body]) => {
+    async ([method, path, body]) => {
       const headers = { "content-type": "application/json", "bailiwick-session": "cookie" };
-      const answer = await fetch(path as string, { method: "POST", headers, ...(body !== undefined && { body: body as string }) });
+      const answer = await fetch(path as string, { method: method as string, headers, ...(body !== undefined && { body: body as string }) });
       return { status: answer.status, text: await answer.text() };
     },
-    [path, body === undefined ? undefined : JSON.stringify(body)],
+    [method, path, body === undefined ? undefined : JSON.stringify(body)],
   );
   expect(answered.status, answered.text).toBeLessThan(300);
-  return JSON.parse(answered.text) as Record<string, string>;
+  return JSON.parse(answered.text || "{}") as Record<string, string>;
 }

@@ -118,14 +118,17 @@ test("a provider is added to an account, lets in, and is taken away again", asyn
   await expect(there.getByRole("heading", { name: "You are signed in" })).toBeVisible({ timeout: 60_000 });
   await bob.signIn();
   await bob.arrived();
+  await there.getByRole("button", { name: "Sign out" }).click();
+
+  await bob.signIn();
+  await bob.arrived();
   await bob.goTo("Security");
   await there.getByRole("button", { name: "Revoke Acme ID" }).click();
   await there.getByRole("dialog").getByRole("button", { name: "Revoke", exact: true }).click();
   await expect(there.getByText(`bob at ${house.upstream.issuer}`)).toBeHidden();
 
   // Nobody stands before a blank page because a provider is down.
-  await bob.goTo("Overview");
-  if (await there.getByRole("button", { name: "Sign out" }).isVisible()) await there.getByRole("button", { name: "Sign out" }).click();
+  await there.getByRole("button", { name: "Sign out" }).click();
   await house.upstream.stop();
   await watched.server.restart();
   await house.comes(there, "bob", house.tenant);
@@ -161,4 +164,38 @@ test("a browser is let in by another device, by a code", async ({ page, watched,
   await there.keyboard.press("Enter");
   await expect(there.locator("dd.number")).toHaveText(ada.number, { timeout: 60_000 });
   await other.close();
+});
+
+test("a tenant that wants its provider sends its members there, and who came by it stays so after unlocking", async ({ page, watched, context }) => {
+  const house = await House.founded(page, watched);
+  const link = await house.owner.invites("viewer");
+  const other = await context.browser()!.newContext();
+  watched.watch(other);
+  const there = await other.newPage();
+  const bob = new Person(there, watched, "bob");
+  await bob.signUp();
+  await bob.joins(link, "Bob");
+  await bob.goTo("Security");
+  await house.upstream.is(there, "bob");
+  await there.getByRole("button", { name: "Add a provider" }).click();
+  await there.getByRole("button", { name: "The provider of Acme" }).click();
+  await expect(there.getByText("Acme ID lets you in from now on.")).toBeVisible({ timeout: 60_000 });
+  await there.getByRole("button", { name: "Continue" }).click();
+  await bob.signIn();
+  await bob.arrived();
+
+  await house.requires();
+  await bob.goTo("Tenants");
+  await there.getByRole("link", { name: "Acme" }).click();
+  await expect(there.getByText("This tenant lets its members in through its own provider only.", { exact: false })).toBeVisible();
+  await watched.looksRight(there, "tenant-provider-required");
+  await there.getByRole("button", { name: "Sign in through it" }).click();
+  await expect(there.getByRole("heading", { name: "You are signed in" })).toBeVisible({ timeout: 60_000 });
+  await bob.signIn();
+  await bob.arrived();
+  await bob.goTo("Tenants");
+  await there.getByRole("link", { name: "Acme" }).click();
+  await expect(there.getByText("Olga", { exact: true }).or(there.getByText("Ada", { exact: true }))).toBeVisible();
+  await other.close();
+  await house.upstream.stop();
 });

@@ -118,6 +118,8 @@ export const provider = {
   came: (name: string) => `${name} says that it is you. What is end-to-end encrypted opens with a way in of your own.`,
   confined: "This browser is new to your account. Until you unlock, you are let into your organisation's tenant and into nothing else.",
   goOn: "Go on without unlocking",
+  requiredText: "You leave this page for it, and unlock when you are back.",
+  goThrough: "Sign in through it",
   closed: "Locked",
   closedText: "This opens with your keys, and they are not in this page. Your tenants you can use without.",
 };
