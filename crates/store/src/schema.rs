@@ -190,9 +190,18 @@ CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $
 END $$;
 ";
 
-/// The statements of a migration, without comments, trimmed, without their `;`.
+/// The statements of a migration, without the comments before them, trimmed, without their `;`.
 fn statements(sql: &str) -> impl Iterator<Item = &str> {
-    sql.split(";\n").map(str::trim).filter(|statement| !statement.is_empty())
+    sql.split(";\n").map(uncommented).filter(|statement| !statement.is_empty())
+}
+
+/// A statement without what is said before it: it is known by how it begins.
+fn uncommented(statement: &str) -> &str {
+    let mut rest = statement.trim();
+    while let Some(comment) = rest.strip_prefix("--") {
+        rest = comment.split_once('\n').map_or("", |(_, rest)| rest.trim_start());
+    }
+    rest
 }
 
 /// Puts the tenant first in every key of a table's columns.
@@ -216,6 +225,15 @@ fn postgres_types(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_is_walled_whatever_is_said_before_it() {
+        let sql = "-- Notes; of people\n-- and others.\nCREATE TABLE note (\n  id BLOB NOT NULL,\n  PRIMARY KEY (id)\n);\n";
+        let all: Vec<&str> = statements(sql).collect();
+        assert_eq!(all.len(), 1);
+        assert!(all[0].starts_with("CREATE TABLE note") && Table::parse(all[0]).is_some());
+        assert_eq!(uncommented("-- nothing"), "");
+    }
 
     const EXAMPLE: Migration = Migration {
         name: "example/1",
