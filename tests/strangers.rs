@@ -48,6 +48,9 @@ enum Body {
     Bytes(Vec<u8>),
 }
 
+/// A hash of another system.
+const PLAIN_HASH: &str = "$2b$04$kQGd/Wm0zASddF4JdECEKu3fjCZyXc1Ek.GPCfltqIGZgJkYMb.Pu";
+
 /// Every route in the order in which its owner tries it: what destroys something comes last.
 fn rows() -> Vec<Row> {
     use About::{Everybody, Named, Platform, Published, Whoever};
@@ -64,6 +67,7 @@ fn rows() -> Vec<Row> {
         row("push_authorization_request", Everybody, 400),
         row("device_authorization", Everybody, 400),
         row("token", Everybody, 400),
+        row("token_by_plain_password", Everybody, 400),
         row("introspect", Everybody, 400),
         row("revoke_token", Everybody, 400),
         row("follow_revocations", Everybody, 401),
@@ -296,6 +300,17 @@ fn rows() -> Vec<Row> {
         with(row("scim_replace_group", Named, 403), || json_body(json!({ "displayName": "Crew" }))),
         with(row("scim_change_group", Named, 403), || json_body(json!({ "Operations": [] }))),
         row("scim_delete_group", Named, 403),
+        row("list_plain_passwords", Named, 200),
+        with(row("allow_plain_passwords", Named, 204), || json_body(json!({ "allowed": true }))),
+        with(row("import_plain_password", Named, 204), || {
+            json_body(json!({ "name": "ada", "hash": PLAIN_HASH }))
+        }),
+        row("remove_plain_password", Named, 204),
+        with(row("set_own_plain_password", Named, 204), || {
+            json_body(json!({ "name": "ada", "password": "a plain password" }))
+        }),
+        row("read_own_plain_password", Named, 200),
+        row("remove_own_plain_password", Named, 204),
         row("list_support_grants", Named, 200),
         // To an operator who is none.
         with(row("create_support_grant", Named, 422), || {
@@ -368,7 +383,7 @@ const FOR_THE_SESSION_ALONE: [&str; 9] = [
 ];
 
 /// What an API key is for, of what names something: what is kept, the history, and tenants as far as it is scoped for them.
-const FOR_API_KEYS: [&str; 87] = [
+const FOR_API_KEYS: [&str; 88] = [
     "read_checkpoint",
     "list_records",
     "read_tile",
@@ -391,6 +406,7 @@ const FOR_API_KEYS: [&str; 87] = [
     "change_organisation",
     "delete_organisation",
     "list_tenant_members",
+    "list_plain_passwords",
     "read_tenant_member",
     "list_teams",
     "create_team",

@@ -35,6 +35,23 @@ test("an application asks, is allowed, goes on by itself, and is taken back", as
   shop.clientId = await clientId(page);
   await watched.looksRight(page, "tenant-clients");
 
+  // It is changed where it is listed: nothing of it is lost that was not changed.
+  const change = page.getByRole("dialog", { name: "Edit Farm shop" });
+  await page.getByRole("button", { name: "Edit Farm shop" }).click();
+  await expect(change.getByLabel("Where browsers are sent back to")).toHaveValue(shop.callback);
+  await change.getByLabel("Name", { exact: true }).fill("Farm store");
+  await change.getByLabel("What it may ask for").fill("openid profile");
+  await expect(change.getByText("Tokens with offline_access are worth nothing", { exact: false })).toBeVisible();
+  await watched.looksRight(page, "tenant-client-change");
+  await change.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText("Farm store", { exact: true })).toBeVisible();
+  await page.getByRole("button", { name: "Edit Farm store" }).click();
+  const back = page.getByRole("dialog", { name: "Edit Farm store" });
+  await back.getByLabel("Name", { exact: true }).fill("Farm shop");
+  await back.getByLabel("What it may ask for").fill("openid profile offline_access");
+  await back.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText("Farm shop", { exact: true })).toBeVisible();
+
   // The session is enough: nobody types a password for this.
   const link = shop.link(url, "openid profile");
   await page.goto(new URL(link, url).href);

@@ -27,6 +27,11 @@ export class Watched {
     readonly context: BrowserContext,
     readonly server: Server,
   ) {
+    this.watch(context);
+  }
+
+  /** Watches another browser as well. */
+  watch(context: BrowserContext): void {
     for (const page of context.pages()) this.#watch(page);
     context.on("page", (page) => this.#watch(page));
   }

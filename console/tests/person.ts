@@ -140,6 +140,27 @@ export class Person {
     await this.page.getByRole("navigation", { name: "Parts of the tenant" }).getByRole("link", { name, exact: true }).click();
   }
 
+  /** Invites somebody into the tenant whose page is open, with a role if one is named; the link. */
+  async invites(role?: string): Promise<string> {
+    const { page } = this;
+    await this.part("Invitations");
+    await page.getByRole("button", { name: "Invite somebody" }).click();
+    const dialog = page.getByRole("dialog");
+    if (role) await dialog.getByLabel("Role").selectOption(role);
+    await dialog.getByRole("button", { name: "Invite somebody" }).click();
+    return this.keep("The link of the invitation");
+  }
+
+  /** Joins a tenant by the link of an invitation, within the page. */
+  async joins(link: string, label: string): Promise<void> {
+    const { page } = this;
+    await page.evaluate((hash) => (location.hash = hash), new URL(link).hash);
+    await page.getByLabel("Your name there").fill(label);
+    await page.getByRole("button", { name: "Join" }).click();
+    await expect(page.getByText(/^You joined /)).toBeVisible();
+    await page.getByRole("button", { name: "Look at it" }).click();
+  }
+
   /** Keeps what is shown once, in a dialog. */
   async keep(title: string): Promise<string> {
     const dialog = this.page.getByRole("dialog", { name: title });

@@ -8,6 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
+import { Zone } from "./zone";
+
 export class Server {
   readonly url: string;
   readonly folder: string;
@@ -16,15 +18,29 @@ export class Server {
   /** What the program logged. */
   log = "";
 
-  private constructor(port: number, folder: string, settings: Record<string, string>) {
+  private constructor(
+    port: number,
+    folder: string,
+    /** The name server that it asks. */
+    readonly zone: Zone,
+    settings: Record<string, string>,
+  ) {
     // Passkeys are bound to names: this machine's is localhost.
     this.url = `http://localhost:${port}`;
     this.folder = folder;
-    this.#settings = { BAILIWICK_LISTEN: `127.0.0.1:${port}`, BAILIWICK_PUBLIC_URL: this.url, ...settings };
+    this.#settings = {
+      BAILIWICK_LISTEN: `127.0.0.1:${port}`,
+      BAILIWICK_PUBLIC_URL: this.url,
+      // Other identity providers of these tests are on this machine.
+      BAILIWICK_PROVIDER_NETWORKS: "127.0.0.0/8",
+      BAILIWICK_NAME_SERVER: zone.address,
+      ...settings,
+    };
   }
 
   static async start(settings: Record<string, string> = {}): Promise<Server> {
-    const server = new Server(await freePort(), mkdtempSync(join(tmpdir(), "bailiwick-console.")), settings);
+    const folder = mkdtempSync(join(tmpdir(), "bailiwick-console."));
+    const server = new Server(await freePort(), folder, await Zone.start(), settings);
     await server.#run();
     return server;
   }
@@ -56,8 +72,15 @@ export class Server {
     await ended;
   }
 
+  /** Starts it anew: it forgets what it remembered of others. */
+  async restart(): Promise<void> {
+    await this.#end();
+    await this.#run();
+  }
+
   async stop(): Promise<void> {
     await this.#end();
+    this.zone.stop();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -105,7 +128,7 @@ export function binary(): string {
   return named;
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const listener = createServer();
     listener.on("error", reject);

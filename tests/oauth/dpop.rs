@@ -18,6 +18,7 @@ on_both_engines!(
     a_public_clients_refresh_token_is_bound_to_its_key,
     a_code_may_be_bound_to_a_key_before_it_is_made,
     a_service_behind_a_proxy_gets_the_proof_checked,
+    a_page_of_another_origin_shows_proofs_and_reads_the_answer,
 );
 
 fn now() -> i64 {
@@ -230,4 +231,30 @@ fn a_service_behind_a_proxy_gets_the_proof_checked(world: World) {
         401,
         "as a bearer token it is worth nothing"
     );
+}
+
+fn a_page_of_another_origin_shows_proofs_and_reads_the_answer(world: World) {
+    let asks = |path: &str| {
+        Request::new("OPTIONS", path)
+            .header("origin", "https://spa.example")
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization,dpop,content-type")
+            .send(&world.url())
+    };
+    for path in ["/oauth/token", "/oauth/userinfo", "/oauth/revoke"] {
+        let answer = asks(path);
+        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, Some("*")), "{path}");
+        let headers = answer.header("access-control-allow-headers").unwrap().to_owned();
+        assert!(headers.contains("dpop") && headers.contains("authorization"), "{path}: {headers}");
+        assert!(answer.header("access-control-allow-credentials").is_none(), "{path}");
+    }
+    // An error is read, too.
+    let refused = Request::new("POST", "/oauth/token").header("origin", "https://spa.example");
+    let refused = refused.form(&[("grant_type", "none")]).send(&world.url());
+    assert_eq!((refused.status, refused.header("access-control-allow-origin")), (400, Some("*")));
+    // Nothing else is for pages of other origins.
+    for path in ["/api/v1/account", "/api/v1/auth/token", "/oauth/introspect", "/oauth/par"] {
+        let answer = asks(path);
+        assert!(answer.header("access-control-allow-origin").is_none(), "{path}");
+    }
 }

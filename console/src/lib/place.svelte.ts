@@ -9,6 +9,16 @@ export interface Brought {
   authorize?: string;
   /** The code that a device shows; empty where it is yet to be typed. */
   device?: string;
+  /** What another identity provider answered. */
+  provider?: ProviderReturn;
+}
+
+/** What a browser brought back from a provider: the code, or the name of an error. */
+export interface ProviderReturn {
+  state: string;
+  code?: string;
+  error?: string;
+  issuer?: string;
 }
 
 class Place {
@@ -25,9 +35,9 @@ class Place {
     return this.parts[0] ?? "";
   }
 
-  /** Leaves what a link brought. */
-  dealtWith(): void {
-    this.brought = {};
+  /** Leaves what a link brought, for what the page was about before, if it was. */
+  dealtWith(before: Brought = {}): void {
+    this.brought = before;
     this.#read();
   }
 
@@ -49,6 +59,12 @@ class Place {
 export const place = new Place();
 
 function read(hash: string): Brought | undefined {
+  if (hash.startsWith("#provider?")) {
+    const answer = new URLSearchParams(hash.slice("#provider?".length));
+    const [code, error, issuer] = ["code", "error", "iss"].map((name) => answer.get(name));
+    const state = answer.get("state") ?? "";
+    return { provider: { state, ...(code && { code }), ...(error && { error }), ...(issuer && { issuer }) } };
+  }
   const [, name, value = ""] = /^#(pair|invite|authorize|device)(?:=(.*))?$/.exec(hash) ?? [];
   switch (name) {
     case "pair":

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // Who is there, and whether their keys are. The keys themselves are in the worker.
 
-import { Failure, type Who } from "@bailiwick/sdk";
+import { Failure, type CameIn, type Who } from "@bailiwick/sdk";
 
 import { api } from "./api";
 import { bailiwick } from "./bailiwick";
@@ -9,11 +9,20 @@ import { bailiwick } from "./bailiwick";
 /**
  * - `starting`: not known yet.
  * - `out`: nobody is signed in.
- * - `locked`: a session lives, its keys are not here: after a reload, after idling.
+ * - `locked`: a session lives, its keys are not here: after a reload, after idling, after another provider let somebody in.
+ * - `closed`: the same, and whoever is there goes on without keys: with what a tenant lets the server read.
  * - `open`: all of it is here.
  * - `expired`: the keys are here, the session is over: what was typed stays until somebody signs in again.
  */
-export type State = "starting" | "out" | "locked" | "open" | "expired";
+export type State = "starting" | "out" | "locked" | "closed" | "open" | "expired";
+
+/** By which provider somebody came in. */
+export interface Came {
+  /** What the provider is called. */
+  name: string;
+  tenant: string | null;
+  confined: boolean;
+}
 
 /** Minutes without a touch after which the keys are wiped. */
 export const IDLE_MINUTES = 15;
@@ -21,11 +30,18 @@ export const IDLE_MINUTES = 15;
 /** Says that a session may live, so that nobody asks for one that cannot. */
 const MAY_LIVE = "bailiwick.session";
 
+/** Keeps for this tab by which provider somebody came in. */
+const CAME = "bailiwick.came";
+
 class Session {
   state = $state<State>("starting");
   who = $state<Who | undefined>();
   /** The account's number, also while its keys are not here. */
   number = $state("");
+  /** The account, also while its keys are not here. */
+  account = $state("");
+  /** By which provider somebody came in, until they unlock. */
+  came = $state<Came | undefined>();
   /** Whether the account is one of the platform's own people. */
   isOperator = $state(false);
   /** Why it is locked, for the page to say. */
@@ -45,7 +61,11 @@ class Session {
       return;
     }
     try {
-      this.number = (await api.get("/api/v1/account")).number;
+      const { number, id } = await api.get("/api/v1/account");
+      this.number = number;
+      this.account = id;
+      const came = sessionStorage.getItem(CAME);
+      this.came = came === null ? undefined : (JSON.parse(came) as Came);
       this.state = "locked";
     } catch (thrown) {
       if (Failure.of(thrown).kind === "unreachable") throw thrown;
@@ -53,11 +73,30 @@ class Session {
     }
   }
 
-  /** Somebody signed in. */
+  /** Somebody came in by another provider, which opens nothing. */
+  cameIn({ number, account, tenant, confined }: CameIn, name: string): void {
+    localStorage.setItem(MAY_LIVE, "yes");
+    this.came = { name, tenant, confined };
+    sessionStorage.setItem(CAME, JSON.stringify(this.came));
+    this.number = number;
+    this.account = account;
+    this.idled = false;
+    this.state = "locked";
+  }
+
+  /** Goes on without keys. */
+  goOn(): void {
+    this.state = "closed";
+  }
+
+  /** Somebody signed in, or unlocked. */
   entered(who: Who): void {
     localStorage.setItem(MAY_LIVE, "yes");
+    sessionStorage.removeItem(CAME);
+    this.came = undefined;
     this.who = who;
     this.number = who.number;
+    this.account = who.account;
     this.idled = false;
     this.state = "open";
     this.#lastTouch = Date.now();
@@ -113,7 +152,7 @@ class Session {
       }
       if (failure.code === "session_ended" || failure.code === "not_signed_in") {
         // Without keys there is nothing to go on with.
-        if (this.state === "locked") this.#over();
+        if (this.state === "locked" || this.state === "closed") this.#over();
         else this.state = "expired";
       }
       throw failure;
@@ -154,9 +193,12 @@ class Session {
 
   #over(): void {
     localStorage.removeItem(MAY_LIVE);
+    sessionStorage.removeItem(CAME);
     this.#giveUpProof();
     this.who = undefined;
+    this.came = undefined;
     this.number = "";
+    this.account = "";
     this.isOperator = false;
     this.state = "out";
   }

@@ -186,6 +186,10 @@ actions! {
     ProviderRead = "provider.read",
     /// Set up, change and remove providers, their roles and the tenant's domains.
     ProviderWrite = "provider.write",
+    /// Let old clients in by plain passwords, import and take away those of members, and end that.
+    PlainPasswordWrite = "plain_password.write",
+    /// Set and take away one's own plain password.
+    PlainPasswordSet = "plain_password.set",
     /// Make a member of somebody whom the tenant's provider vouches for, and give them its roles.
     MemberProvision = "member.provision",
     /// Tell a tenant who its people are and in which groups: by a service account that another system provisions with (SCIM).

@@ -82,6 +82,10 @@ pub enum KeychainError {
 }
 
 /// One secret in the keychain: of one device, on one server.
+#[cfg_attr(
+    target_family = "wasm",
+    expect(dead_code, reason = "a browser has no keychain that is asked by them")
+)]
 pub(crate) struct Entry {
     server: String,
     device: String,

@@ -77,6 +77,7 @@ pub use client::opened::Opened;
 pub use client::pairing::{Answered, Approval, Outcome, Pairing, PairingError, PublicAccount, WayIn};
 pub use client::passkey;
 pub use client::signin::{NewAccount, SignIn, SignInError, SignUp, SignedIn, Unlocked, this_device};
+pub use client::unlocking;
 pub use client::{Client, ConnectError, Options, RequestError};
 pub use files::{Drive, RemotePath};
 pub use history::{Proof as RecordProof, ProvenRecord};

@@ -152,6 +152,31 @@ impl Federation {
         Ok(())
     }
 
+    /// Whether an address is one that may be asked, as far as that can be told without asking.
+    ///
+    /// # Errors
+    /// [`FederationError::Invalid`] with the field.
+    pub fn may_ask(&self, field: &'static str, url: &str) -> Result<(), FederationError> {
+        self.fetcher.reach.check(field, url).map(drop)
+    }
+
+    /// Posts a form of one field to an address that somebody of a tenant named, and wants no more than to be told that it was taken.
+    ///
+    /// # Errors
+    /// [`FederationError::Invalid`] for an address that may not be asked, [`FederationError::Unreachable`],
+    /// [`FederationError::Refused`].
+    pub async fn tell(&self, url: &str, name: &str, value: &str) -> Result<(), FederationError> {
+        let url = self.fetcher.reach.check("url", url)?;
+        let form = Serializer::new(String::new()).append_pair(name, value).finish();
+        let _turn = self.turn().await?;
+        let (status, _) = self.fetcher.post(&url, None, form).await?;
+        match status.as_u16() {
+            200 | 204 => Ok(()),
+            status @ 400..=499 => Err(FederationError::Refused(format!("status {status}"))),
+            status => Err(FederationError::Unreachable(format!("it answers with status {status}"))),
+        }
+    }
+
     /// Gives the code for an ID token (RFC 6749, section 4.1.3, with PKCE).
     async fn exchange(
         &self,

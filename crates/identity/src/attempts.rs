@@ -54,6 +54,8 @@ pub enum Try {
     DeviceCode,
     /// To ask for a device's code, aimed at by the client that asks: each is a row for some minutes.
     DeviceAsk,
+    /// To get a token by a plain password, aimed at a name in a tenant.
+    PlainPassword,
 }
 
 /// The tries of this process.

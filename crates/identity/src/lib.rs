@@ -66,6 +66,7 @@ mod network;
 mod pairing;
 mod passkey;
 mod password;
+mod plain_password;
 mod provided;
 mod random;
 mod recovery_key;
@@ -112,6 +113,10 @@ pub use passkey::{
     CopiedPasskey, NewPasskey, PasskeyAddStarted, PasskeyChallenge, PasskeyError, PasskeyProof, PasskeyState,
 };
 pub use password::{PasswordFinish, PasswordStarted, PreparedPassword, SWITCH_WITHIN_MS};
+pub use plain_password::{
+    MAX_PLAIN_NAME, MAX_PLAIN_PASSWORD, MIN_PLAIN_PASSWORD, NewPlainPassword, PlainCandidate, PlainHash,
+    PlainName, PlainPassword, PlainPasswordError, ProvenPlain,
+};
 pub use provided::ProvidedIdentity;
 pub use schema::MIGRATIONS;
 pub use second_factor::{SecondFactor, TotpSecret};

@@ -67,6 +67,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/provided.sql"),
     },
     Migration {
+        name: "identity/plain-passwords",
+        scope: Scope::Customer,
+        sql: include_str!("../migrations/plain-passwords.sql"),
+    },
+    Migration {
         name: "identity/keys-due",
         scope: Scope::Platform,
         sql: include_str!("../migrations/keys-due.sql"),

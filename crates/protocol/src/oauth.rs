@@ -32,6 +32,9 @@ pub struct Client {
     pub redirect_uris: Vec<String>,
     /// Where browsers are sent after signing out.
     pub post_logout_redirect_uris: Vec<String>,
+    /// Where it is told that somebody is signed out of it (OpenID Connect Back-Channel Logout 1.0).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_logout_uri: Option<String>,
     /// The scopes that it may ask for.
     pub scopes: Vec<String>,
     /// The resources that it may ask tokens for, the first by default.
@@ -73,6 +76,9 @@ pub struct NewClient {
     /// Where browsers are sent after signing out.
     #[serde(default)]
     pub post_logout_redirect_uris: Vec<String>,
+    /// Where it is told that somebody is signed out of it (OpenID Connect Back-Channel Logout 1.0): `https://`, at a public address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_logout_uri: Option<String>,
     /// The scopes that it may ask for.
     #[serde(default)]
     pub scopes: Vec<String>,
@@ -114,6 +120,9 @@ pub struct ClientChange {
     /// Where browsers are sent after signing out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub post_logout_redirect_uris: Option<Vec<String>>,
+    /// Where it is told that somebody is signed out of it; nowhere, when empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_logout_uri: Option<String>,
     /// The scopes that it may ask for. Tokens with others are worth nothing from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,

@@ -8,6 +8,7 @@ pub mod grants;
 pub mod invitations;
 pub mod members;
 pub mod organisations;
+pub mod plain_passwords;
 pub mod platform;
 pub mod policies;
 pub mod roles;

@@ -21,6 +21,7 @@ pub(crate) struct Metrics {
     records: Counter,
     checkpoints: Counter,
     mail_failed: Counter,
+    logouts_untold: Counter,
     audited: Counter,
     shared_limits: Gauge,
     not_audited: Counter,
@@ -67,6 +68,9 @@ impl Metrics {
         registry.register("log_checkpoints", "Checkpoints that were signed", checkpoints.clone());
         let mail_failed = Counter::default();
         registry.register("mail_failed", "Letters that could not be sent", mail_failed.clone());
+        let logouts_untold = Counter::default();
+        let about = "Sign-outs that an application was not told of, after all tries";
+        registry.register("logouts_untold", about, logouts_untold.clone());
         let shared_limits = Gauge::default();
         registry.register(
             "limits_shared",
@@ -92,6 +96,7 @@ impl Metrics {
             records,
             checkpoints,
             mail_failed,
+            logouts_untold,
             audited,
             shared_limits,
             not_audited,
@@ -120,6 +125,10 @@ impl Metrics {
 
     pub(crate) fn mail_failed(&self) {
         self.mail_failed.inc();
+    }
+
+    pub(crate) fn logout_untold(&self) {
+        self.logouts_untold.inc();
     }
 
     pub(crate) fn limits_are_shared(&self, they_are: bool) {

@@ -213,6 +213,8 @@ fn may_end_tokens(action: Action) -> bool {
         | A::MemberProvision
         | A::MemberSync
         | A::ProviderWrite
+        | A::PlainPasswordWrite
+        | A::PlainPasswordSet
         | A::TeamWrite
         | A::RoleWrite
         | A::RoleGrant

@@ -454,6 +454,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), StartError> {
     let delivery = tokio::spawn(workers::deliver(app.clone(), mail, letters, stopping()));
     let touching = tokio::spawn(workers::touch(app.clone(), touched, stopping()));
     let upkeep = tokio::spawn(workers::upkeep(app.clone(), stopping()));
+    let logouts = tokio::spawn(workers::logouts::tell(app.clone(), app.store.hear(), stopping()));
     let limits = tokio::spawn(gateway::keep_shared_limits(app.clone(), stopping()));
 
     // Told to stop by itself, once there are no requests any more.
@@ -464,7 +465,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), StartError> {
 
     // In the order in which work flows: requests have ended, then what they left in queues, then the log.
     let _ = stop.send(true);
-    for worker in [upkeep, touching, delivery, limits, events, listening] {
+    for worker in [upkeep, touching, delivery, logouts, limits, events, listening] {
         let _ = worker.await;
     }
     let _ = last_request.send(true);

@@ -3,12 +3,14 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::{Access, Tenancy};
 use custody::Custody;
 use federation::Federation;
 use identity::{Attempts, Identity};
 use objects::{Blobs, Feed, Objects};
+use protocol::{Code, Problem};
 use store::{LogKey, Store, TenantId};
 use tokens::AccessTokens;
 use tokens::oauth::Provider;
@@ -18,6 +20,7 @@ use crate::caller::Roles;
 use crate::caller::client::Proofs;
 use crate::config::Config;
 use crate::downloads::Downloads;
+use crate::error::ApiError;
 use crate::gateway::{Audit, RateLimits, Turns, TurnsOf};
 use crate::metrics::Metrics;
 use crate::revocations::Revocations;
@@ -76,6 +79,25 @@ impl App {
     pub(crate) fn now(&self) -> i64 {
         self.store.clock().now_ms()
     }
+
+    /// Does slow work aside, when its turn has come. The turn is kept until the work is done, whether or not anybody still waits for
+    /// it.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] when no turn came within [`TURN_WITHIN`].
+    pub(crate) async fn slowly<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let turn = tokio::time::timeout(TURN_WITHIN, Arc::clone(&self.slow_hashes).acquire_owned()).await;
+        let busy = || ApiError::from(Problem { retry_after: Some(5), ..Problem::new(Code::Unavailable) });
+        let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
+        let work = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        });
+        work.await.map_err(ApiError::internal)
+    }
 }
 
 impl Deref for App {
@@ -85,3 +107,6 @@ impl Deref for App {
         &self.0
     }
 }
+
+/// How long somebody waits for a turn at slow work.
+const TURN_WITHIN: Duration = Duration::from_secs(5);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the server does by itself: mail, notes of use, sweeps, key rotation. The sequencer is the store's.
 
+pub(crate) mod logouts;
 mod tenants;
 
 use std::collections::HashSet;

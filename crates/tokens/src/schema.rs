@@ -4,7 +4,7 @@
 use store::{Migration, Scope};
 
 /// This room's tables.
-pub const MIGRATIONS: &[Migration] = &[SIGNING_KEYS, CLIENTS, DEVICES];
+pub const MIGRATIONS: &[Migration] = &[SIGNING_KEYS, CLIENTS, DEVICES, LOGOUTS];
 
 /// The server's signing keys, in the platform's database. `number` counts them: two servers that rotate at once make
 /// one key.
@@ -91,5 +91,25 @@ CREATE TABLE oauth_device (
   UNIQUE (user_hash)
 );
 CREATE INDEX oauth_device_by_end ON oauth_device (expires_at);
+",
+};
+
+/// Grants whose clients want to be told when they end, in the platform's database. `due_at` is when to tell, once one has.
+const LOGOUTS: Migration = Migration {
+    name: "tokens/4",
+    scope: Scope::Platform,
+    sql: "
+CREATE TABLE oauth_logout (
+  grant_id BLOB NOT NULL,
+  customer BLOB NOT NULL,
+  client BLOB NOT NULL,
+  account BLOB NOT NULL,
+  noted_at INTEGER NOT NULL,
+  tries INTEGER NOT NULL,
+  due_at INTEGER,
+  PRIMARY KEY (grant_id)
+);
+CREATE INDEX oauth_logout_by_account ON oauth_logout (account);
+CREATE INDEX oauth_logout_by_due ON oauth_logout (due_at);
 ",
 };

@@ -26,7 +26,7 @@ struct Named {
 
 /// Who is signed in.
 #[derive(Serialize)]
-struct Who {
+pub(crate) struct Who {
     number: String,
     account: String,
     home: String,
@@ -210,12 +210,12 @@ impl Core {
 }
 
 impl Core {
-    fn device(&self, named: &JsValue) -> Result<Device, Failure> {
+    pub(crate) fn device(&self, named: &JsValue) -> Result<Device, Failure> {
         let Named { name, platform } = from_js(named)?;
         Ok(Device { token: self.device.borrow().clone(), name, platform })
     }
 
-    async fn signed_in(&self, signed_in: SignedIn) -> Answer {
+    pub(crate) async fn signed_in(&self, signed_in: SignedIn) -> Answer {
         let SignedIn { account, new_device, backup_codes_left, session } = signed_in;
         let mut who = self.arrive(account, &session).await?;
         who.new_device = Some(new_device);
@@ -223,8 +223,16 @@ impl Core {
         to_js(&who)
     }
 
+    /// The server knows this browser again by what it gave with the session.
+    pub(crate) fn keep_device(&self, session: &Session) {
+        if let Some(token) = &session.device_token {
+            self.page.keep("device", token.expose());
+            self.device.replace(Some(token.clone()));
+        }
+    }
+
     /// Holds the account's keys against what this browser saw before, and goes on with them.
-    async fn arrive(&self, account: Unlocked, session: &Session) -> Result<Who, Failure> {
+    pub(crate) async fn arrive(&self, account: Unlocked, session: &Session) -> Result<Who, Failure> {
         self.wipe();
         let mut pins = self.pins.pins();
         if let Err(refused) = account.hold_against(&mut pins).await {
@@ -232,10 +240,7 @@ impl Core {
             return Err(refused.into());
         }
         self.pins.put(pins);
-        if let Some(token) = &session.device_token {
-            self.page.keep("device", token.expose());
-            self.device.replace(Some(token.clone()));
-        }
+        self.keep_device(session);
         let who = Who::of(&account, session);
         self.account.replace(Some(Rc::new(account)));
         Ok(who)
@@ -247,11 +252,11 @@ pub(crate) fn shown(codes: &[Zeroizing<String>]) -> Vec<Secret> {
     codes.iter().map(|code| Secret::from(code.to_string())).collect()
 }
 
-fn proof(code: String, is_backup_code: bool) -> Proof {
+pub(crate) fn proof(code: String, is_backup_code: bool) -> Proof {
     let code = Secret::from(code);
     if is_backup_code { Proof::BackupCode(code) } else { Proof::Totp(code) }
 }
 
-fn recovery_key(typed: String) -> Result<RecoveryKey, Failure> {
+pub(crate) fn recovery_key(typed: String) -> Result<RecoveryKey, Failure> {
     RecoveryKey::parse(&Zeroizing::new(typed)).map_err(|why| Failure::typing("recovery_key", why))
 }

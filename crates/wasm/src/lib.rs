@@ -12,6 +12,7 @@
 
 mod account;
 mod data;
+mod elsewhere;
 mod failure;
 mod history;
 mod methods;
@@ -27,9 +28,11 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use client::federation::NewByProvider;
 use client::files::Index;
 use client::passkey::PasskeySignUp;
-use client::{Client, Drive, Options, PinStore, Pins, SignIn, SignUp, Trust, Unlocked};
+use client::unlocking::PasswordProved;
+use client::{Client, Drive, Options, Pairing, PinStore, Pins, SignIn, SignUp, Trust, Unlocked};
 use futures::StreamExt as _;
 use futures::channel::mpsc;
 use protocol::Secret;
@@ -55,7 +58,14 @@ pub struct Core {
     sign_up: RefCell<Option<SignUp>>,
     passkey_sign_up: RefCell<Option<PasskeySignUp>>,
     sign_in: RefCell<Option<SignIn>>,
+    /// Somebody whom another provider vouches for and who has no account yet.
+    new_by_provider: RefCell<Option<NewByProvider>>,
+    /// A session's password, proved.
+    unlocking: RefCell<Option<PasswordProved>>,
     account: RefCell<Option<Rc<Unlocked>>>,
+    /// This browser, as it asks another device to let it in, with what that one offered.
+    pairing: RefCell<Option<Pairing>>,
+    offer: RefCell<Vec<u8>>,
     approval: RefCell<Option<client::Approval>>,
     totp: RefCell<Option<protocol::account::TotpStarted>>,
     trust: RefCell<Option<Arc<Trust>>>,
@@ -92,7 +102,11 @@ impl Core {
             sign_up: RefCell::default(),
             passkey_sign_up: RefCell::default(),
             sign_in: RefCell::default(),
+            new_by_provider: RefCell::default(),
+            unlocking: RefCell::default(),
             account: RefCell::default(),
+            pairing: RefCell::default(),
+            offer: RefCell::default(),
             approval: RefCell::default(),
             totp: RefCell::default(),
             trust: RefCell::default(),
@@ -119,7 +133,11 @@ impl Core {
         self.sign_up.take();
         self.passkey_sign_up.take();
         self.sign_in.take();
+        self.new_by_provider.take();
+        self.unlocking.take();
         self.account.take();
+        self.pairing.take();
+        self.offer.take();
         self.approval.take();
         self.totp.take();
         self.trust.take();

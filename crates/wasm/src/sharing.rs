@@ -16,7 +16,7 @@ use crate::page::to_js;
 
 /// Another account, for the page.
 #[derive(Serialize)]
-struct Known {
+pub(crate) struct Known {
     account: String,
     number: String,
     /// What two people compare.
@@ -25,7 +25,7 @@ struct Known {
 }
 
 impl Known {
-    fn of(known: &KnownAccount) -> Self {
+    pub(crate) fn of(known: &KnownAccount) -> Self {
         Known {
             account: known.account.to_string(),
             number: known.number.clone(),
@@ -167,6 +167,6 @@ impl Core {
     }
 }
 
-fn fingerprint_of(known: &KnownAccount) -> String {
+pub(crate) fn fingerprint_of(known: &KnownAccount) -> String {
     known.fingerprint().map(|fingerprint| fingerprint.to_string()).unwrap_or_default()
 }

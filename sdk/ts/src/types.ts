@@ -40,11 +40,56 @@ export interface Locked {
 /** A login method that the account vouches for. */
 export interface Method {
   id: string;
-  kind: "password" | "passkey" | "recovery-key" | "api-key";
+  kind: "password" | "passkey" | "recovery-key" | "api-key" | "provider";
   label: string;
   created_at: number;
   last_used_at: number | null;
   unlocking?: { public_key: string; tag: string; master_key_version: number };
+  /** Whom a provider knows. */
+  provided?: { tenant?: string; issuer: string; subject: string };
+}
+
+/** By which provider somebody comes: one of the platform by its id, one of a tenant, or of the tenant that a domain is proved of. */
+export interface Through {
+  tenant?: string;
+  provider?: string;
+  domain?: string;
+}
+
+/** A way to a provider that was begun. The page goes to `url`, and keeps `away` until the browser is back: this tab alone may know it. */
+export interface Begun {
+  url: string;
+  name: string;
+  away: Away;
+}
+
+/** By what an answer can be used. */
+export interface Away {
+  verifier: string;
+  state: string;
+  name: string;
+}
+
+/** What a browser brought back from a provider. */
+export interface ProviderAnswer {
+  state: string;
+  code: string;
+  issuer?: string;
+}
+
+/** Somebody came in by a provider. Nothing of theirs is open yet. */
+export interface CameIn {
+  number: string;
+  account: string;
+  /** The tenant whose provider it is; `null` for one of the platform. */
+  tenant: string | null;
+  /** Whether the session is good in that tenant only, until the account is unlocked. */
+  confined: boolean;
+}
+
+/** Somebody whom a provider vouches for and who has no account yet. */
+export interface NewByProvider {
+  email: string;
 }
 
 /** What a new API key is to be. */
@@ -149,6 +194,22 @@ export interface TenantCollection {
   waiting: boolean;
 }
 
+/** An item of such a collection. */
+export interface TenantItem {
+  name: string;
+  size: number;
+  version: number;
+  changed_at: number;
+  /** The account that signed it, in end-to-end collections. */
+  author: string | null;
+}
+
+/** Who has the key of an end-to-end collection of a tenant, and who may read it and waits for the key. */
+export interface KeyHolders {
+  holders: { account: string; number: string | null; is_entitled: boolean; created_at: number }[];
+  waiting: { account: string; number: string | null }[];
+}
+
 /** A head of a log. */
 export interface Checkpoint {
   origin: string;
@@ -209,6 +270,22 @@ export interface Calls {
   /** Asks for a passkey; `offered`, has the browser offer one where an address is typed, until `Bailiwick.stopOffering`. */
   passkeySignIn(device: Device, offered?: boolean): Who | Locked;
 
+  /** Begins a sign-in at another provider. */
+  providerStart(through: Through): Begun;
+  /** Begins to add a provider to the account that is signed in. */
+  providerLinkStart(through: Through): Begun;
+  providerFinish(away: Away, answer: ProviderAnswer, device: Device): CameIn | NewByProvider;
+  /** Makes the account that {@link providerFinish} said there is none of. Make a recovery key at once. */
+  providerSignUp(device: Device): Who;
+  /** A session is enough. */
+  providerLinkFinish(away: Away, answer: ProviderAnswer): void;
+
+  /** Proves the password in the session that lives, of which {@link unlockFinish} opens the data. */
+  unlockStart(email: string, password: string): void;
+  unlockFinish(code: string, isBackupCode: boolean): Who;
+  recoveryUnlock(key: string): Who;
+  passkeyUnlock(): Who;
+
   stepUp(password: string, code: string, isBackupCode: boolean): void;
   recoveryStepUp(key: string): void;
   passkeyStepUp(): void;
@@ -236,6 +313,12 @@ export interface Calls {
   pairingAuthorize(typed?: string): string;
   pairingOutcome(): PairingOutcome;
   pairingRefuse(): void;
+  /** Asks to be let in by a device that is signed in: the link to be opened there. */
+  pairingAsk(device: Device): { link: string; expires_at: number };
+  /** Waits until somebody says yes there. */
+  pairingOffered(): void;
+  /** Answers with the code that the other device shows. */
+  pairingAnswer(code: string): Who | { wrong: true };
 
   collections(): Collection[];
   makeCollection(name: string): string;
@@ -260,6 +343,18 @@ export interface Calls {
   tenantCollections(tenant: string): TenantCollection[];
   makeTenantCollection(tenant: string, name: string, protection: TenantCollection["protection"], organisation?: string): TenantCollection;
   removeTenantCollection(tenant: string, collection: string): void;
+  tenantItems(tenant: string, collection: string): TenantItem[];
+  getTenantItem(tenant: string, collection: string, name: string): Uint8Array<ArrayBuffer>;
+  /** Writes an item of at most 255 KiB, over what is there; its version. */
+  putTenantItem(tenant: string, collection: string, name: string, content: Uint8Array<ArrayBuffer>): number;
+  removeTenantItem(tenant: string, collection: string, name: string): void;
+  tenantCollectionMembers(tenant: string, collection: string): KeyHolders;
+  /** An account by its id, with its keys proved. */
+  lookUpAccount(account: string): KnownAccount;
+  /** Grants the key to an account whose fingerprint a person saw. */
+  admitToTenantCollection(tenant: string, collection: string, account: string, fingerprint: string): void;
+  /** Gives a collection its next key now, without waiting for the next write. */
+  rekeyTenantCollection(tenant: string, collection: string): void;
 
   /** Verifies a tenant's whole history, the account's own if none is named, and pins what holds. */
   verify(tenant?: string, progress?: Progress): Verified;

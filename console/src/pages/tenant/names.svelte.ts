@@ -48,9 +48,14 @@ export class Names {
     });
   }
 
+  /** How the tenant's people see somebody, also oneself. */
+  labelOf(account: string): string {
+    return this.#called.get(account) ?? account;
+  }
+
   of(id: string): string {
     if (id === this.root) return m.tenants.whole;
-    return id === session.who?.account ? m.tenants.you : (this.#called.get(id) ?? id);
+    return id === session.account ? m.tenants.you : (this.#called.get(id) ?? id);
   }
 }
 

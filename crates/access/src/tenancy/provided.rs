@@ -169,6 +169,18 @@ impl Tenancy {
         Ok(due)
     }
 
+    /// Whether a member could give now, by an invitation, all that another one may.
+    pub async fn could_give(
+        &self,
+        tx: &mut ReadTx,
+        access: &Access,
+        author: Uuid,
+        account: Uuid,
+    ) -> Result<bool, TenancyError> {
+        let held = self.held(tx, access.policies(), account).await?;
+        Ok(access.may_invite_to(tx, author, &held).await?)
+    }
+
     /// Says whether members come by the tenant's own provider only. Owners always come in by any way.
     pub async fn require_provider(&self, tx: &mut WriteTx, is_required: bool) -> Result<(), TenancyError> {
         Stamp::People.renew(tx).await?;

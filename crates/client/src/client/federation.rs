@@ -15,15 +15,17 @@ use protocol::signin::{Device, RecoveryStepUp, Session, SteppedUp};
 use protocol::{AccountId, DeviceId, MethodId, ProviderId, Secret, SessionId, TenantId};
 use rand_core::Rng as _;
 use reqwest::Method;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::signin::{SignInError, SignedIn, Unlocked, email_key, slow, unlock};
+use super::signin::{SignInError, SignedIn, Unlocked, email_key, unlock};
+use super::unlocking::recovery_keys;
 use super::{Call, Client, RequestError};
-use crate::place;
 
 /// By which provider somebody comes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub struct Through {
     /// The tenant whose provider it is.
     pub tenant: Option<TenantId>,
@@ -40,13 +42,23 @@ pub struct Elsewhere {
     started: ProviderStarted,
 }
 
+/// What is kept of a sign-in that was begun by a page that is left for it: by it alone the answer can be used.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Away {
+    verifier: Secret,
+    state: Secret,
+    name: String,
+}
+
 /// What a browser brought back.
+#[derive(Clone, Debug, Deserialize)]
 pub struct Returned {
     /// The state.
     pub state: Secret,
     /// The code.
     pub code: Secret,
     /// Who answers, where it says so.
+    #[serde(default)]
     pub issuer: Option<String>,
 }
 
@@ -152,6 +164,20 @@ impl Elsewhere {
         self.started.state.expose() == state
     }
 
+    /// What a page keeps that does not outlive the way there.
+    pub fn away(&self) -> Away {
+        let verifier = Secret::from(self.verifier.as_str().to_owned());
+        Away { verifier, state: self.started.state.clone(), name: self.started.name.clone() }
+    }
+
+    /// Goes on with what was kept.
+    pub fn resumed(client: &Client, away: Away) -> Self {
+        let Away { verifier, state, name } = away;
+        let verifier = Zeroizing::new(verifier.expose().to_owned());
+        let started = ProviderStarted { url: Secret::from(String::new()), state, name };
+        Elsewhere { client: client.clone(), verifier, started }
+    }
+
     /// Finishes with what the browser brought back. The client acts with the session from then on.
     ///
     /// # Errors
@@ -222,24 +248,19 @@ impl CameIn {
     pub async fn unlock_with_recovery_key(self, key: &RecoveryKey) -> Result<SignedIn, SignInError> {
         let body = RecoveryStepUp { lookup: (*key.lookup().expose()).into() };
         let stepped_up: SteppedUp = self.client.post("/api/v1/step-up/recovery-key", &body).await?;
-        let unlocking = stepped_up.unlocking.ok_or(SignInError::Malformed("the sealed master key"))?;
-        let hash = unlocking.slow_hash.clone().ok_or(SignInError::Malformed("how the key is hashed"))?;
-        let salt = hash.salt.to_array().map(keyring::MethodSalt::from_bytes);
-        let salt = salt.ok_or(SignInError::Malformed("the salt of the key"))?;
-        let (kdf, hashed) = (place::kdf(hash.kdf)?, key.clone());
-        let secret = slow(move || hashed.method_secret(&salt, kdf)).await??;
+        let keys = recovery_keys(stepped_up.unlocking.as_ref(), key).await?;
         let signed_in = protocol::signin::SignedIn {
             account_number: self.number,
             method: stepped_up.method,
             method_kind: MethodKind::RecoveryKey.as_str().to_owned(),
-            unlocking: Some(unlocking),
+            unlocking: stepped_up.unlocking,
             identity: self.identity.into(),
             new_device: false,
             backup_codes_left: 0,
             address: stepped_up.address,
             session: Session { token: stepped_up.token, fresh_until: stepped_up.fresh_until, ..self.session },
         };
-        unlock(self.client, signed_in, &secret.key_pair(), MethodKind::RecoveryKey, None)
+        unlock(self.client, signed_in, &keys, MethodKind::RecoveryKey, None)
     }
 }
 

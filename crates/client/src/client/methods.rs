@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::account::AccountError;
 use super::signin::{SignInError, SignedIn, Unlocked, slow, unlock};
+use super::unlocking::recovery_keys;
 use super::{Call, Client, RequestError};
 use crate::place;
 
@@ -36,14 +37,7 @@ impl Client {
         let request = RecoverySignIn { lookup: (*key.lookup().expose()).into(), device };
         let signed_in: protocol::signin::SignedIn =
             self.post("/api/v1/signin/recovery-key", &request).await?;
-        let hash = signed_in.unlocking.as_ref().and_then(|unlocking| unlocking.slow_hash.as_ref());
-        let hash = hash.ok_or(SignInError::Malformed("how to hash the recovery key"))?;
-        let salt = hash.salt.to_array().map(MethodSalt::from_bytes);
-        let salt = salt.ok_or(SignInError::Malformed("the method's salt"))?;
-        // A server that asks for a hash that is cheap to guess gets none.
-        let kdf = place::kdf(hash.kdf)?;
-        let key = key.clone();
-        let keys = slow(move || key.method_secret(&salt, kdf)).await??.key_pair();
+        let keys = recovery_keys(signed_in.unlocking.as_ref(), key).await?;
         unlock(self.clone(), signed_in, &keys, MethodKind::RecoveryKey, None)
     }
 }

@@ -25,6 +25,7 @@ mod transport;
 #[cfg(target_family = "wasm")]
 #[path = "transport/fetch.rs"]
 mod transport;
+pub mod unlocking;
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -273,7 +273,7 @@ pub(super) fn evaluation(options: &CreationOptions, id: &[u8]) -> RequestOptions
     }
 }
 
-fn credential(shown: Shown) -> ShownCredential {
+pub(super) fn credential(shown: Shown) -> ShownCredential {
     ShownCredential {
         id: Bytes::from(shown.id),
         client_data_json: shown.client_data_json.into(),

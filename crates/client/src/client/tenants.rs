@@ -8,6 +8,7 @@ mod grants;
 mod invitations;
 mod members;
 mod organisations;
+mod plain_passwords;
 mod platform;
 mod policies;
 mod roles;

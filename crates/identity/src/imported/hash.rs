@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, Version};
-use data_encoding::{Encoding, Specification};
+use data_encoding::{BASE64_NOPAD, Encoding, Specification};
 use zeroize::Zeroizing;
 
 use crate::random;
@@ -179,6 +179,22 @@ pub enum HashError {
         MAX_MEMORY_PASSES_KIB / 1024
     )]
     Cost,
+}
+
+/// Hashes a password with Argon2id, in PHC form. Takes as long as `cost` says.
+///
+/// # Errors
+/// When the machine lacks the memory.
+pub(crate) fn argon2id(cost: Cost, password: &[u8]) -> Result<Zeroizing<String>, NoMemory> {
+    let Cost::Argon2 { algorithm, memory_kib, passes, lanes } = cost else { return Err(NoMemory) };
+    let (salt, mut out) = (random::bytes::<16>(), Zeroizing::new([0; 32]));
+    let params = Params::new(memory_kib, passes, lanes, Some(out.len())).map_err(|_| NoMemory)?;
+    Argon2::new(algorithm, Version::V0x13, params)
+        .hash_password_into(password, salt.as_slice(), out.as_mut_slice())
+        .map_err(|_| NoMemory)?;
+    let (salt, hash) = (BASE64_NOPAD.encode(salt.as_slice()), BASE64_NOPAD.encode(out.as_slice()));
+    let name = algorithm.as_str();
+    Ok(Zeroizing::new(format!("${name}$v=19$m={memory_kib},t={passes},p={lanes}${salt}${hash}")))
 }
 
 /// There is not enough memory for the hash now.

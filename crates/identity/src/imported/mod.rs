@@ -19,7 +19,7 @@
 //! Who proves the address by a mailed code signs up as anybody, and keeps the imported number. Where addresses need
 //! not be proved, an imported address is taken.
 
-mod hash;
+pub(crate) mod hash;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -243,24 +243,28 @@ impl Identity {
         self.signup_started(now_ms, proven.fields, false, true)
     }
 
-    /// Draws from those who were imported: always the same for the same address, and each cost as often as people have
-    /// it (rendezvous hashing with weights, so that a further import changes it for few).
+    /// What the hash of an address costs that nobody was imported under.
     fn cost_of_unknown(&self, index: &[u8; 32]) -> Cost {
-        let score = |(cost, users): &(Cost, u64)| {
-            let [a, b, c, d, e, f, ..] = self.keyed("imported-cost", &[index, cost.to_string().as_bytes()]);
-            let drawn = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
-            // Between 0 and 1, and neither.
-            let uniform = (drawn as f64 + 0.5) / (1_u64 << 48) as f64;
-            uniform.ln() / *users as f64
-        };
-        let costs = self.costs();
-        let drawn = costs.iter().max_by(|a, b| score(a).total_cmp(&score(b)));
-        drawn.map_or(Cost::Bcrypt { rounds_log2: 10 }, |(cost, _)| *cost)
+        let score = |cost: &Cost| self.keyed("imported-cost", &[index, cost.to_string().as_bytes()]);
+        cost_of_unknown(&self.costs(), score).unwrap_or(Cost::Bcrypt { rounds_log2: 10 })
     }
 
     fn costs(&self) -> Costs {
         Arc::clone(&self.imports.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Draws from those that there are: always the same for the same `keyed`, and each cost as often as people have it (rendezvous
+/// hashing with weights, so that a further one changes it for few).
+pub(crate) fn cost_of_unknown(costs: &[(Cost, u64)], keyed: impl Fn(&Cost) -> [u8; 32]) -> Option<Cost> {
+    let score = |(cost, users): &(Cost, u64)| {
+        let [a, b, c, d, e, f, ..] = keyed(cost);
+        let drawn = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+        // Between 0 and 1, and neither.
+        let uniform = (drawn as f64 + 0.5) / (1_u64 << 48) as f64;
+        uniform.ln() / *users as f64
+    };
+    costs.iter().max_by(|a, b| score(a).total_cmp(&score(b))).map(|(cost, _)| *cost)
 }
 
 /// Inserts with these numbers; says who is in.

@@ -112,7 +112,8 @@ impl Acting {
         if let Shown::Client(shown, visitor) = &self.shown
             && let Some(terms) = &shown.terms
         {
-            client::require_consenting(app, visitor.caller.request(), terms).await?;
+            client::require_consenting(app, visitor.caller.request(), shown.token.client.tenant, terms)
+                .await?;
         }
         let mut tx = app.access.enter(&self.caller, tenant, action, resource).await?;
         self.count(app, tenant).await?;

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use super::{Visitor, look, look_in};
 use crate::error::ApiError;
+use crate::routes::tenants::plain_passwords::is_good;
 use crate::state::App;
 
 /// Whoever shows a live token of an application.
@@ -177,7 +178,7 @@ pub(crate) async fn by_token(app: &App, visitor: &Visitor, token: &str) -> Resul
     // One transaction at a time: who waits for a second connection with one in hand may wait for themselves.
     drop(tx);
     if let Some(terms) = &terms {
-        require_consenting(app, visitor.caller.request(), terms).await?;
+        require_consenting(app, visitor.caller.request(), token.client.tenant, terms).await?;
     }
     Ok(OfClient { caller: caller.came(), token, terms })
 }
@@ -223,6 +224,11 @@ pub(crate) fn consenting(
     client: ClientId,
     visitor: &Visitor,
 ) -> Caller {
+    consenting_in(terms, tenant, client, visitor.caller.request()).from_address(visitor.address.to_string())
+}
+
+/// The same in this request, from nowhere.
+pub(crate) fn consenting_in(terms: &GrantTerms, tenant: TenantId, client: ClientId, request: &str) -> Caller {
     let account = SignedIn {
         account: terms.account,
         home: terms.home,
@@ -232,7 +238,7 @@ pub(crate) fn consenting(
         suspended: false,
         platform_roles: PlatformRoles::NONE,
     };
-    let caller = visitor.as_if(Caller::account(account, visitor.caller.request()).only_in(tenant));
+    let caller = Caller::account(account, request).only_in(tenant);
     match terms.came_by {
         Some(by) => caller.came_by(TenantId::from_uuid(by)),
         None => caller,
@@ -251,16 +257,29 @@ pub(crate) fn speaking_for(
 }
 
 /// Whether what somebody consented with still lives: the session, or the login method that opened it when the consent goes
-/// on without the session.
-pub(crate) async fn require_consenting(app: &App, request: &str, terms: &GrantTerms) -> Result<(), ApiError> {
+/// on without the session, or the plain password that was shown to the client of this tenant.
+pub(crate) async fn require_consenting(
+    app: &App,
+    request: &str,
+    tenant: TenantId,
+    terms: &GrantTerms,
+) -> Result<(), ApiError> {
     let revoked = || ApiError::new(Code::TokenRevoked);
+    if let Some(set_at) = terms.by_password
+        && !has_password(app, request, tenant, terms.account, set_at).await?
+    {
+        return Err(revoked());
+    }
     let mut tx = match look_in(app, request, terms.home).await {
         Err(error) if error.code() == Code::NotFound => return Err(revoked()),
         other => other?,
     };
-    if terms.offline {
+    if terms.offline || terms.by_password.is_some() {
         if app.identity.suspended_since(&mut tx, AccountId::from_uuid(terms.account)).await?.is_some() {
             return Err(ApiError::new(Code::Suspended));
+        }
+        if terms.by_password.is_some() {
+            return Ok(());
         }
         let method = MethodId::from_uuid(terms.method);
         return if app.identity.has_method(&mut tx, method).await? { Ok(()) } else { Err(revoked()) };
@@ -273,6 +292,25 @@ pub(crate) async fn require_consenting(app: &App, request: &str, terms: &GrantTe
             error if error.code() == Code::SessionEnded => Err(revoked()),
             error => Err(error),
         },
+    }
+}
+
+/// Whether a member's plain password is still the one that was set then, and good.
+async fn has_password(
+    app: &App,
+    request: &str,
+    tenant: TenantId,
+    account: uuid::Uuid,
+    set_at: i64,
+) -> Result<bool, ApiError> {
+    let visitor = Caller::visitor(request);
+    let mut tx = app.access.view(&visitor, tenant, Action::SessionAuthenticate, Resource::Customer).await?;
+    if app.identity.plain_passwords_since(&mut tx).await?.is_none() {
+        return Ok(false);
+    }
+    match app.identity.plain_password(&mut tx, account).await? {
+        Some(known) if known.set_at == set_at => is_good(app, &mut tx, &known).await,
+        _ => Ok(false),
     }
 }
 

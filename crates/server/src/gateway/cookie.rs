@@ -7,7 +7,9 @@
 //!
 //! A browser sends cookies for whoever asks it to. So a request that acts by one is taken from the server's own pages alone:
 //! `SameSite=Strict`, the `Origin` of every change, and `Sec-Fetch-Site` of every request. What shows its own token in
-//! `Authorization` needs none of this, since no browser adds that by itself.
+//! `Authorization` needs none of this, since no browser adds that by itself. Whom another site sends here to look at a page comes
+//! without a session, whatever cookies came along: browsers show even strict ones where a chain of redirects began on an own page, as
+//! the way to an identity provider and back does.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -25,9 +27,11 @@ use crate::state::App;
 const SESSION_IN: HeaderName = HeaderName::from_static("bailiwick-session");
 
 /// The routes that answer with a session's token, and where in the answer it is.
-const GIVES: [(&str, &str); 9] = [
+const GIVES: [(&str, &str); 11] = [
     ("/api/v1/signup/finish", "/session/token"),
     ("/api/v1/signup/passkey/finish", "/session/token"),
+    ("/api/v1/signup/provider", "/session/token"),
+    ("/api/v1/signin/provider/finish", PROVIDED_TOKEN),
     ("/api/v1/signin/password/finish", "/session/token"),
     ("/api/v1/signin/recovery-key", "/session/token"),
     ("/api/v1/signin/passkey/finish", "/session/token"),
@@ -36,6 +40,9 @@ const GIVES: [(&str, &str); 9] = [
     ("/api/v1/step-up/recovery-key", "/token"),
     ("/api/v1/step-up/passkey/finish", "/token"),
 ];
+
+/// Where the token is of whom another provider lets in. Who has no account yet gets none.
+const PROVIDED_TOKEN: &str = "/signed_in/session/token";
 
 /// The routes after which there is no session.
 const ENDS: [(Method, &str); 2] = [(Method::POST, "/api/v1/signout"), (Method::DELETE, "/api/v1/account")];
@@ -50,6 +57,9 @@ pub(super) async fn session(State(app): State<App>, mut request: Request, next: 
         return next.run(request).await;
     }
     if let Err(refused) = from_own_page(&app.url, request.method(), request.headers()) {
+        if !wanted && is_sent_to_a_page(request.method(), request.headers()) {
+            return next.run(request).await;
+        }
         return refused.into_response();
     }
     let acts_by_cookie = shown.is_some();
@@ -87,6 +97,9 @@ async fn keep(cookie: Cookie, at: &str, response: Response) -> Response {
         return ApiError::internal("the answer of a sign-in is too long").into_response();
     };
     let mut answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if at == PROVIDED_TOKEN && answer.get("signed_in").is_none_or(Value::is_null) {
+        return Response::from_parts(head, Body::from(body));
+    }
     let token = answer.pointer_mut(at).map(Value::take);
     let set = token.as_ref().and_then(Value::as_str).and_then(|token| cookie.with(token));
     let (Some(set), Some(place)) = (set, answer.pointer_mut(at)) else {
@@ -99,6 +112,11 @@ async fn keep(cookie: Cookie, at: &str, response: Response) -> Response {
         Ok(body) => Response::from_parts(head, Body::from(body)),
         Err(error) => ApiError::internal(error).into_response(),
     }
+}
+
+/// Whether a browser goes to another page with it.
+fn is_sent_to_a_page(method: &Method, headers: &HeaderMap) -> bool {
+    method == Method::GET && headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate")
 }
 
 /// Refuses what a page of somebody else's has a browser send.
@@ -243,6 +261,15 @@ mod tests {
         assert!(taken(url, Method::GET, &[("sec-fetch-site", "none")]));
         assert!(!taken(url, Method::GET, &[("sec-fetch-site", "same-site")]));
         assert!(!taken(url, Method::GET, &[("origin", "https://evil.example")]));
+    }
+
+    #[test]
+    fn only_going_to_a_page_is_done_as_a_visitor_instead() {
+        let navigates = headers(&[("sec-fetch-mode", "navigate"), ("sec-fetch-site", "cross-site")]);
+        assert!(is_sent_to_a_page(&Method::GET, &navigates));
+        assert!(!is_sent_to_a_page(&Method::POST, &navigates));
+        assert!(!is_sent_to_a_page(&Method::GET, &headers(&[("sec-fetch-mode", "cors")])));
+        assert!(!is_sent_to_a_page(&Method::GET, &headers(&[])));
     }
 
     #[test]

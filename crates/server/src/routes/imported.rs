@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The first sign-in of somebody who was imported.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use access::{Action, Resource};
 use axum::extract::State;
-use identity::{ImportedSignin, ProvenImport, Try};
+use identity::Try;
 use protocol::signin::{ImportedSignInStart, SignUpStarted};
 use protocol::{Code, Problem};
 use store::TenantId as Tenant;
@@ -18,9 +15,6 @@ use crate::gateway::Json;
 use crate::routes::signin::{array, key, parsed};
 use crate::routes::signup;
 use crate::state::App;
-
-/// How long somebody waits for a turn to have a password checked.
-const TURN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Begins the first sign-in with a password of another system, which the server sees this once. Answers alike whoever
 /// was not imported, has come in already, or has another password. Goes on with `sign_up_finish`.
@@ -54,7 +48,7 @@ pub(crate) async fn start(
         app.access.view(&visitor.caller, Tenant::PLATFORM, Action::SessionCreate, Resource::Platform).await?;
     let candidate = app.identity.imported_start(&mut tx, &start).await?;
     drop(tx);
-    let proven = prove(&app, candidate, password).await?;
+    let proven = app.slowly(move || candidate.prove(&password)).await?.map_err(ApiError::internal)?;
     let Some(proven) = proven else {
         app.metrics.signin("refused");
         return Err(ApiError::new(Code::InvalidCredentials));
@@ -64,21 +58,4 @@ pub(crate) async fn start(
     let _counts = app.attempts.start(now, Try::SignUp, index.as_bytes(), ip)?;
     let started = app.identity.imported_started(app.now(), proven);
     Ok(Json(signup::to_started(&app, started)))
-}
-
-/// Waits for a turn, and does the slow work aside. The turn is kept until the work is done, whether or not anybody still
-/// waits for it.
-async fn prove(
-    app: &App,
-    candidate: ImportedSignin,
-    password: Zeroizing<Vec<u8>>,
-) -> Result<Option<ProvenImport>, ApiError> {
-    let turn = tokio::time::timeout(TURN_WITHIN, Arc::clone(&app.slow_hashes).acquire_owned()).await;
-    let busy = || ApiError::from(Problem { retry_after: Some(5), ..Problem::new(Code::Unavailable) });
-    let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
-    let work = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        candidate.prove(&password)
-    });
-    work.await.map_err(ApiError::internal)?.map_err(ApiError::internal)
 }

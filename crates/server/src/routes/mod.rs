@@ -29,10 +29,15 @@ pub(crate) mod signin;
 pub(crate) mod signup;
 pub(crate) mod tenants;
 
+use std::time::Duration;
+
+use axum::http::{Method, header};
+use tower_http::cors::{Any, CorsLayer};
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
+use crate::caller::client::PROOF_HEADER;
 use crate::state::App;
 
 /// What the OpenAPI document says beside the routes.
@@ -46,7 +51,12 @@ use crate::state::App;
         license(name = "Apache-2.0 OR MIT")
     ),
     paths(log::tile),
-    components(schemas(protocol::Problem, protocol::RoleId, protocol::objects::ChangeEvent)),
+    components(schemas(
+        protocol::Problem,
+        protocol::RoleId,
+        protocol::ScimUserId,
+        protocol::objects::ChangeEvent
+    )),
     modifiers(&Bearer)
 )]
 struct Document;
@@ -68,7 +78,6 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(service::about))
         .routes(routes!(service::alive))
         .routes(routes!(service::ready))
-        .routes(routes!(service::jwks))
         .routes(routes!(signup::salt))
         .routes(routes!(signup::start))
         .routes(routes!(signup::finish))
@@ -156,6 +165,13 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(tenants::members::list))
         .routes(routes!(tenants::members::read, tenants::members::change, tenants::members::remove))
         .routes(routes!(tenants::members::leave))
+        .routes(routes!(tenants::plain_passwords::list, tenants::plain_passwords::allow))
+        .routes(routes!(tenants::plain_passwords::import, tenants::plain_passwords::remove))
+        .routes(routes!(
+            tenants::plain_passwords::read_own,
+            tenants::plain_passwords::set_own,
+            tenants::plain_passwords::remove_own
+        ))
         .routes(routes!(tenants::teams::list, tenants::teams::create))
         .routes(routes!(tenants::teams::change, tenants::teams::delete))
         .routes(routes!(tenants::teams::members))
@@ -209,8 +225,6 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(federation::link::start))
         .routes(routes!(federation::link::finish))
         .routes(routes!(tenants::clients::rotate_token_key))
-        .routes(routes!(oauth::discovery::openid))
-        .routes(routes!(oauth::discovery::server))
         .routes(routes!(oauth::authorize::by_link, oauth::authorize::by_form))
         .routes(routes!(oauth::authorize::push))
         .routes(routes!(oauth::consent::read))
@@ -219,11 +233,9 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(oauth::consents::list))
         .routes(routes!(oauth::consents::take_back))
         .routes(routes!(oauth::device::ask))
-        .routes(routes!(oauth::token::token))
+        .routes(routes!(oauth::plain::token))
         .routes(routes!(oauth::inspect::introspect))
-        .routes(routes!(oauth::inspect::revoke))
         .routes(routes!(oauth::revocations::follow))
-        .routes(routes!(oauth::userinfo::read, oauth::userinfo::read_by_post))
         .routes(routes!(oauth::logout::log_out))
         .routes(routes!(forward_auth::check))
         .routes(routes!(tenants::support::list, tenants::support::create))
@@ -251,10 +263,31 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::records))
         .routes(routes!(log::requests))
+        .merge(for_pages())
         // For browsers alone, which come from elsewhere.
         .route("/federation/{provider}/callback", axum::routing::get(federation::callback::callback))
         // A tile's path has slashes of its own.
         .route("/api/v1/log/{log}/tile/{*tile}", axum::routing::get(log::tile))
+}
+
+/// What applications that are pages of other origins ask: they show codes, tokens and proofs, never a cookie.
+fn for_pages() -> OpenApiRouter<App> {
+    let cors = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, PROOF_HEADER])
+        .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER])
+        .max_age(Duration::from_secs(3_600));
+    // Asked before they ask: answered by the layer, but for a method that there is.
+    let asked = |routes: UtoipaMethodRouter<App>| routes.map(|router| router.options(async || ()));
+    OpenApiRouter::new()
+        .routes(asked(routes!(service::jwks)))
+        .routes(asked(routes!(oauth::discovery::openid)))
+        .routes(asked(routes!(oauth::discovery::server)))
+        .routes(asked(routes!(oauth::token::token)))
+        .routes(asked(routes!(oauth::inspect::revoke)))
+        .routes(asked(routes!(oauth::userinfo::read, oauth::userinfo::read_by_post)))
+        .layer(cors)
 }
 
 /// The OpenAPI document (3.1), as it is served and kept in the repository.

@@ -51,6 +51,9 @@ pub struct ClientTerms {
     pub redirect_uris: Vec<RedirectUri>,
     /// Where browsers are sent after signing out.
     pub post_logout_redirect_uris: Vec<RedirectUri>,
+    /// Where it is told that somebody is signed out of it (OpenID Connect Back-Channel Logout 1.0).
+    #[serde(default)]
+    pub backchannel_logout_uri: Option<String>,
     /// The scopes that it may ask for.
     pub scopes: ScopeSet,
     /// The resources that it may ask tokens for (RFC 8707), the first by default; Bailiwick's own routes if there are none.
@@ -98,11 +101,13 @@ pub enum GrantType {
     DeviceCode,
     /// In place of another token, for less (RFC 8693).
     TokenExchange,
+    /// By a member's plain password, where the tenant allows that; at a route of its own, since OAuth 2.1 has no such grant.
+    Password,
 }
 
 impl GrantType {
-    /// Each of them.
-    pub const ALL: [Self; 5] = [
+    /// Those of the token endpoint.
+    pub const OAUTH: [Self; 5] = [
         Self::AuthorizationCode,
         Self::RefreshToken,
         Self::ClientCredentials,
@@ -118,6 +123,7 @@ impl GrantType {
             Self::ClientCredentials => "client_credentials",
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
             Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
+            Self::Password => "password",
         }
     }
 }
@@ -130,12 +136,13 @@ impl FromStr for GrantType {
         let short = match name {
             "device_code" => Some(Self::DeviceCode),
             "token_exchange" => Some(Self::TokenExchange),
+            "password" => Some(Self::Password),
             _ => None,
         };
-        short.or_else(|| Self::ALL.into_iter().find(|grant| grant.name() == name)).ok_or_else(|| {
+        short.or_else(|| Self::OAUTH.into_iter().find(|grant| grant.name() == name)).ok_or_else(|| {
             ProviderError::invalid(
                 "grants",
-                "expected authorization_code, refresh_token, client_credentials, device_code or token_exchange",
+                "expected authorization_code, refresh_token, client_credentials, device_code, token_exchange or password",
             )
         })
     }
@@ -242,18 +249,22 @@ impl ClientTerms {
         }
         let has = |grant| self.grants.contains(&grant);
         if self.authentication == Authentication::Public
-            && (has(GrantType::ClientCredentials) || has(GrantType::TokenExchange) || !self.serves.is_empty())
+            && (has(GrantType::ClientCredentials)
+                || has(GrantType::TokenExchange)
+                || has(GrantType::Password)
+                || !self.serves.is_empty())
         {
             let why =
-                "a public client gets tokens for people only: what it does by itself needs a secret or keys";
+                "a public client gets tokens for people who consent: anything else needs a secret or keys";
             return Err(ProviderError::invalid("grants", why));
         }
         if has(GrantType::AuthorizationCode) == self.redirect_uris.is_empty() {
             let why = "authorization_code needs redirect URIs, and redirect URIs need it";
             return Err(ProviderError::invalid("redirect_uris", why));
         }
-        if has(GrantType::RefreshToken) && !has(GrantType::AuthorizationCode) && !has(GrantType::DeviceCode) {
-            let why = "refresh_token goes with authorization_code or device_code";
+        let for_people = [GrantType::AuthorizationCode, GrantType::DeviceCode, GrantType::Password];
+        if has(GrantType::RefreshToken) && !for_people.into_iter().any(has) {
+            let why = "refresh_token goes with authorization_code, device_code or password";
             return Err(ProviderError::invalid("grants", why));
         }
         if has(GrantType::ClientCredentials) != self.service_account.is_some() {
@@ -501,6 +512,7 @@ mod tests {
             grants: grants.iter().copied().collect(),
             redirect_uris: Vec::new(),
             post_logout_redirect_uris: Vec::new(),
+            backchannel_logout_uri: None,
             scopes: "openid read".parse().unwrap(),
             resources: Vec::new(),
             serves: Vec::new(),

@@ -72,6 +72,10 @@ pub struct GrantTerms {
     /// The tenant whose provider vouched for the account, when one did.
     #[serde(default, with = "super::as_text::option")]
     pub came_by: Option<Uuid>,
+    /// When the plain password was set that the account came by, in Unix milliseconds: the grant lives as long as that password does,
+    /// and hangs on no session and no method.
+    #[serde(default)]
+    pub by_password: Option<i64>,
 }
 
 /// What a code is bound to.
@@ -129,16 +133,17 @@ struct Stored {
 }
 
 impl Provider {
-    /// Notes what somebody allowed a client. With a code when the terms say what it is bound to; without, the grant begins at
-    /// once.
+    /// Notes what somebody allowed a client, under a new id. With a code when the terms say what it is bound to; without, the grant
+    /// begins at once.
     pub async fn begin(
         &self,
         tx: &mut WriteTx,
+        id: GrantId,
         client: ClientId,
         terms: &GrantTerms,
         parent: Option<GrantId>,
-    ) -> Result<(GrantId, Option<Shown>), ProviderError> {
-        let (id, now) = (GrantId::random(), tx.now());
+    ) -> Result<Option<Shown>, ProviderError> {
+        let now = tx.now();
         // What is over is forgotten by the way; a stolen token of it is then one that nobody knows.
         tx.execute("DELETE FROM oauth_grant WHERE expires_at < $1", params![now.saturating_sub(DAY_MS)])
             .await?;
@@ -165,7 +170,7 @@ impl Provider {
             ],
         )
         .await?;
-        Ok((id, code.map(|(code, _)| code)))
+        Ok(code.map(|(code, _)| code))
     }
 
     /// The grant that a code is for, when the code may be shown by this client with this proof; not used up yet.

@@ -24,6 +24,7 @@ mod device;
 mod dpop;
 mod error;
 mod grant;
+mod logout;
 mod pkce;
 mod redirect;
 mod request;
@@ -46,6 +47,7 @@ pub use device::{Answered, DEVICE_MS, DeviceCodes, DeviceRequest, INTERVAL_SECON
 pub use dpop::{Asked, Confirmation, ProofError, ProofKey, Proven};
 pub use error::ProviderError;
 pub use grant::{Agent, CODE_MS, CodeTerms, GRANT_MS, Grant, GrantTerms, REFRESH_IDLE_MS, Taken};
+pub use logout::{Due, LOGOUT_PAUSE_MS, LOGOUT_TRIES, Watched};
 pub use pkce::Challenge;
 pub use redirect::{RedirectUri, RedirectUriError};
 pub use request::{ConsentRequest, LONGEST_WORD, PUSHED_MS, REQUEST_MS};

@@ -380,6 +380,8 @@ fn with_mac(key: &SharedKey, claims: &TokenClaims) -> Result<String, ProviderErr
 /// The media type of ID tokens, as other servers write it.
 const ID_TOKEN: &str = "JWT";
 /// The media type of signed identities.
+/// The type of a logout token (OpenID Connect Back-Channel Logout, section 2.4).
+pub(super) const LOGOUT_TOKEN: &str = "logout+jwt";
 const IDENTITY: &str = "bailiwick-identity+jwt";
 
 /// Whether a token is a client's and not a session's, by what it says itself. Nothing of that is believed: it tells which way

@@ -84,6 +84,10 @@ struct CreateArgs {
     #[arg(long, value_name = "URI")]
     post_logout_redirect_uri: Vec<String>,
 
+    /// Where it is told that somebody is signed out of it (OpenID Connect Back-Channel Logout)
+    #[arg(long, value_name = "URI")]
+    backchannel_logout_uri: Option<String>,
+
     /// The scopes that it may ask for, with commas between them
     #[arg(long, value_delimiter = ',', value_name = "SCOPES")]
     scopes: Vec<String>,
@@ -126,6 +130,10 @@ struct ChangeArgs {
     /// Where browsers are sent after signing out, in place of all before. May be repeated
     #[arg(long, value_name = "URI")]
     post_logout_redirect_uri: Option<Vec<String>>,
+
+    /// Where it is told that somebody is signed out of it; nowhere, when empty
+    #[arg(long, value_name = "URI")]
+    backchannel_logout_uri: Option<String>,
 
     /// The scopes that it may ask for; tokens with others are worth nothing from then on
     #[arg(long, value_delimiter = ',', value_name = "SCOPES")]
@@ -228,6 +236,7 @@ impl CreateArgs {
             grants: self.grants,
             redirect_uris: self.redirect_uri,
             post_logout_redirect_uris: self.post_logout_redirect_uri,
+            backchannel_logout_uri: self.backchannel_logout_uri,
             scopes: self.scopes,
             resources: self.resource,
             serves: self.serves,
@@ -271,6 +280,7 @@ fn shown(client: &Application) -> String {
         ("grants", client.grants.iter().map(|grant| short(grant)).collect::<Vec<_>>().join(" ")),
         ("redirect URIs", lines(&client.redirect_uris)),
         ("after signing out", lines(&client.post_logout_redirect_uris)),
+        ("told of sign-outs at", harmless(client.backchannel_logout_uri.as_deref().unwrap_or_default())),
         ("scopes", lines(&client.scopes)),
         ("resources", lines(&client.resources)),
         ("serves", lines(&client.serves)),
@@ -290,6 +300,7 @@ impl ChangeArgs {
             name: self.name,
             redirect_uris: self.redirect_uri,
             post_logout_redirect_uris: self.post_logout_redirect_uri,
+            backchannel_logout_uri: self.backchannel_logout_uri,
             scopes: self.scopes,
             resources: self.resource,
             serves: self.serves,

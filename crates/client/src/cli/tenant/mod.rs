@@ -10,6 +10,7 @@ mod invitations;
 mod members;
 mod named;
 mod organisations;
+mod plain_passwords;
 mod policies;
 mod providers;
 mod roles;
@@ -95,6 +96,8 @@ enum TenantCommand {
     Providers(providers::ProvidersArgs),
     /// Prove which domains are the tenant's: its providers speak for their addresses
     Domains(providers::DomainsArgs),
+    /// Let old clients in by plain passwords, or not; set your own
+    PlainPasswords(plain_passwords::PlainPasswordsArgs),
     /// Let an operator of the platform in for a time, and end that
     Support(support::SupportArgs),
     /// Invite people
@@ -141,6 +144,9 @@ pub(super) async fn tenant(context: &mut Context, arguments: TenantArgs) -> Resu
         TenantCommand::Clients(arguments) => clients::clients(context, arguments).await,
         TenantCommand::Providers(arguments) => providers::providers(context, arguments).await,
         TenantCommand::Domains(arguments) => providers::domains(context, arguments).await,
+        TenantCommand::PlainPasswords(arguments) => {
+            plain_passwords::plain_passwords(context, arguments).await
+        }
         TenantCommand::Support(arguments) => support::support(context, arguments).await,
         TenantCommand::Invitations(arguments) => invitations::invitations(context, arguments).await,
         TenantCommand::Join(arguments) => invitations::join(context, arguments).await,

@@ -15,8 +15,8 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use store::{Record, TenantId as StoredTenant, WriteTx};
 use tokens::oauth::{
-    Client, ClientAddress, CodeTerms, ConsentRequest, DeviceRequest, GrantTerms, GrantType, ProviderError,
-    ScopeSet,
+    Client, ClientAddress, CodeTerms, ConsentRequest, DeviceRequest, GrantId, GrantTerms, GrantType,
+    ProviderError, ScopeSet,
 };
 
 use super::authorize::bound;
@@ -88,7 +88,8 @@ pub(crate) async fn approve(
     match pending {
         Pending::Browser(request) => {
             app.provider.use_request(&mut tx, &request).await.map_err(over)?;
-            let (grant, code) = app.provider.begin(&mut tx, client.id, &terms, None).await?;
+            let grant = GrantId::random();
+            let code = app.provider.begin(&mut tx, grant, client.id, &terms, None).await?;
             let code = code.ok_or_else(|| ApiError::internal("a grant without a code"))?;
             commit(&app, tx, &client, json!({ "grant": grant.to_string(), "scopes": terms.scope.to_string(), "resource": terms.resource })).await?;
             let redirect = request.answer(app.provider.issuer(), &[("code", code.expose())]);
@@ -253,6 +254,7 @@ impl Pending {
             code,
             agent: None,
             came_by: signed.session.came_by().map(|tenant| *tenant.uuid()),
+            by_password: None,
         }
     }
 }

@@ -13,13 +13,13 @@ use crate::state::App;
 /// Where everything is and what it can do (OpenID Connect Discovery, section 3).
 #[utoipa::path(get, path = "/.well-known/openid-configuration", tag = "oauth", operation_id = "openid_configuration", responses((status = 200, content_type = "application/json", body = Object)))]
 pub(crate) async fn openid(State(app): State<App>) -> impl IntoResponse {
-    ([(header::CACHE_CONTROL, CACHED), (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")], Json(document(&app)))
+    ([(header::CACHE_CONTROL, CACHED)], Json(document(&app)))
 }
 
 /// The same, as OAuth has it (RFC 8414, section 2).
 #[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "oauth", operation_id = "authorization_server", responses((status = 200, content_type = "application/json", body = Object)))]
 pub(crate) async fn server(State(app): State<App>) -> impl IntoResponse {
-    ([(header::CACHE_CONTROL, CACHED), (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")], Json(document(&app)))
+    ([(header::CACHE_CONTROL, CACHED)], Json(document(&app)))
 }
 
 fn document(app: &App) -> Value {
@@ -41,7 +41,7 @@ fn document(app: &App) -> Value {
         "jwks_uri": at("/.well-known/jwks.json"),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": GrantType::ALL.map(GrantType::name),
+        "grant_types_supported": GrantType::OAUTH.map(GrantType::name),
         "code_challenge_methods_supported": ["S256"],
         "scopes_supported": ["openid", "profile", "offline_access"],
         "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "tenant_id", "name"],
@@ -55,6 +55,8 @@ fn document(app: &App) -> Value {
         "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
         "dpop_signing_alg_values_supported": algorithms,
         "prompt_values_supported": ["none", "login", "consent"],
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
         "claims_parameter_supported": false,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,

@@ -107,6 +107,7 @@ impl From<ApiError> for OAuthError {
             | Code::Forbidden
             | Code::Suspended
             | Code::TenantSuspended
+            | Code::ProviderRequired
             | Code::TokenExpired
             | Code::TokenMalformed
             | Code::TokenUntrusted

@@ -4,7 +4,7 @@
 use access::tenancy::Change;
 use access::{Action, Caller, Resource};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use protocol::Code;
 use serde_json::{Value, json};
@@ -94,7 +94,7 @@ pub(crate) async fn revoke(
 ) -> Result<Response, OAuthError> {
     let asking = Asking::of(&app, &visitor, &headers, &form).await?;
     let (token, tenant) = (form.required("token")?, asking.address.tenant);
-    let done = (StatusCode::OK, [(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")]).into_response();
+    let done = StatusCode::OK.into_response();
     if is_clients(token) {
         // One that has expired, or was never ours, has nothing to be revoked.
         if let Ok(found) = app.provider.verify(app.now(), token)

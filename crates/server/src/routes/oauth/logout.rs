@@ -6,12 +6,14 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use protocol::Problem;
+use store::Record;
 
 use super::form::Parameters;
 use super::token::end_grant;
 use super::{OAuthError, client};
 use crate::caller::Visitor;
 use crate::error::ApiError;
+use crate::routes::tenants::in_directory;
 use crate::state::App;
 
 /// Ends what a client was granted, by the ID token that came with it.
@@ -53,6 +55,12 @@ pub(crate) async fn log_out(
     let live = app.provider.live_grant(&mut tx, hint.grant).await;
     drop(tx);
     if live.is_ok_and(|grant| grant.client == client.id) {
+        // Who says so need not be told.
+        if client.terms.backchannel_logout_uri.is_some() {
+            let mut tx = in_directory(&app, visitor.caller.request()).await?;
+            app.provider.unwatch(&mut tx, hint.grant).await?;
+            tx.commit(Record::about(hint.grant)).await?;
+        }
         let ended = end_grant(&app, &visitor, hint.client.tenant, hint.grant, "its client signed it out");
         ended.await.map_err(outside)?;
     }

@@ -11,6 +11,7 @@ mod error;
 mod form;
 pub(crate) mod inspect;
 pub(crate) mod logout;
+pub(crate) mod plain;
 pub(crate) mod revocations;
 pub(crate) mod token;
 pub(crate) mod userinfo;

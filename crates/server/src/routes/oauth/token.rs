@@ -14,7 +14,7 @@ use serde_json::json;
 use store::{Record, TenantId, WriteTx};
 use tokens::oauth::{
     Agent, Answered, Authentication, Grant, GrantId, GrantTerms, GrantType, NewToken, ProofKey, Proven,
-    ProviderError, ScopeSet, Subject, Taken,
+    ProviderError, ScopeSet, Subject, Taken, Watched,
 };
 
 use super::{Asking, Form, OAuthError};
@@ -22,6 +22,7 @@ use crate::caller::Visitor;
 use crate::caller::client::{PROOF_HEADER, by_token, consenting, require_consenting, speaking_for};
 use crate::caller::look;
 use crate::gateway::Json;
+use crate::routes::tenants::in_directory;
 use crate::state::App;
 
 /// What a client is given (RFC 6749, section 5.1).
@@ -50,39 +51,59 @@ pub(crate) async fn token(
     form: Form,
 ) -> Result<Response, OAuthError> {
     let grant = form.required("grant_type")?;
-    let grant: GrantType = GrantType::ALL
+    let grant: GrantType = GrantType::OAUTH
         .into_iter()
         .find(|known| known.name() == grant)
         .ok_or_else(|| OAuthError::new("unsupported_grant_type", "there is no such grant type here"))?;
-    let asking = Asking::of(&app, &visitor, &headers, &form).await?;
-    asking.client.terms.may(grant)?;
-    let proven = proven(&app, &headers, "/oauth/token")?;
-    if proven.is_none() && asking.client.terms.bound_to_key {
-        return Err(OAuthError::new(
-            INVALID_PROOF,
-            "this client gets bound tokens only: the DPoP header is missing",
-        ));
-    }
-    let request = Request { app: &app, visitor: &visitor, form: &form, asking, proven };
+    let request = Request::of(&app, &visitor, &headers, &form, grant, "/oauth/token").await?;
     let tokens = match grant {
         GrantType::AuthorizationCode => request.by_code().await,
         GrantType::RefreshToken => request.by_refresh_token().await,
         GrantType::ClientCredentials => request.for_itself().await,
         GrantType::DeviceCode => request.by_device_code().await,
         GrantType::TokenExchange => request.by_exchange().await,
+        // At a route of its own.
+        GrantType::Password => Err(OAuthError::new("unsupported_grant_type", "see /api/v1/auth/token")),
     }?;
-    // Pages of other origins may read the answer: it takes a code and its verifier to get one, never a cookie.
-    Ok(([(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (header::PRAGMA, "no-cache")], Json(tokens))
-        .into_response())
+    Ok(answer(tokens))
 }
 
-struct Request<'a> {
-    app: &'a App,
-    visitor: &'a Visitor,
-    form: &'a Form,
-    asking: Asking,
+/// Tokens on their way to a client.
+pub(super) fn answer(tokens: Tokens) -> Response {
+    ([(header::PRAGMA, "no-cache")], Json(tokens)).into_response()
+}
+
+/// A client that asks for tokens, and has proved that it is the one.
+pub(super) struct Request<'a> {
+    pub(super) app: &'a App,
+    pub(super) visitor: &'a Visitor,
+    pub(super) form: &'a Form,
+    pub(super) asking: Asking,
     /// The key that it showed, which its tokens will be bound to.
     proven: Option<Proven>,
+}
+
+impl<'a> Request<'a> {
+    /// The request to this path, if its client may get tokens in this way.
+    pub(super) async fn of(
+        app: &'a App,
+        visitor: &'a Visitor,
+        headers: &HeaderMap,
+        form: &'a Form,
+        grant: GrantType,
+        path: &str,
+    ) -> Result<Self, OAuthError> {
+        let asking = Asking::of(app, visitor, headers, form).await?;
+        asking.client.terms.may(grant)?;
+        let proven = proven(app, headers, path)?;
+        if proven.is_none() && asking.client.terms.bound_to_key {
+            return Err(OAuthError::new(
+                INVALID_PROOF,
+                "this client gets bound tokens only: the DPoP header is missing",
+            ));
+        }
+        Ok(Request { app, visitor, form, asking, proven })
+    }
 }
 
 impl Request<'_> {
@@ -96,6 +117,7 @@ impl Request<'_> {
             app.provider.code_grant(&mut tx, client, code, verifier, redirect_uri, self.key()).await?;
         drop(tx);
         let mut grant = self.good(taken, "code").await?;
+        self.watch(grant.id, &grant.terms).await?;
         let mut tx = self.enter(&grant.terms).await?;
         if !app.provider.use_code(&mut tx, grant.id).await? {
             drop(tx);
@@ -219,8 +241,10 @@ impl Request<'_> {
             return Err(OAuthError::invalid_grant("the device code was used"));
         }
         tx.commit(Record::about(self.asking.client.id)).await?;
+        let id = GrantId::random();
+        self.watch(id, &terms).await?;
         let mut tx = self.enter(&terms).await?;
-        let (id, _) = app.provider.begin(&mut tx, self.asking.client.id, &terms, None).await?;
+        app.provider.begin(&mut tx, id, self.asking.client.id, &terms, None).await?;
         let client = self.asking.client.id;
         let mut grant = Grant { id, client, created_at: tx.now(), terms: *terms, refresh_key: None };
         let refresh = self.first_refresh(&mut tx, &mut grant).await?;
@@ -290,7 +314,8 @@ impl Request<'_> {
             agent: Some(agent),
             ..of.clone()
         };
-        let (id, _) = app.provider.begin(&mut tx, self.asking.client.id, &child, Some(root)).await?;
+        let id = GrantId::random();
+        app.provider.begin(&mut tx, id, self.asking.client.id, &child, Some(root)).await?;
         let signer = app.provider.signer(&mut tx, &self.asking.client).await?;
         let issued = app.provider.issue(
             tx.now(),
@@ -324,6 +349,19 @@ impl Request<'_> {
         })
     }
 
+    /// Notes a grant whose client wants to be told when it ends, before it has any token.
+    pub(super) async fn watch(&self, grant: GrantId, terms: &GrantTerms) -> Result<(), OAuthError> {
+        let wants = self.asking.client.terms.backchannel_logout_uri.is_some();
+        if !wants || !terms.scope.contains(ScopeSet::OPENID) {
+            return Ok(());
+        }
+        let watched = Watched { grant, client: self.asking.address, account: terms.account };
+        let mut tx = in_directory(self.app, self.visitor.caller.request()).await?;
+        self.app.provider.watch(&mut tx, &watched).await?;
+        tx.commit(Record::about(grant)).await?;
+        Ok(())
+    }
+
     /// The key that was shown.
     fn key(&self) -> Option<ProofKey> {
         self.proven.map(|proven| proven.key)
@@ -334,7 +372,7 @@ impl Request<'_> {
         if self.proven.is_some() { DPOP } else { BEARER }
     }
 
-    fn tenant(&self) -> TenantId {
+    pub(super) fn tenant(&self) -> TenantId {
         self.asking.address.tenant
     }
 
@@ -358,8 +396,8 @@ impl Request<'_> {
     }
 
     /// Enters the tenant as the account that consented, if what it consented with still lives.
-    async fn enter(&self, terms: &GrantTerms) -> Result<WriteTx, OAuthError> {
-        require_consenting(self.app, self.visitor.caller.request(), terms).await?;
+    pub(super) async fn enter(&self, terms: &GrantTerms) -> Result<WriteTx, OAuthError> {
+        require_consenting(self.app, self.visitor.caller.request(), self.tenant(), terms).await?;
         self.enter_as(&consenting(terms, self.tenant(), self.asking.client.id, self.visitor)).await
     }
 
@@ -379,7 +417,11 @@ impl Request<'_> {
 
     /// The first refresh token of a grant, if the client gets any. A public client's is bound to the key that it shows; others
     /// prove who they are each time.
-    async fn first_refresh(&self, tx: &mut WriteTx, grant: &mut Grant) -> Result<Option<String>, OAuthError> {
+    pub(super) async fn first_refresh(
+        &self,
+        tx: &mut WriteTx,
+        grant: &mut Grant,
+    ) -> Result<Option<String>, OAuthError> {
         if self.asking.client.terms.may(GrantType::RefreshToken).is_err() {
             return Ok(None);
         }
@@ -391,7 +433,7 @@ impl Request<'_> {
     }
 
     /// An access token of a grant, with an ID token if that was asked for.
-    async fn answer(
+    pub(super) async fn answer(
         &self,
         mut tx: WriteTx,
         grant: &Grant,
@@ -432,8 +474,13 @@ impl Request<'_> {
         } else {
             None
         };
-        let details =
+        let mut details =
             json!({ "token": issued.id, "grant": grant.id.to_string(), "scopes": scope.to_string() });
+        if grant.terms.by_password.is_some()
+            && let Some(fields) = details.as_object_mut()
+        {
+            fields.insert("by_plain_password".to_owned(), json!(true));
+        }
         self.commit(tx, details).await?;
         Ok(Tokens {
             access_token: issued.token,

@@ -60,6 +60,7 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Json<MadeClient>), ApiError> {
     let authentication = authentication(&body)?;
     let terms = terms(body)?;
+    askable(&app, &terms)?;
     let mut tx = enter(&app, &signed, tenant).await?;
     covered(&app, &mut tx, &signed, &terms).await?;
     let by = signed.caller.actor();
@@ -91,6 +92,7 @@ pub(crate) async fn change(
     let before = app.provider.client(&mut tx, id).await?;
     covered(&app, &mut tx, &signed, &before.terms).await?;
     let terms = changed(before.terms.clone(), body)?;
+    askable(&app, &terms)?;
     let after = app.provider.change_client(&mut tx, id, terms).await?;
     let (before, after) = (shown(tx.tenant(), before), shown(tx.tenant(), after));
     let change = Change { before: Some(json!(before)), after: Some(json!(after)), ..Change::default() };
@@ -188,6 +190,9 @@ fn changed(mut terms: ClientTerms, change: ClientChange) -> Result<ClientTerms, 
     if let Some(list) = change.post_logout_redirect_uris {
         terms.post_logout_redirect_uris = uris("post_logout_redirect_uris", &list)?;
     }
+    if let Some(uri) = change.backchannel_logout_uri {
+        terms.backchannel_logout_uri = Some(uri).filter(|uri| !uri.is_empty());
+    }
     if let Some(scopes) = change.scopes {
         terms.scopes = parsed("scopes", scopes.join(" ").parse())?;
     }
@@ -215,6 +220,14 @@ fn changed(mut terms: ClientTerms, change: ClientChange) -> Result<ClientTerms, 
     Ok(terms)
 }
 
+/// Refuses to be led to addresses that only this server can reach.
+fn askable(app: &App, terms: &ClientTerms) -> Result<(), ApiError> {
+    match &terms.backchannel_logout_uri {
+        Some(uri) => Ok(app.federation.may_ask("backchannel_logout_uri", uri)?),
+        None => Ok(()),
+    }
+}
+
 fn uris(field: &'static str, uris: &[String]) -> Result<Vec<RedirectUri>, ApiError> {
     uris.iter().map(|uri| parsed(field, RedirectUri::parse(uri))).collect()
 }
@@ -230,6 +243,7 @@ fn terms(body: NewClient) -> Result<ClientTerms, ApiError> {
         grants: grants.collect::<Result<_, ApiError>>()?,
         redirect_uris: uris("redirect_uris", &body.redirect_uris)?,
         post_logout_redirect_uris: uris("post_logout_redirect_uris", &body.post_logout_redirect_uris)?,
+        backchannel_logout_uri: body.backchannel_logout_uri.filter(|uri| !uri.is_empty()),
         scopes: parsed("scopes", body.scopes.join(" ").parse())?,
         name: body.name,
         // Replaced by what is asked for.
@@ -262,6 +276,7 @@ fn shown(tenant: StoredTenant, client: Stored) -> Client {
         grants: terms.grants.iter().map(|grant| grant.name().to_owned()).collect(),
         redirect_uris: texts(&terms.redirect_uris),
         post_logout_redirect_uris: texts(&terms.post_logout_redirect_uris),
+        backchannel_logout_uri: terms.backchannel_logout_uri,
         scopes: terms.scopes.iter().map(str::to_owned).collect(),
         name: terms.name,
         resources: terms.resources,

@@ -15,6 +15,7 @@ pub(crate) mod grants;
 pub(crate) mod invitations;
 pub(crate) mod members;
 pub(crate) mod organisations;
+pub(crate) mod plain_passwords;
 pub(crate) mod platform;
 pub(crate) mod policies;
 pub(crate) mod providers;

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// What others ask: devices, applications, invitations.
+
+import { count } from "./count";
+
+export const pair = {
+  title: "Let a device in?",
+  device: "Device",
+  platform: "Runs",
+  address: "Network",
+  asked: "Asked",
+  warning: "Is this device in front of you?",
+  warningText: "It gets your whole account. If somebody sent you this link, or asks you for a code, cancel: they want in.",
+  publicText: "It reads your data for a quarter of an hour and keeps nothing. Only do this with a screen that you are looking at.",
+  characters: "The three characters on its screen",
+  charactersHint: "They show that you are looking at the very screen that gets in.",
+  authorize: "Authorize",
+  authorizing: "Making a code…",
+  type: (name: string) => `Type this code on ${name}`,
+  code: "Code",
+  left: (seconds: number) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")} left`,
+  over: "The time is over",
+  wrong: (left: number) => `A wrong code was typed. ${count(left, "try", "tries")} left.`,
+  in: (name: string) => `${name} is in`,
+  inText: "You find it among your devices, and can sign it out there at any time.",
+  refused: "The device was refused",
+  refusedText: "It was told, and got nothing.",
+};
+
+export const consent = {
+  title: "An application asks",
+  deviceTitle: "Connect a device",
+  signInFirst: "An application wants to know who you are. Sign in to see which, and what it asks for.",
+  proveFirst: "The application wants you to prove once more who you are.",
+  asks: (client: string, tenant: string) => `${client} of ${tenant} asks for access to your account there.`,
+  wants: "What it may do",
+  scopes: {
+    openid: "Know that it is you, by an id",
+    profile: "Know your name in the tenant",
+    offline_access: "Go on while you are signed out, until you take it back",
+  } as Record<string, string>,
+  scope: (action: string) => `${action}, as far as you may`,
+  isNew: "New",
+  account: "Your account",
+  goesBack: "Goes back to",
+  network: "Asks from the network",
+  resource: "Its tokens are for",
+  sees: "It gets neither your password nor your keys, and cannot read what is sealed.",
+  proveAgain: "The application wants you to prove once more who you are.",
+  allow: "Allow",
+  refuse: "Refuse",
+  allowed: "Allowed",
+  refused: "Refused",
+  goingBack: "You are sent back to the application.",
+  deviceGoesOn: "The device hears of it within some seconds. You can close this page.",
+  deviceText: "Type the code that the device shows. You see who asks before you allow anything.",
+  code: "Code",
+  codeHint: "Eight letters, as ABCD-EFGH.",
+  deviceWarning: "Does your device show this very code?",
+  deviceWarningText: "If somebody sent you the code or this link, refuse: whoever began this gets in.",
+  applications: "Applications",
+  applicationsText: "What you allowed applications of your tenants to do.",
+  none: "You allowed no application anything.",
+  since: (when: string) => `Since ${when}`,
+  takeBack: "Take back",
+  takeBackOf: (name: string) => `Take back what ${name} may`,
+  takeBackText: "Its tokens end at once. It has to ask you again.",
+};
+
+export const invite = {
+  title: "Join a tenant",
+  text: "You were invited to join other people. They will see your account's id and the name that you give here, and nothing of your own data.",
+  label: "Your name there",
+  labelHint: "How its people see you.",
+  join: "Join",
+  joined: (name: string) => `You joined ${name}`,
+  look: "Look at it",
+};

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Telling applications that somebody is signed out of them (OpenID Connect Back-Channel Logout 1.0).
+//!
+//! Whatever a grant hangs on may end it: a session, a login method, a membership, a policy. So nobody says that a grant has ended: it is
+//! looked up, for an account as soon as there is news of it, and for all in turn. What was found is in the database before anybody is
+//! told, so that a crash loses nothing; and each try is one server's.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use access::{Action, Caller, Resource};
+use protocol::Code;
+use store::{News, Record, TenantId, WriteTx};
+use tokens::oauth::{Due, GrantId, LOGOUT_TRIES, ProviderError, Watched};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use uuid::Uuid;
+
+use crate::caller::client::{consenting_in, require_consenting};
+use crate::error::ApiError;
+use crate::state::App;
+
+/// How often it is looked whom to tell, and a page of all is looked at.
+const ROUND_EVERY: Duration = Duration::from_secs(2);
+/// How many are looked at in a round, of all in turn.
+const LOOKED_AT: u32 = 50;
+/// How many of one account are looked at on news of it.
+const OF_ACCOUNT: u32 = 200;
+/// How many are told in a round.
+const TOLD: u32 = 20;
+/// How many accounts are remembered between two rounds; when there was news of more, their turn comes.
+const REMEMBERED: usize = 10_000;
+
+/// Tells applications until the server stops.
+pub(crate) async fn tell(app: App, mut news: broadcast::Receiver<News>, mut stop: watch::Receiver<bool>) {
+    let mut rounds = interval(ROUND_EVERY);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut accounts, mut after) = (BTreeSet::new(), GrantId::from_uuid(Uuid::nil()));
+    loop {
+        tokio::select! {
+            heard = news.recv() => match heard {
+                Ok(News::Committed(committed)) => {
+                    let about = [&committed.subject, &committed.actor].into_iter().find_map(|id| account(id));
+                    if let Some(account) = about && accounts.len() < REMEMBERED {
+                        // The next round is soon: what a person does makes more than one record.
+                        if accounts.is_empty() {
+                            rounds.reset_at(Instant::now() + SOON);
+                        }
+                        accounts.insert(account);
+                    }
+                    continue;
+                }
+                Ok(_) | Err(RecvError::Lagged(_)) => continue,
+                Err(RecvError::Closed) => return,
+            },
+            _ = rounds.tick() => {}
+            _ = stop.changed() => return,
+        }
+        if let Err(error) = round(&app, &std::mem::take(&mut accounts), &mut after).await {
+            tracing::warn!(
+                code = error.code().as_str(),
+                "applications were not told of sign-outs; they will be"
+            );
+        }
+    }
+}
+
+/// How soon after news it is looked.
+const SOON: Duration = Duration::from_millis(200);
+
+fn account(id: &str) -> Option<Uuid> {
+    id.strip_prefix("acc_")?.parse().ok()
+}
+
+async fn round(app: &App, accounts: &BTreeSet<Uuid>, after: &mut GrantId) -> Result<(), ApiError> {
+    let mut watched = Vec::new();
+    {
+        let mut tx = looking(app).await?;
+        for account in accounts {
+            watched.extend(app.provider.watched_of(&mut tx, *account, OF_ACCOUNT).await?);
+        }
+        let page = app.provider.watched(&mut tx, *after, LOOKED_AT).await?;
+        *after = page.last().map_or_else(|| GrantId::from_uuid(Uuid::nil()), |last| last.grant);
+        watched.extend(page);
+    }
+    for one in &watched {
+        match standing(app, one).await? {
+            Standing::Lives => {}
+            Standing::Ended => {
+                let mut tx = writing(app).await?;
+                app.provider.has_ended(&mut tx, one.grant).await?;
+                tx.commit(Record::about(one.grant)).await?;
+            }
+            Standing::Untold => forget(app, one.grant).await?,
+        }
+    }
+    let mut tx = looking(app).await?;
+    let due = app.provider.due(&mut tx, TOLD).await?;
+    drop(tx);
+    for one in &due {
+        tell_one(app, one).await?;
+    }
+    Ok(())
+}
+
+/// How a grant is.
+enum Standing {
+    Lives,
+    /// It has ended, and its client wants to be told.
+    Ended,
+    /// Nobody wants to be told: the client is gone, or wants it no more.
+    Untold,
+}
+
+async fn standing(app: &App, watched: &Watched) -> Result<Standing, ApiError> {
+    let Watched { grant, client, .. } = *watched;
+    let visitor = Caller::visitor("");
+    let viewed =
+        app.access.view(&visitor, client.tenant, Action::SessionAuthenticate, Resource::Customer).await;
+    let mut tx = match viewed {
+        Ok(tx) => tx,
+        Err(access::Refused::NotFound) => return Ok(Standing::Untold),
+        Err(error) => return Err(error.into()),
+    };
+    match app.provider.client(&mut tx, client.client).await {
+        Ok(client) if client.terms.backchannel_logout_uri.is_some() => {}
+        Ok(_) | Err(ProviderError::NotFound) => return Ok(Standing::Untold),
+        Err(error) => return Err(error.into()),
+    }
+    let grant = match app.provider.live_grant(&mut tx, grant).await {
+        Ok(grant) => grant,
+        Err(ProviderError::Revoked) => return Ok(Standing::Ended),
+        Err(error) => return Err(error.into()),
+    };
+    let caller = consenting_in(&grant.terms, client.tenant, client.client, "");
+    match app.access.also(&mut tx, &caller, Action::ClientUse, Resource::Customer).await {
+        Ok(()) => {}
+        // The tenant as a whole stands still: so do its tokens.
+        Err(access::Refused::TenantSuspended) => return Ok(Standing::Lives),
+        Err(access::Refused::Store(error)) => return Err(error.into()),
+        Err(_) => return Ok(Standing::Ended),
+    }
+    drop(tx);
+    match require_consenting(app, "", client.tenant, &grant.terms).await {
+        Ok(()) => Ok(Standing::Lives),
+        Err(error) if matches!(error.code(), Code::TokenRevoked | Code::Suspended) => Ok(Standing::Ended),
+        Err(error) => Err(error),
+    }
+}
+
+async fn tell_one(app: &App, due: &Due) -> Result<(), ApiError> {
+    let mut tx = writing(app).await?;
+    if !app.provider.take_try(&mut tx, due).await? {
+        return Ok(());
+    }
+    tx.commit(Record::about(due.watched.grant)).await?;
+    let Watched { grant, client, .. } = due.watched;
+    let visitor = Caller::visitor("");
+    let mut tx =
+        app.access.view(&visitor, client.tenant, Action::SessionAuthenticate, Resource::Customer).await?;
+    let found = match app.provider.client(&mut tx, client.client).await {
+        Ok(found) => found,
+        Err(ProviderError::NotFound) => return forget(app, grant).await,
+        Err(error) => return Err(error.into()),
+    };
+    drop(tx);
+    let Some(uri) = &found.terms.backchannel_logout_uri else { return forget(app, grant).await };
+    let algorithm = found.terms.algorithm.of_id_tokens();
+    let token = app.provider.issue_logout_token(app.now(), algorithm, &due.watched)?;
+    let told = app.federation.tell(uri, "logout_token", &token).await;
+    match told {
+        Ok(()) => {
+            tracing::info!(client = %client, "an application was told of a sign-out");
+            forget(app, grant).await
+        }
+        Err(error) if due.tries + 1 >= LOGOUT_TRIES => {
+            app.metrics.logout_untold();
+            tracing::error!(client = %client, %error, "an application was not told of a sign-out, and will not be");
+            forget(app, grant).await
+        }
+        Err(error) => {
+            tracing::warn!(client = %client, %error, "an application was not told of a sign-out yet");
+            Ok(())
+        }
+    }
+}
+
+async fn forget(app: &App, grant: GrantId) -> Result<(), ApiError> {
+    let mut tx = writing(app).await?;
+    app.provider.unwatch(&mut tx, grant).await?;
+    tx.commit(Record::about(grant)).await?;
+    Ok(())
+}
+
+async fn looking(app: &App) -> Result<store::ReadTx, ApiError> {
+    let worker = Caller::system("logouts", "");
+    Ok(app.access.view(&worker, TenantId::PLATFORM, Action::MaintenanceRun, Resource::Platform).await?)
+}
+
+async fn writing(app: &App) -> Result<WriteTx, ApiError> {
+    let worker = Caller::system("logouts", "");
+    Ok(app.access.enter(&worker, TenantId::PLATFORM, Action::MaintenanceRun, Resource::Platform).await?)
+}
