@@ -3,6 +3,7 @@
 //! scripts, operators and thieves see.
 #![allow(missing_docs)]
 
+mod acme;
 mod api_keys;
 mod backups;
 mod broken_worlds;

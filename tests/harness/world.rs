@@ -148,6 +148,16 @@ impl World {
         self.folder.path().join("authority.pem")
     }
 
+    /// From the next start on the server speaks TLS, with certificates that it gets by itself.
+    pub fn has_certificates_by_itself(&mut self) {
+        self.is_tls = true;
+    }
+
+    /// The port that it listens at.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// What all servers of this world logged.
     pub fn log_file(&self) -> PathBuf {
         self.folder.path().join("server.log")

@@ -51,6 +51,35 @@ impl Custody {
         self.find_server_secret(tx, name).await?.ok_or(KeyError::NoKey)
     }
 
+    /// Puts a server-wide secret in the place of the one before. In a transaction of the platform.
+    ///
+    /// # Errors
+    /// As [`Custody::server_secret`].
+    pub async fn replace_server_secret(
+        &self,
+        tx: &mut WriteTx,
+        name: &str,
+        value: &[u8],
+    ) -> Result<(), KeyError> {
+        require_platform(tx)?;
+        let (last,): (Option<i64>,) =
+            tx.query_one("SELECT max(version) FROM server_secret WHERE name = $1", params![name]).await?;
+        let version = last.map_or(FIRST_VERSION, |last| last + 1);
+        let keys = self.root.keys();
+        let root = keys.current();
+        let sealed = root.seal(SERVER_SECRET, &[name.as_bytes(), &version.to_be_bytes()], value);
+        let (root_key_id, now) = (root.id().as_str(), tx.now());
+        // What was before it is of no use any more.
+        tx.execute("DELETE FROM server_secret WHERE name = $1", params![name]).await?;
+        tx.execute(
+            "INSERT INTO server_secret (name, version, root_key_id, sealed, created_at)
+             VALUES ($1, $2, $3, $4, $5)",
+            params![name, version, root_key_id, &sealed, now],
+        )
+        .await?;
+        Ok(())
+    }
+
     /// A server-wide secret when it has been made.
     ///
     /// # Errors

@@ -67,6 +67,15 @@ pub struct Config {
     pub tls_key: PathBuf,
     /// An address for plain HTTP beside TLS, such as `0.0.0.0:80`: whoever looks there is sent to `public_url`. None when empty.
     pub redirect_listen: Option<SocketAddr>,
+    /// Names for which certificates are asked for by ACME (RFC 8555), in place of `tls_certificate`: `["bailiwick.example"]`. The
+    /// authority must reach this server at port 443 of each.
+    pub acme_domains: Vec<String>,
+    /// The mail address that the authority writes to.
+    pub acme_contact: String,
+    /// The authority's directory: `https://…`; Let's Encrypt when empty. Who uses it agrees to its terms.
+    pub acme_directory: String,
+    /// A PEM file with the certificates that the authority itself is known by; the system's when empty.
+    pub acme_ca_file: PathBuf,
     /// Addresses or networks (`10.0.0.0/8`) of proxies that may say, in `forwarded_header`, whom they speak for.
     #[serde(serialize_with = "write_networks", deserialize_with = "read_networks")]
     pub trusted_proxies: Vec<Network>,
@@ -232,6 +241,10 @@ impl Default for Config {
             tls_certificate: PathBuf::new(),
             tls_key: PathBuf::new(),
             redirect_listen: None,
+            acme_domains: Vec::new(),
+            acme_contact: String::new(),
+            acme_directory: String::new(),
+            acme_ca_file: PathBuf::new(),
             trusted_proxies: Vec::new(),
             forwarded_header: ForwardedHeader::default(),
             provider_networks: Vec::new(),
@@ -355,24 +368,49 @@ impl Config {
     pub fn check(&self) -> Result<Vec<Warning>, ConfigError> {
         let refuse = |setting, why: String| Err(ConfigError::Refused { setting, why });
         let mut warnings = Vec::new();
-        let tls = !self.tls_certificate.as_os_str().is_empty();
-        if tls == self.tls_key.as_os_str().is_empty() {
+        let files = !self.tls_certificate.as_os_str().is_empty();
+        if files == self.tls_key.as_os_str().is_empty() {
             return refuse("tls_certificate", "set both tls_certificate and tls_key, or neither".into());
         }
-        for (setting, path) in [("tls_certificate", &self.tls_certificate), ("tls_key", &self.tls_key)] {
-            if tls && let Err(error) = std::fs::File::open(path) {
+        if files && self.has_acme() {
+            return refuse("acme_domains", "certificates come by files or by ACME, not by both".into());
+        }
+        let is_name = |name: &String| {
+            let allowed =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+            name.contains('.') && name.len() <= 253 && name.bytes().all(allowed) && !name.starts_with('.')
+        };
+        if let Some(name) = self.acme_domains.iter().find(|name| !is_name(name)) {
+            return refuse("acme_domains", format!("{name} is no name of a host, in lower case"));
+        }
+        if !self.acme_directory.is_empty() && !self.acme_directory.starts_with("https://") {
+            return refuse("acme_directory", "it must begin with https://".into());
+        }
+        if !self.acme_contact.is_empty() && !self.acme_contact.contains('@') {
+            return refuse("acme_contact", "expected a mail address".into());
+        }
+        for (setting, path) in [
+            ("tls_certificate", &self.tls_certificate),
+            ("tls_key", &self.tls_key),
+            ("acme_ca_file", &self.acme_ca_file),
+        ] {
+            if !path.as_os_str().is_empty()
+                && let Err(error) = std::fs::File::open(path)
+            {
                 return refuse(setting, format!("{} cannot be read: {error}", path.display()));
             }
         }
+        let tls = self.has_tls();
         if self.redirect_listen.is_some() && !tls {
-            return refuse("redirect_listen", "it needs tls_certificate and tls_key beside it".into());
+            let why = "it needs tls_certificate and tls_key, or acme_domains, beside it";
+            return refuse("redirect_listen", why.into());
         }
         if !tls && !self.listen.ip().is_loopback() && self.trusted_proxies.is_empty() {
             return refuse(
                 "listen",
                 format!(
-                    "{} can be reached by others: set tls_certificate and tls_key, or name the proxy that does TLS \
-                     in trusted_proxies",
+                    "{} can be reached by others: set tls_certificate and tls_key, or acme_domains, or name the proxy \
+                     that does TLS in trusted_proxies",
                     self.listen
                 ),
             );
@@ -475,8 +513,22 @@ impl Config {
         if !self.public_url.is_empty() {
             return self.public_url.clone();
         }
-        let scheme = if self.tls_certificate.as_os_str().is_empty() { "http" } else { "https" };
-        format!("{scheme}://{}", self.listen)
+        let scheme = if self.has_tls() { "https" } else { "http" };
+        match self.acme_domains.first() {
+            Some(name) if self.listen.port() == 443 => format!("https://{name}"),
+            Some(name) => format!("https://{name}:{}", self.listen.port()),
+            None => format!("{scheme}://{}", self.listen),
+        }
+    }
+
+    /// Whether this server speaks TLS itself.
+    pub(crate) fn has_tls(&self) -> bool {
+        !self.tls_certificate.as_os_str().is_empty() || self.has_acme()
+    }
+
+    /// Whether its certificates come by ACME.
+    pub(crate) fn has_acme(&self) -> bool {
+        !self.acme_domains.is_empty()
     }
 
     /// The bucket that blobs go to, when they go to one.
@@ -690,6 +742,28 @@ mod tests {
     fn plain_http_is_sent_to_tls_where_there_is_tls() {
         let redirecting = Config { redirect_listen: "127.0.0.1:80".parse().ok(), ..production() };
         assert_eq!(refused(&redirecting), "redirect_listen");
+    }
+
+    #[test]
+    fn certificates_come_by_files_or_by_acme() {
+        let acme = Config { acme_domains: vec!["id.example".into()], ..production() };
+        let outside =
+            Config { listen: "0.0.0.0:443".parse().unwrap(), trusted_proxies: Vec::new(), ..acme.clone() };
+        assert!(outside.check().is_ok());
+        assert_eq!(Config { public_url: String::new(), ..outside.clone() }.url(), "https://id.example");
+        let redirecting = Config { redirect_listen: "0.0.0.0:80".parse().ok(), ..outside };
+        assert!(redirecting.check().is_ok());
+        for bad in ["ID.example", "id", "*.example", "id.example/", ".example", ""] {
+            assert_eq!(
+                refused(&Config { acme_domains: vec![bad.into()], ..acme.clone() }),
+                "acme_domains",
+                "{bad}"
+            );
+        }
+        let plain = Config { acme_directory: "http://ca.example".into(), ..acme.clone() };
+        assert_eq!(refused(&plain), "acme_directory");
+        assert_eq!(refused(&Config { acme_contact: "nobody".into(), ..acme.clone() }), "acme_contact");
+        assert_eq!(refused(&Config { acme_ca_file: "/nowhere".into(), ..acme }), "acme_ca_file");
     }
 
     #[test]

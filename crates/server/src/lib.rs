@@ -15,6 +15,7 @@
 //! Routes translate and nothing else: what is true of accounts, items or logs is said in their rooms. Errors become answers in
 //! one place ([`error`]); what happened inside is logged and never sent.
 
+mod acme;
 mod admin;
 mod backup;
 mod caller;

@@ -19,6 +19,7 @@ use tokens::oauth::Provider;
 use tokens::{AccessTokens, KeysError, Lifetime, RotationPolicy, SigningKeys};
 use tokio::sync::{Notify, Semaphore, watch};
 
+use crate::acme;
 use crate::caller::Roles;
 use crate::caller::client::Proofs;
 use crate::config::{Config, ConfigError, Warning};
@@ -99,6 +100,9 @@ pub enum StartError {
     /// TLS files cannot be used.
     #[error("tls_certificate and tls_key cannot be used: {0}")]
     Tls(std::io::Error),
+    /// ACME cannot be used.
+    #[error("certificates cannot be asked for: {0}")]
+    Acme(rustls::Error),
     /// The spool of requests cannot be used.
     #[error("requests cannot be spooled in {folder}: {source}")]
     Spool {
@@ -553,23 +557,26 @@ async fn listen(app: &App, stop: watch::Sender<bool>) -> Result<(), StartError> 
             handle.graceful_shutdown(Some(GRACE));
         }
     });
-    if config.tls_certificate.as_os_str().is_empty() {
+    if !config.has_tls() {
         announce(&format!("http://{address}"));
         let mut server = axum_server::from_tcp(listener).map_err(failed)?.handle(handle).map(Prompt);
         slow_clients(server.http_builder());
         return server.serve(service).await.map_err(StartError::Serve);
     }
-    let tls = tls(config).await?;
+    let tls = if config.has_acme() { acme::serve(app, app.stopping.clone())? } else { tls(config).await? };
     let beside = match config.redirect_listen {
         Some(address) => Some(redirect(address, &app.url)?),
         None => None,
     };
-    let renewing = tokio::spawn(renew(tls.clone(), config.tls_certificate.clone(), config.tls_key.clone()));
+    let renewing = (!config.has_acme())
+        .then(|| tokio::spawn(renew(tls.clone(), config.tls_certificate.clone(), config.tls_key.clone())));
     announce(&format!("https://{address}"));
     let mut server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?.handle(handle).map(Prompt);
     slow_clients(server.http_builder());
     let served = server.serve(service).await.map_err(StartError::Serve);
-    renewing.abort();
+    if let Some(renewing) = renewing {
+        renewing.abort();
+    }
     if let Some(beside) = beside {
         beside.shutdown();
     }
