@@ -170,6 +170,9 @@ fn a_hash_of_another_system_is_taken_and_replaced(world: World) {
         "secret",
         "$2x$04$kQGd/Wm0zASddF4JdECEKu3fjCZyXc1Ek.GPCfltqIGZgJkYMb.Pu",
         "$argon2id$v=19$m=4194304,t=9,p=1$YWFhYWFhYWE$aaaa",
+        // What whoever runs the server may import, and a tenant may not.
+        "$argon2id$v=19$m=131072,t=2,p=1$YWFhYWFhYWE$YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE",
+        &bcrypt.replace("$04$", "$13$"),
     ] {
         assert_eq!(import(&house.owner, &whole, "bea", bad).refused(1).code, "invalid_field", "{bad}");
     }

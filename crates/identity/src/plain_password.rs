@@ -101,6 +101,9 @@ impl PlainHash {
     /// Says what cannot be taken.
     pub fn imported(text: &str) -> Result<Self, HashError> {
         let cost = ImportedHash::parse(text)?.cost();
+        if !cost.is_a_tenants() {
+            return Err(HashError::TenantsCost);
+        }
         Ok(Self { text: Zeroizing::new(text.to_owned()), cost })
     }
 }

@@ -48,8 +48,10 @@ pub(crate) const ROOMS: &[&[Migration]] = &[
 /// How long requests that are under way may take to finish when the server stops.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// Passwords of imported people that are checked at the same time. Each may take 256 MiB and a second.
-const SLOW_HASHES: usize = 2;
+/// Passwords that are checked against slow hashes at the same time, altogether and of one tenant. Each may take a second, and 256 MiB
+/// when it is of somebody imported by whoever runs the server.
+const SLOW_HASHES: usize = 4;
+const SLOW_HASHES_OF_ONE: usize = 2;
 
 /// Clients that follow changes at the same time.
 const FOLLOWERS: usize = 10_000;
@@ -295,6 +297,7 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
         feed: Feed::new(FOLLOWERS),
         attempts: Attempts::new(tries),
         slow_hashes: Arc::new(Semaphore::new(SLOW_HASHES)),
+        slow_hashes_of: TurnsOf::new(SLOW_HASHES_OF_ONE),
         metrics: Metrics::new(),
         audit,
         rates: RateLimits::new(&config, SharedLimits::of(&config, limits_seed)?),

@@ -14,7 +14,7 @@ use protocol::{Code, Problem};
 use store::{LogKey, Store, TenantId};
 use tokens::AccessTokens;
 use tokens::oauth::Provider;
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, Semaphore};
 
 use crate::caller::Roles;
 use crate::caller::client::Proofs;
@@ -43,6 +43,8 @@ pub(crate) struct Parts {
     pub(crate) attempts: Attempts,
     /// Turns for hashes that are slow on the server.
     pub(crate) slow_hashes: Arc<Semaphore>,
+    /// And of one tenant, so that none keeps the others waiting.
+    pub(crate) slow_hashes_of: TurnsOf<TenantId>,
     pub(crate) tokens: AccessTokens,
     pub(crate) provider: Provider,
     /// Other providers, that people come in by.
@@ -80,16 +82,21 @@ impl App {
         self.store.clock().now_ms()
     }
 
-    /// Does slow work aside, when its turn has come. The turn is kept until the work is done, whether or not anybody still waits for
-    /// it.
+    /// Does slow work of a tenant aside, when its turn has come: first among the tenant's own, then among all. The turn is kept until
+    /// the work is done, whether or not anybody still waits for it.
     ///
     /// # Errors
     /// [`Code::Unavailable`] when no turn came within [`TURN_WITHIN`].
     pub(crate) async fn slowly<T: Send + 'static>(
         &self,
+        tenant: TenantId,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        let turn = tokio::time::timeout(TURN_WITHIN, Arc::clone(&self.slow_hashes).acquire_owned()).await;
+        let both = async {
+            let own = self.slow_hashes_of.of(tenant).acquire_owned().await?;
+            Ok::<_, AcquireError>((own, Arc::clone(&self.slow_hashes).acquire_owned().await?))
+        };
+        let turn = tokio::time::timeout(TURN_WITHIN, both).await;
         let busy = || ApiError::from(Problem { retry_after: Some(5), ..Problem::new(Code::Unavailable) });
         let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
         let work = tokio::task::spawn_blocking(move || {

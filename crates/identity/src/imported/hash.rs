@@ -117,6 +117,17 @@ pub(crate) enum Cost {
 }
 
 impl Cost {
+    /// Whether a tenant may have the server do it each time: a quarter of what whoever runs the server may.
+    pub(crate) fn is_a_tenants(self) -> bool {
+        match self {
+            Cost::Bcrypt { rounds_log2 } => rounds_log2 <= MAX_BCRYPT - 3,
+            Cost::Argon2 { memory_kib, passes, .. } => {
+                memory_kib <= MAX_MEMORY_KIB / 4
+                    && u64::from(memory_kib) * u64::from(passes) <= MAX_MEMORY_PASSES_KIB / 4
+            }
+        }
+    }
+
     /// Refuses work that would let a few sign-ins stop a server.
     fn check(self) -> Result<(), HashError> {
         let is_bearable = match self {
@@ -179,6 +190,14 @@ pub enum HashError {
         MAX_MEMORY_PASSES_KIB / 1024
     )]
     Cost,
+    /// It asks for more than a tenant may have the server do.
+    #[error(
+        "the hash's cost is out of bounds: bcrypt 4 to {}, Argon2 up to {} MiB, {} MiB times passes",
+        MAX_BCRYPT - 3,
+        MAX_MEMORY_KIB / 4 / 1024,
+        MAX_MEMORY_PASSES_KIB / 4 / 1024
+    )]
+    TenantsCost,
 }
 
 /// Hashes a password with Argon2id, in PHC form. Takes as long as `cost` says.

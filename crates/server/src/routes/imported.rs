@@ -48,7 +48,10 @@ pub(crate) async fn start(
         app.access.view(&visitor.caller, Tenant::PLATFORM, Action::SessionCreate, Resource::Platform).await?;
     let candidate = app.identity.imported_start(&mut tx, &start).await?;
     drop(tx);
-    let proven = app.slowly(move || candidate.prove(&password)).await?.map_err(ApiError::internal)?;
+    let proven = app
+        .slowly(Tenant::PLATFORM, move || candidate.prove(&password))
+        .await?
+        .map_err(ApiError::internal)?;
     let Some(proven) = proven else {
         app.metrics.signin("refused");
         return Err(ApiError::new(Code::InvalidCredentials));

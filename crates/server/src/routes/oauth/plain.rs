@@ -110,7 +110,7 @@ impl Request<'_> {
         }
         let candidate = app.identity.plain_candidate(&mut tx, name).await.map_err(ApiError::from)?;
         drop(tx);
-        let proven = app.slowly(move || candidate.prove(&password)).await?;
+        let proven = app.slowly(self.tenant(), move || candidate.prove(&password)).await?;
         Ok(proven.map_err(ApiError::internal)?)
     }
 }

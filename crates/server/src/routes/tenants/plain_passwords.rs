@@ -135,7 +135,7 @@ pub(crate) async fn set_own(
     // Whoever may not set one does not make the server work.
     let tx = own(&app, &signed, tenant).await?;
     drop(tx);
-    let hash = app.slowly(move || PlainHash::of(&password)).await?.map_err(ApiError::internal)?;
+    let hash = app.slowly(tenant, move || PlainHash::of(&password)).await?.map_err(ApiError::internal)?;
     let tx = own(&app, &signed, tenant).await?;
     set(&app, tx, &signed, *signed.session.account().uuid(), &name, hash).await
 }
