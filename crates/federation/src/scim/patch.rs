@@ -5,6 +5,8 @@
 //! They are applied to the resource as it is shown, of which only known attributes are read back: a change of what is not kept changes
 //! nothing.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -168,11 +170,9 @@ fn put(resource: &mut Map<String, Value>, name: &str, op: Op, value: Option<&Val
     };
     match (op, resource.get_mut(name)) {
         (Op::Add, Some(Value::Array(there))) if !added.is_empty() => {
-            for one in added {
-                if !there.contains(&one) {
-                    there.push(one);
-                }
-            }
+            // A body holds tens of thousands: none is compared with each of the others.
+            let mut known: HashSet<String> = there.iter().map(Value::to_string).collect();
+            there.extend(added.into_iter().filter(|one| known.insert(one.to_string())));
         }
         (_, Some(Value::Object(there))) if value.is_object() => {
             value.as_object().into_iter().flatten().for_each(|(part, value)| set(there, part, Some(value)));
@@ -188,7 +188,7 @@ fn remove(resource: &mut Map<String, Value>, name: &str, value: Option<&Value>) 
     let id = |entry: &Value| entry.get("value").and_then(Value::as_str).map(str::to_owned);
     match (resource.get_mut(name), value) {
         (Some(Value::Array(there)), Some(Value::Array(named))) => {
-            let named: Vec<_> = named.iter().filter_map(id).collect();
+            let named: HashSet<_> = named.iter().filter_map(id).collect();
             there.retain(|entry| !id(entry).is_some_and(|id| named.contains(&id)));
         }
         _ => {
