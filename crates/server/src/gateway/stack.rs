@@ -14,7 +14,7 @@ use axum::response::Response;
 
 /// How much is overwritten, in bytes: what signing in reaches in an unoptimised build, with room to spare. Takes some
 /// microseconds; a worker's stack has 2 MiB.
-const DEPTH: usize = 192 * 1024;
+const DEPTH: usize = 384 * 1024;
 
 /// Answers a request, and leaves a clean stack.
 pub(super) async fn clean(request: Request, next: Next) -> Response {
