@@ -109,7 +109,11 @@ fn whoever_serves_nothing_does_not_follow(world: World) {
 
 #[test]
 fn what_ends_at_one_server_is_pushed_by_the_other() {
-    let world = World::started(Engine::Postgresql);
+    let mut world = World::on(Engine::Postgresql);
+    // One issuer, at two addresses.
+    let url = world.url();
+    world.set("BAILIWICK_PUBLIC_URL", &url);
+    world.start();
     let mut beside = world.beside();
     beside.start();
     let house = House::founded(&world);
