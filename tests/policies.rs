@@ -327,7 +327,14 @@ fn who_asks_why_learns_of_themselves_and_of_nobody_else(world: World) {
     assert_eq!((places.len(), &places[0]["place"]), (1, &whole), "the same everywhere: {can}");
     assert_eq!(
         places[0]["actions"],
-        json!(["tenant.read", "tenant.leave", "organisation.read", "team.read", "client.use", "plain_password.set"])
+        json!([
+            "tenant.read",
+            "tenant.leave",
+            "organisation.read",
+            "team.read",
+            "client.use",
+            "plain_password.set"
+        ])
     );
     // Of others, where one runs an organisation; elsewhere not.
     assert_eq!(

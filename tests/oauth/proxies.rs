@@ -4,7 +4,7 @@
 use harness::{Request, World, on_both_engines};
 use serde_json::json;
 
-use super::app::{CALLBACK, House, code, decoded, get, said, text};
+use super::app::{CALLBACK, House, Tokens, code, decoded, get, said, text};
 
 on_both_engines!(a_request_passes_with_what_it_shows_and_never_with_what_it_says);
 
@@ -62,10 +62,22 @@ fn a_request_passes_with_what_it_shows_and_never_with_what_it_says(world: World)
         "https://api.example",
     ]);
     let for_api = api.tokens(&bea, &[]).access;
-    let passed = asks("audience=https%3A%2F%2Fapi.example", &for_api);
+    let refused = asks("audience=https%3A%2F%2Fapi.example", &for_api);
+    assert_eq!((refused.status, code(&refused)), (422, "invalid_field".to_owned()), "whose, is not said");
+    let asked = format!("audience=https%3A%2F%2Fapi.example&tenant={}", house.tenant);
+    let passed = asks(&asked, &for_api);
     assert_eq!(passed.status, 200);
     assert_eq!(decoded(passed.header("x-bailiwick-identity").unwrap()).1["aud"], "https://api.example");
     assert_eq!(asks("", &for_api).status, 401);
+
+    // Another tenant says that its client is for the same.
+    let evil = House::founded(&world);
+    let service = text(&evil.run(&["service-accounts", "create", "nightly"]).json()["id"]);
+    let made = ["--grants", "client_credentials", "--scopes", "payroll.admin", "--service-account", &service];
+    let theirs = evil.app(&[&made[..], &["--resource", "https://api.example"]].concat());
+    let theirs = Tokens::of(&theirs.token(&[("grant_type", "client_credentials")])).access;
+    assert_eq!(asks(&asked, &theirs).status, 403);
+    assert_eq!(asks("audience=https%3A%2F%2Fapi.example", &theirs).status, 422);
 
     // Sessions, access tokens, API keys and service accounts' keys pass too, each for what it may.
     let session = std::fs::read_to_string(bea.config().join("session")).unwrap();

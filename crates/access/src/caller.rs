@@ -289,6 +289,11 @@ impl Caller {
             || (tenant.kind() == TenantKind::Customer && self.vouched.is_some_and(|(only, _)| only != tenant))
     }
 
+    /// The customer's tenant that alone vouches for the caller; of what they are elsewhere, nobody is told.
+    pub fn vouched_in(&self) -> Option<TenantId> {
+        self.vouched.map(|(tenant, _)| tenant)
+    }
+
     /// Whether this tenant's own provider vouched for the caller.
     pub(crate) fn came_by_provider_of(&self, tenant: TenantId) -> bool {
         self.came_by == Some(tenant)

@@ -49,10 +49,12 @@ mod schema;
 pub mod scim;
 mod upstream;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use custody::{Custody, StateSealer};
+use store::TenantId;
 use tokio::sync::Semaphore;
 
 pub use address::{Reach, is_public};
@@ -80,8 +82,9 @@ pub struct Federation {
     fetcher: Fetcher,
     dns: Option<SocketAddr>,
     remembered: Mutex<Remembered>,
-    /// Turns at asking providers.
+    /// Turns at asking providers, of all and of each tenant.
     turns: Semaphore,
+    turns_of: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
 }
 
 impl Federation {
@@ -89,9 +92,12 @@ impl Federation {
     /// none of that kind.
     pub fn new(custody: Custody, states: StateSealer, reach: Reach, dns: Option<SocketAddr>) -> Self {
         let (fetcher, remembered, turns) = (Fetcher::new(reach), Mutex::default(), Semaphore::new(TURNS));
-        Federation { custody, states, fetcher, dns, remembered, turns }
+        Federation { custody, states, fetcher, dns, remembered, turns, turns_of: Mutex::default() }
     }
 }
 
-/// How many providers are asked at the same time.
-const TURNS: usize = 32;
+/// How many providers are asked at the same time, and of one tenant: one that never answers keeps its own people waiting, and no others.
+const TURNS: usize = 64;
+const TURNS_OF_ONE: usize = 4;
+/// Tenants that are remembered before those who ask nothing are forgotten.
+const ASKING: usize = 4_096;

@@ -9,6 +9,8 @@ use std::sync::{Arc, PoisonError};
 
 use data_encoding::BASE64;
 use serde::Deserialize;
+use store::TenantId;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 use zeroize::Zeroizing;
@@ -19,7 +21,10 @@ use crate::keys::{Checked, KeySet, Published, Signed};
 use crate::metadata::{Document, Metadata, address};
 use crate::provider::Preset;
 use crate::request::challenge;
-use crate::{Asked, Assertion, Back, Began, Federation, FederationError, Provider, Purpose, Terms};
+use crate::{
+    ASKING, Asked, Assertion, Back, Began, Federation, FederationError, Provider, Purpose, TURNS_OF_ONE,
+    Terms,
+};
 
 /// What a provider's answer brings back (RFC 6749, section 4.1.2, and RFC 9207).
 #[derive(Clone, Debug)]
@@ -30,11 +35,16 @@ pub struct Answer<'a> {
     pub issuer: Option<&'a str>,
 }
 
+/// A turn; over when it is dropped.
+struct Turn<'a>(#[expect(dead_code)] OwnedSemaphorePermit, #[expect(dead_code)] SemaphorePermit<'a>);
+
 /// What was read of providers lately, by address.
 #[derive(Default)]
 pub(crate) struct Remembered {
     metadata: HashMap<String, Kept<Metadata>>,
     keys: HashMap<String, Kept<KeySet>>,
+    /// Which could not be read, since when and why: they are not asked again at once.
+    failed: HashMap<String, (i64, String)>,
 }
 
 struct Kept<T> {
@@ -130,7 +140,7 @@ impl Federation {
         }
         let token = self.exchange(provider, &metadata, asked, callback, answer.code).await?;
         let signed = Signed::parse(&token)?;
-        self.require_signature(now_ms, &metadata, &signed).await?;
+        self.require_signature(now_ms, provider.tenant, &metadata, &signed).await?;
         let expected = Expected {
             issuer: &metadata.issuer,
             client_id: &terms.client_id,
@@ -146,9 +156,13 @@ impl Federation {
     /// # Errors
     /// As [`begin`](Self::begin).
     pub async fn try_out(&self, now_ms: i64, provider: &Provider) -> Result<(), FederationError> {
-        self.locked().metadata.remove(&kept_as(provider));
+        {
+            let (name, mut remembered) = (kept_as(provider), self.locked());
+            remembered.metadata.remove(&name);
+            remembered.failed.remove(&name);
+        }
         let metadata = self.metadata(now_ms, provider).await?;
-        self.fetched_keys(now_ms, &metadata.jwks_uri, None).await?;
+        self.fetched_keys(now_ms, provider.tenant, &metadata.jwks_uri, None).await?;
         Ok(())
     }
 
@@ -165,10 +179,16 @@ impl Federation {
     /// # Errors
     /// [`FederationError::Invalid`] for an address that may not be asked, [`FederationError::Unreachable`],
     /// [`FederationError::Refused`].
-    pub async fn tell(&self, url: &str, name: &str, value: &str) -> Result<(), FederationError> {
+    pub async fn tell(
+        &self,
+        tenant: TenantId,
+        url: &str,
+        name: &str,
+        value: &str,
+    ) -> Result<(), FederationError> {
         let url = self.fetcher.reach.check("url", url)?;
         let form = Serializer::new(String::new()).append_pair(name, value).finish();
-        let _turn = self.turn().await?;
+        let _turn = self.turn(tenant).await?;
         let (status, _) = self.fetcher.post(&url, None, form).await?;
         match status.as_u16() {
             200 | 204 => Ok(()),
@@ -189,7 +209,7 @@ impl Federation {
         let terms = &provider.terms;
         let (authorization, form) = form(terms, metadata.takes_basic, code, callback, &asked.verifier);
         let authorization = authorization.as_ref().map(|text| text.as_str());
-        let _turn = self.turn().await?;
+        let _turn = self.turn(provider.tenant).await?;
         let (status, body) = self.fetcher.post(&metadata.token_endpoint, authorization, form).await?;
         if status.is_success() {
             return Ok(read::<Tokens>(&body)?.id_token);
@@ -206,10 +226,11 @@ impl Federation {
     async fn require_signature(
         &self,
         now_ms: i64,
+        tenant: TenantId,
         metadata: &Metadata,
         signed: &Signed<'_>,
     ) -> Result<(), FederationError> {
-        let kept = self.keys(now_ms, &metadata.jwks_uri).await?;
+        let kept = self.keys(now_ms, tenant, &metadata.jwks_uri).await?;
         match kept.what.check(signed) {
             Checked::Good => return Ok(()),
             Checked::Bad => return Err(TokenFault::Signature.into()),
@@ -218,7 +239,7 @@ impl Federation {
         if kept.again_at.is_some_and(|at| now_ms - at < ASKED_AGAIN_MS) {
             return Err(TokenFault::Signature.into());
         }
-        match self.fetched_keys(now_ms, &metadata.jwks_uri, Some(now_ms)).await?.what.check(signed) {
+        match self.fetched_keys(now_ms, tenant, &metadata.jwks_uri, Some(now_ms)).await?.what.check(signed) {
             Checked::Good => Ok(()),
             Checked::Bad | Checked::UnknownKey => Err(TokenFault::Signature.into()),
         }
@@ -226,37 +247,48 @@ impl Federation {
 
     async fn metadata(&self, now_ms: i64, provider: &Provider) -> Result<Arc<Metadata>, FederationError> {
         let name = kept_as(provider);
-        let before = self.locked().metadata.get(&name).cloned();
-        if let Some(kept) = before
-            && (0..KEPT_MS).contains(&(now_ms - kept.read_at))
         {
-            return Ok(kept.what);
+            let remembered = self.locked();
+            if let Some(kept) = remembered.metadata.get(&name)
+                && (0..KEPT_MS).contains(&(now_ms - kept.read_at))
+            {
+                return Ok(Arc::clone(&kept.what));
+            }
+            if let Some((at, why)) = remembered.failed.get(&name)
+                && (0..FAILED_MS).contains(&(now_ms - at))
+            {
+                return Err(FederationError::Unreachable(why.clone()));
+            }
         }
         let (issuer, reach) = (&provider.terms.issuer, &self.fetcher.reach);
         let url = reach.check("issuer", &address(issuer))?;
-        let turn = self.turn().await?;
-        let document: Document = self.fetcher.get(&url).await?;
+        let turn = self.turn(provider.tenant).await?;
+        let document: Document = match self.fetcher.get(&url).await {
+            Err(FederationError::Unreachable(why)) => {
+                keep(&mut self.locked().failed, name, (now_ms, why.clone()));
+                return Err(FederationError::Unreachable(why));
+            }
+            other => other?,
+        };
         drop(turn);
         let what = Arc::new(document.checked(issuer, provider.terms.preset, reach)?);
-        keep(
-            &mut self.locked().metadata,
-            name,
-            Kept { read_at: now_ms, again_at: None, what: Arc::clone(&what) },
-        );
+        let kept = Kept { read_at: now_ms, again_at: None, what: Arc::clone(&what) };
+        keep(&mut self.locked().metadata, name, kept);
         Ok(what)
     }
 
-    async fn keys(&self, now_ms: i64, url: &Url) -> Result<Kept<KeySet>, FederationError> {
+    async fn keys(&self, now_ms: i64, tenant: TenantId, url: &Url) -> Result<Kept<KeySet>, FederationError> {
         let before = self.locked().keys.get(url.as_str()).cloned();
         match before {
             Some(kept) if (0..KEPT_MS).contains(&(now_ms - kept.read_at)) => Ok(kept),
-            _ => self.fetched_keys(now_ms, url, None).await,
+            _ => self.fetched_keys(now_ms, tenant, url, None).await,
         }
     }
 
     async fn fetched_keys(
         &self,
         now_ms: i64,
+        tenant: TenantId,
         url: &Url,
         again_at: Option<i64>,
     ) -> Result<Kept<KeySet>, FederationError> {
@@ -266,7 +298,7 @@ impl Federation {
             // Before it is asked: one that does not answer is not asked for each token either.
             kept.again_at = again_at;
         }
-        let turn = self.turn().await?;
+        let turn = self.turn(tenant).await?;
         let published: Published = self.fetcher.get(url).await?;
         drop(turn);
         let kept = Kept { read_at: now_ms, again_at, what: Arc::new(published.usable()) };
@@ -274,10 +306,21 @@ impl Federation {
         Ok(kept)
     }
 
-    async fn turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>, FederationError> {
-        let waited = tokio::time::timeout(TURN_WITHIN, self.turns.acquire()).await;
+    /// A turn at asking: first among the tenant's own, which nobody else waits for.
+    async fn turn(&self, tenant: TenantId) -> Result<Turn<'_>, FederationError> {
+        let own = {
+            let mut known = self.turns_of.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.len() >= ASKING {
+                known.retain(|_, turns| Arc::strong_count(turns) > 1);
+            }
+            Arc::clone(known.entry(tenant).or_insert_with(|| Arc::new(Semaphore::new(TURNS_OF_ONE))))
+        };
+        let both = async {
+            let own = own.acquire_owned().await?;
+            Ok::<_, AcquireError>(Turn(own, self.turns.acquire().await?))
+        };
         let busy = || FederationError::Unreachable("too many are asked at this moment".to_owned());
-        waited.map_err(|_| busy())?.map_err(|_| busy())
+        tokio::time::timeout(TURN_WITHIN, both).await.map_err(|_| busy())?.map_err(|_| busy())
     }
 
     fn locked(&self) -> std::sync::MutexGuard<'_, Remembered> {
@@ -291,7 +334,7 @@ fn kept_as(provider: &Provider) -> String {
     format!("{preset}{}", provider.terms.issuer)
 }
 
-fn keep<T>(all: &mut HashMap<String, Kept<T>>, name: String, kept: Kept<T>) {
+fn keep<T>(all: &mut HashMap<String, T>, name: String, kept: T) {
     if all.len() >= MOST && !all.contains_key(&name) {
         all.clear();
     }
@@ -355,6 +398,8 @@ fn known(error: &str) -> &'static str {
     KNOWN.into_iter().find(|known| *known == error).unwrap_or("another error")
 }
 
+/// How long a provider that does not answer is not asked again, in milliseconds.
+const FAILED_MS: i64 = 10_000;
 /// How long metadata and keys are remembered, in milliseconds.
 const KEPT_MS: i64 = 60 * 60_000;
 /// How often keys are read again because a token names an unknown one, in milliseconds.

@@ -363,13 +363,12 @@ const PUBLIC_COMPUTER: [Action; 9] = [
 ];
 
 /// What somebody does outside of the tenant that alone vouches for them: sees which account it is, proves by a method of its own who
-/// they are, and signs out.
-const VOUCHED_ELSEWHERE: [Action; 6] = [
+/// they are, and signs out. Not the access token that says to everybody else who they are.
+const VOUCHED_ELSEWHERE: [Action; 5] = [
     Action::AccountRead,
     Action::SessionStepUp,
     Action::SessionUnlock,
     Action::SessionEnd,
-    Action::TokenIssue,
     Action::TenantList,
 ];
 

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::changes::{Changes, Judged, Word};
 use crate::follow;
 use crate::service::TokenLayer;
-use crate::token::{self, Keys, Opened, Refused, Token};
+use crate::token::{self, Keys, Opened, Refused, Taken, Token};
 
 /// How often the key set is fetched at the most because of a key that is not in it.
 const KEYS_EVERY: Duration = Duration::from_secs(10);
@@ -70,8 +70,8 @@ pub enum SettingsError {
     /// Tokens must not travel in plain.
     #[error("the issuer must be reached by https://, or on this machine")]
     Plain,
-    /// The client's id or secret cannot stand in a header.
-    #[error("the client's id or secret cannot be sent")]
+    /// The client's id is none, or it or the secret cannot stand in a header.
+    #[error("the client's id is none, or it or the secret cannot be sent")]
     Client,
     /// The HTTP client cannot be made.
     #[error("the HTTP client cannot be made: {0}")]
@@ -87,6 +87,8 @@ pub(crate) struct Inner {
     pub(crate) http: reqwest::Client,
     pub(crate) authorization: HeaderValue,
     base: String,
+    /// The tenant of the client, whose tokens alone are taken.
+    tenant: String,
     keys: RwLock<Keys>,
     /// When the key set was fetched last.
     fetched: tokio::sync::Mutex<Option<Instant>>,
@@ -106,6 +108,8 @@ impl Guard {
         if !base.starts_with("https://") && !is_own_machine(&base) {
             return Err(SettingsError::Plain);
         }
+        let (_, tenant) = settings.client_id.split_once('.').ok_or(SettingsError::Client)?;
+        let tenant = format!("ten_{tenant}");
         let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         let pair =
             Zeroizing::new(format!("{}:{}", encode(&settings.client_id), encode(&settings.client_secret)));
@@ -125,6 +129,7 @@ impl Guard {
             http: http.build()?,
             authorization,
             base,
+            tenant,
             settings,
             keys: RwLock::default(),
             fetched: tokio::sync::Mutex::default(),
@@ -155,7 +160,9 @@ impl Guard {
         }
         let Opened::Signed(claims) = opened else { return Err(Refused::Untrusted) };
         let now = now_ms();
-        token::check(&claims, &inner.settings.issuer, &inner.settings.audience, now.div_euclid(1_000))?;
+        let Settings { issuer, audience, .. } = &inner.settings;
+        let taken = Taken { issuer, audience, tenant: &inner.tenant };
+        token::check(&claims, &taken, now.div_euclid(1_000))?;
         let recheck_after = inner.settings.recheck_after;
         let judged = inner.changes().judge(token, &claims, now, recheck_after);
         match judged {

@@ -16,7 +16,8 @@
 //!   nobody in. The same before it has heard anything.
 //! - What ends by itself, as a session that nobody uses, is no event: a token is asked about anew after
 //!   [`Settings::recheck_after`].
-//! - Only EdDSA over the issuer's keys; only tokens of the type `at+jwt`, of this issuer, for this audience, in their time. One that
+//! - Only EdDSA over the issuer's keys; only tokens of the type `at+jwt`, of this issuer, for this audience, of a client of
+//!   the same tenant, in their time. One that
 //!   is bound to a key of its client's (DPoP) is refused: proofs are not read here, and without one it is worth nothing.
 //!
 //! ```no_run

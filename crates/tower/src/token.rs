@@ -51,7 +51,7 @@ pub enum Refused {
     /// Its time is over, or has not come.
     #[error("the access token has expired")]
     Expired,
-    /// It is for another service.
+    /// It is for another service, or of another tenant's client.
     #[error("the access token is for another audience")]
     WrongAudience,
     /// What it hangs on has ended.
@@ -154,12 +154,20 @@ pub(crate) fn open(token: &str, keys: &Keys) -> Result<Opened, Refused> {
     part(payload).map(Opened::Signed)
 }
 
+/// Whose tokens are taken.
+pub(crate) struct Taken<'a> {
+    pub(crate) issuer: &'a str,
+    pub(crate) audience: &'a str,
+    /// The tenant of this service. An audience is what a client's tenant says it is: another one can say the same.
+    pub(crate) tenant: &'a str,
+}
+
 /// Checks what a signed token says against who asks and when, in Unix seconds.
-pub(crate) fn check(claims: &Claims, issuer: &str, audience: &str, now: i64) -> Result<(), Refused> {
-    if claims.iss != issuer {
+pub(crate) fn check(claims: &Claims, taken: &Taken<'_>, now: i64) -> Result<(), Refused> {
+    if claims.iss != taken.issuer {
         return Err(Refused::Untrusted);
     }
-    if claims.aud != audience {
+    if claims.aud != taken.audience || claims.tenant_id != taken.tenant {
         return Err(Refused::WrongAudience);
     }
     if now >= claims.exp || now.saturating_add(SKEW) < claims.iat {
@@ -230,10 +238,14 @@ pub(crate) mod tests {
         let Ok(Opened::Signed(claims)) = open(&signed(&pair, &header(), &claims()), &keys) else {
             panic!("it is good")
         };
-        let check = |issuer, audience, now| check(&claims, issuer, audience, now);
+        let check =
+            |issuer, audience, now| super::check(&claims, &Taken { issuer, audience, tenant: "ten_2" }, now);
         assert_eq!(check("https://id.example", "https://api.example", 1_500), Ok(()));
         assert_eq!(check("https://evil.example", "https://api.example", 1_500), Err(Refused::Untrusted));
         assert_eq!(check("https://id.example", "https://other.example", 1_500), Err(Refused::WrongAudience));
+        let elsewhere =
+            Taken { issuer: "https://id.example", audience: "https://api.example", tenant: "ten_3" };
+        assert_eq!(super::check(&claims, &elsewhere, 1_500), Err(Refused::WrongAudience), "another tenant's");
         assert_eq!(check("https://id.example", "https://api.example", 2_000), Err(Refused::Expired));
         assert_eq!(check("https://id.example", "https://api.example", 900), Err(Refused::Expired));
         assert_eq!(Token::from(claims).scopes, ["device.read", "openid"]);

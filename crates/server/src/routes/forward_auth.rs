@@ -85,6 +85,10 @@ pub(crate) async fn check(
             if required.audience.as_deref().unwrap_or(app.provider.issuer()) != claims.aud {
                 return Err(ApiError::new(Code::TokenWrongAudience));
             }
+            // Whose resource a URI is, nobody says: another tenant's client may be for the same one.
+            if claims.aud != app.provider.issuer() && tenant.is_none() {
+                return Err(ApiError::field("tenant", "with an audience, say whose tokens it takes"));
+            }
             if !scope.is_within(&found.token.scope) {
                 return Err(Problem::new(Code::InsufficientScope).field("scope").into());
             }
@@ -102,6 +106,11 @@ pub(crate) async fn check(
         }
         Passing::Other(acting) => {
             acting.stands(&app).await?;
+            // A tenant's provider says who somebody is in that tenant, and nowhere else.
+            if acting.caller.vouched_in().is_some_and(|only| tenant != Some(only)) {
+                let why = "this sign-in is good in the tenant whose provider vouched for it: `tenant` names none, or another";
+                return Err(Problem::new(Code::Forbidden).detail(why).into());
+            }
             if let Some(tenant) = tenant {
                 // Who is in it sees that it is there.
                 let seen = acting.view(&app, tenant, Action::TenantRead, Resource::Customer).await;

@@ -168,7 +168,7 @@ async fn tell_one(app: &App, due: &Due) -> Result<(), ApiError> {
     let Some(uri) = &found.terms.backchannel_logout_uri else { return forget(app, grant).await };
     let algorithm = found.terms.algorithm.of_id_tokens();
     let token = app.provider.issue_logout_token(app.now(), algorithm, &due.watched)?;
-    let told = app.federation.tell(uri, "logout_token", &token).await;
+    let told = app.federation.tell(client.tenant, uri, "logout_token", &token).await;
     match told {
         Ok(()) => {
             tracing::info!(client = %client, "an application was told of a sign-out");

@@ -48,6 +48,8 @@ pub struct NewToken<'a> {
     pub key: Option<ProofKey>,
     /// What signs it.
     pub signer: &'a Signer,
+    /// Whether its subject came by a plain password.
+    pub by_password: bool,
 }
 
 /// The claims of a client's access token (RFC 9068, section 2.2). Times are Unix seconds.
@@ -80,6 +82,9 @@ pub struct TokenClaims {
     pub grant_id: Option<String>,
     /// What it may be used for: scopes, separated by spaces.
     pub scope: String,
+    /// How its subject came, when that was by a plain password: `pwd` (RFC 8176).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amr: Option<Vec<String>>,
     /// The key without which it is worth nothing (RFC 9449, section 6.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
@@ -128,6 +133,8 @@ struct IdClaims {
     at_hash: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    amr: Option<Vec<String>>,
     iat: i64,
     exp: i64,
 }
@@ -200,6 +207,7 @@ impl Provider {
             purpose: new.purpose.map(str::to_owned),
             grant_id: new.grant.map(|grant| grant.to_string()),
             scope: new.scope.to_string(),
+            amr: amr(new.by_password),
             cnf: new.key.map(|key| key.confirmation()),
             iat: issued_at,
             exp: new.ends_at.map_or(longest, |end| longest.min(end.div_euclid(1_000))),
@@ -244,6 +252,7 @@ impl Provider {
             nonce: grant.terms.nonce.clone(),
             at_hash: Some(BASE64URL_NOPAD.encode(half)),
             name,
+            amr: amr(grant.terms.by_password.is_some()),
             iat: issued_at,
             exp: issued_at.saturating_add(self.lifetime.seconds()),
         };
@@ -375,6 +384,11 @@ fn with_mac(key: &SharedKey, claims: &TokenClaims) -> Result<String, ProviderErr
     token.push('.');
     token.push_str(&BASE64URL_NOPAD.encode(&mac));
     Ok(token)
+}
+
+/// How somebody came, in the words of RFC 8176, when that is to be told.
+fn amr(by_password: bool) -> Option<Vec<String>> {
+    by_password.then(|| vec!["pwd".to_owned()])
 }
 
 /// The media type of ID tokens, as other servers write it.

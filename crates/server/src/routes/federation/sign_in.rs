@@ -59,13 +59,18 @@ pub(crate) async fn list(
 
 /// Begins a sign-in at another provider: says where the browser goes.
 #[utoipa::path(post, path = "/api/v1/signin/provider/start", tag = "sign-in", operation_id = "sign_in_provider_start", request_body = ProviderStart,
-    responses((status = 200, body = ProviderStarted), (status = 404, body = Problem), (status = 422, body = Problem), (status = 502, body = Problem)))]
+    responses((status = 200, body = ProviderStarted), (status = 404, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem), (status = 502, body = Problem)))]
 pub(crate) async fn start(
     State(app): State<App>,
     visitor: Visitor,
     Json(body): Json<ProviderStart>,
 ) -> Result<Json<ProviderStarted>, ApiError> {
-    Ok(Json(begin(&app, visitor.caller.request(), &body, Purpose::SignIn).await?))
+    // A provider that answers costs nothing: what counts is who has the server ask those that do not.
+    let aimed_at = Sha256::digest(&body.challenge).into();
+    let charge = app.attempts.start(app.now(), Try::Provider, &aimed_at, visitor.address.ip())?;
+    let started = begin(&app, visitor.caller.request(), &body, Purpose::SignIn).await?;
+    app.attempts.returned(app.now(), charge);
+    Ok(Json(started))
 }
 
 /// Finishes it with what the browser brought back: a session, or what to make an account of.

@@ -198,6 +198,7 @@ impl Request<'_> {
                 ends_at: None,
                 key: self.key(),
                 signer: &signer,
+                by_password: false,
             },
         )?;
         let expires_in = (issued.expires_at - tx.now()) / 1_000;
@@ -330,6 +331,7 @@ impl Request<'_> {
                 ends_at: Some(ends_at),
                 key: self.key(),
                 signer: &signer,
+                by_password: child.by_password.is_some(),
             },
         )?;
         let expires_in = (issued.expires_at - tx.now()) / 1_000;
@@ -455,6 +457,7 @@ impl Request<'_> {
                 ends_at: None,
                 key: self.key(),
                 signer: &signer,
+                by_password: grant.terms.by_password.is_some(),
             },
         )?;
         let id_token = if scope.contains(ScopeSet::OPENID) {

@@ -80,6 +80,9 @@ pub(crate) async fn import(
     Json(body): Json<ImportedPlainPassword>,
 ) -> Result<StatusCode, ApiError> {
     let name = plain_name(&body.name)?;
+    if account.uuid() == *signed.session.account().uuid() {
+        return Err(ApiError::field("account", "your own password you set yourself"));
+    }
     let hash = PlainHash::imported(body.hash.expose()).map_err(|error| ApiError::field("hash", error))?;
     let mut tx = write(&app, &signed, customer(tenant)?).await?;
     let held = app.tenancy.held(&mut tx, app.access.policies(), account.uuid()).await?;
@@ -133,8 +136,14 @@ pub(crate) async fn set_own(
         return Err(ApiError::field("password", "expected 12 to 1024 bytes"));
     }
     // Whoever may not set one does not make the server work.
-    let tx = own(&app, &signed, tenant).await?;
+    let mut tx = own(&app, &signed, tenant).await?;
+    let before = app.identity.plain_password(&mut tx, *signed.session.account().uuid()).await?;
     drop(tx);
+    // Old clients take who shows a name for whoever has it: an address is given by who manages the tenant.
+    if body.name.contains('@') && before.is_none_or(|before| before.name != body.name) {
+        let why = "a name with `@` is given by who manages the tenant, with the import of a hash";
+        return Err(ApiError::field("name", why));
+    }
     let hash = app.slowly(tenant, move || PlainHash::of(&password)).await?.map_err(ApiError::internal)?;
     let tx = own(&app, &signed, tenant).await?;
     set(&app, tx, &signed, *signed.session.account().uuid(), &name, hash).await
