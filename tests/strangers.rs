@@ -383,9 +383,10 @@ const FOR_THE_SESSION_ALONE: [&str; 9] = [
 ];
 
 /// What an API key is for, of what names something: what is kept, the history, and tenants as far as it is scoped for them.
-const FOR_API_KEYS: [&str; 88] = [
+const FOR_API_KEYS: [&str; 89] = [
     "read_checkpoint",
     "list_records",
+    "list_requests",
     "read_tile",
     "read_collection",
     "describe_collection",

@@ -40,8 +40,15 @@ fn a_request_passes_with_what_it_shows_and_never_with_what_it_says(world: World)
     assert!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap() <= 60);
 
     let asks = |query: &str, token: &str| get(&world, &format!("{check}?{query}"), token);
-    assert_eq!(asks("scope=device.read%20openid", &token).status, 200);
-    let refused = asks("scope=device.write", &token);
+    let refused = asks("scope=device.read%20openid", &token);
+    assert_eq!(
+        (refused.status, code(&refused)),
+        (422, "invalid_field".to_owned()),
+        "in which tenant, is not said"
+    );
+    let here = |scope: &str| format!("scope={scope}&tenant={}", house.tenant);
+    assert_eq!(asks(&here("device.read%20openid"), &token).status, 200);
+    let refused = asks(&here("device.write"), &token);
     assert_eq!((refused.status, code(&refused)), (403, "insufficient_scope".to_owned()));
     let refused = asks("audience=https%3A%2F%2Fapi.example", &token);
     assert_eq!((refused.status, code(&refused)), (401, "token_wrong_audience".to_owned()));
@@ -87,13 +94,19 @@ fn a_request_passes_with_what_it_shows_and_never_with_what_it_says(world: World)
         &bea.run(["api-keys", "create", "--no-unlock", "--scopes", "item.read", "--json"]).json()["api_key"],
     );
     for token in [session, &own, &key] {
-        let passed = asks("scope=item.read", token);
+        let passed = asks("", token);
         assert_eq!(passed.status, 200, "{}", said(&passed));
+        assert_eq!(passed.header("x-bailiwick-scope"), Some(""), "a session has none of its own");
         assert_eq!(passed.header("x-bailiwick-user"), Some(account.as_str()));
         assert_eq!(passed.header("x-bailiwick-client"), Some(""));
     }
-    assert_eq!(asks("scope=item.write", &key).status, 403);
-    assert_eq!(asks("scope=item.reads", session).status, 403, "a word that is no action is nobody's");
+    // A scope is what its bearer may in the tenant, by session or key.
+    let passed = asks(&here("tenant.read"), session);
+    assert_eq!((passed.status, passed.header("x-bailiwick-scope")), (200, Some("tenant.read")));
+    assert_eq!(asks(&here("tenant.read"), &key).status, 403, "the key is for something else");
+    for more in ["device.delete", "tenant.delete", "member.read", "item.reads"] {
+        assert_eq!(asks(&here(more), session).status, 403, "{more}: a member without a role");
+    }
     assert_eq!(asks(&format!("tenant={}", house.tenant), session).status, 200);
     assert_eq!(asks("tenant=ten_00000000000080008000000000000000", session).status, 403);
     let service = text(&house.run(&["service-accounts", "create", "nightly"]).json()["id"]);

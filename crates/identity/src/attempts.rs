@@ -96,6 +96,21 @@ impl Attempts {
         self.begin(now_ms, Charge::of_known(kind, known))
     }
 
+    /// The same for somebody who comes through an application that has proved itself: what is counted is what it aims at, from
+    /// wherever, and what comes through that application.
+    ///
+    /// # Errors
+    /// [`TooManyTries`] when either has had too many.
+    pub fn start_through(
+        &self,
+        now_ms: i64,
+        kind: Try,
+        aimed_at: &[u8; 16],
+        through: &[u8; 16],
+    ) -> Result<Charge, TooManyTries> {
+        self.begin(now_ms, Charge::of_through(kind, aimed_at, through))
+    }
+
     fn begin(&self, now_ms: i64, charge: Charge) -> Result<Charge, TooManyTries> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = self.longest_wait(&counts, now_ms, &charge);
@@ -228,6 +243,10 @@ impl Charge {
 
     fn of_known(kind: Try, known: &[u8; 16]) -> Self {
         Self { keys: vec![Key::Known(kind, *known)] }
+    }
+
+    fn of_through(kind: Try, aimed_at: &[u8; 16], through: &[u8; 16]) -> Self {
+        Self { keys: vec![Key::Known(kind, *aimed_at), Key::Through(kind, *through), Key::Everyone(kind)] }
     }
 }
 

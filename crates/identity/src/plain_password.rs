@@ -314,6 +314,10 @@ impl Identity {
             .await?;
         if let Some(row) = row {
             let (known, hash) = self.open_plain(tx, row).await?;
+            // Whoever writes the database alone puts no row in another one's place.
+            if PlainName(known.name.clone()).folded() != name.folded() {
+                return Err(Failure::Damaged("plain password"));
+            }
             let damaged = || Failure::Damaged("plain password");
             let hash = ImportedHash::parse(&hash).map_err(|_| damaged())?;
             return Ok(PlainCandidate { hash, known: Some(known) });

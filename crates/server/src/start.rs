@@ -139,7 +139,7 @@ impl StartError {
             StartError::Identity(_) => "identity",
             StartError::Blobs(_) => "blobs",
             StartError::ClockBehind { .. } => "clock_behind",
-            StartError::Tls(_) => "tls",
+            StartError::Tls(_) | StartError::Acme(_) => "tls",
             StartError::Spool { .. } => "data",
             StartError::Listen { .. } | StartError::Serve(_) => "listen",
             StartError::Sweep(_) => "incomplete",
@@ -461,7 +461,8 @@ pub(crate) async fn serve(config: Config) -> Result<(), StartError> {
     let delivery = tokio::spawn(workers::deliver(app.clone(), mail, letters, stopping()));
     let touching = tokio::spawn(workers::touch(app.clone(), touched, stopping()));
     let upkeep = tokio::spawn(workers::upkeep(app.clone(), stopping()));
-    let logouts = tokio::spawn(workers::logouts::tell(app.clone(), app.store.hear(), stopping()));
+    let ended = tokio::spawn(workers::logouts::look(app.clone(), app.store.hear(), stopping()));
+    let logouts = tokio::spawn(workers::logouts::tell(app.clone(), stopping()));
     let limits = tokio::spawn(gateway::keep_shared_limits(app.clone(), stopping()));
 
     // Told to stop by itself, once there are no requests any more.
@@ -472,7 +473,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), StartError> {
 
     // In the order in which work flows: requests have ended, then what they left in queues, then the log.
     let _ = stop.send(true);
-    for worker in [upkeep, touching, delivery, logouts, limits, events, listening] {
+    for worker in [upkeep, touching, delivery, ended, logouts, limits, events, listening] {
         let _ = worker.await;
     }
     let _ = last_request.send(true);

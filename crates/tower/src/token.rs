@@ -259,7 +259,8 @@ pub(crate) mod tests {
         let Ok(Opened::Signed(claims)) = open(&signed(&pair, &header(), &bound), &keys) else {
             panic!("it is signed")
         };
-        let checked = check(&claims, "https://id.example", "https://api.example", 1_500);
+        let taken = Taken { issuer: "https://id.example", audience: "https://api.example", tenant: "ten_2" };
+        let checked = check(&claims, &taken, 1_500);
         assert_eq!(checked, Err(Refused::Bound));
     }
 

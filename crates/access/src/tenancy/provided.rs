@@ -169,6 +169,13 @@ impl Tenancy {
         Ok(due)
     }
 
+    /// Takes away all roles that a provider gave, before it goes.
+    pub async fn forget_provided(&self, tx: &mut WriteTx, by: &str) -> Result<(), TenancyError> {
+        Stamp::People.renew(tx).await?;
+        tx.execute("DELETE FROM role_grant WHERE granted_by = $1", params![by]).await?;
+        Ok(())
+    }
+
     /// Whether a member could give now, by an invitation, all that another one may.
     pub async fn could_give(
         &self,

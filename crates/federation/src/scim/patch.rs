@@ -57,6 +57,14 @@ impl Patch {
         if self.operations.len() > MOST {
             return Err(ScimError::TooMany("at most 100 operations in one request"));
         }
+        // A value without a path is as many changes as it has fields, which have as many spellings as somebody wants.
+        let fields = |operation: &PatchOperation| match (&operation.path, &operation.value) {
+            (None, Some(Value::Object(fields))) => fields.len(),
+            _ => 1,
+        };
+        if self.operations.iter().map(fields).sum::<usize>() > MOST {
+            return Err(ScimError::TooMany("at most 100 changes in one request"));
+        }
         for operation in &self.operations {
             let op = match operation.op.to_ascii_lowercase().as_str() {
                 "add" => Op::Add,
@@ -95,6 +103,9 @@ fn change(
     let Some(name) = names.iter().find(|name| name.eq_ignore_ascii_case(path.attribute)) else {
         return Ok(());
     };
+    if value.and_then(Value::as_array).is_some_and(|list| list.len() > LONGEST_LIST) {
+        return Err(ScimError::TooMany("a list has at most 10,000 entries"));
+    }
     let value = match (op, value) {
         (Op::Remove, value) => value,
         (_, Some(value)) => Some(value),

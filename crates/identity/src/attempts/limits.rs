@@ -12,6 +12,8 @@ pub struct Limits {
     pub account_from: Limit,
     /// By one device or session that the account knows.
     pub known: Limit,
+    /// Through one application, which many people come by.
+    pub through: Limit,
     /// From one network.
     pub network: Limit,
     /// From one wide network.
@@ -28,6 +30,7 @@ impl Default for Limits {
             account: Limit { free: 24, forgiven_every_ms: 5 * MINUTE, longest_wait_ms: 5 * MINUTE },
             account_from: Limit { free: 8, forgiven_every_ms: 10 * MINUTE, longest_wait_ms: 15 * MINUTE },
             known: Limit { free: 8, forgiven_every_ms: 10 * MINUTE, longest_wait_ms: 15 * MINUTE },
+            through: Limit { free: 200, forgiven_every_ms: 1_000, longest_wait_ms: 30_000 },
             network: Limit { free: 40, forgiven_every_ms: MINUTE / 2, longest_wait_ms: 15 * MINUTE },
             wide: Limit { free: 200, forgiven_every_ms: MINUTE / 10, longest_wait_ms: MINUTE },
             everyone: Limit { free: 2_000, forgiven_every_ms: 20, longest_wait_ms: 1_000 },
@@ -42,6 +45,7 @@ impl Limits {
             Key::Account(..) => &self.account,
             Key::AccountFrom(..) => &self.account_from,
             Key::Known(..) => &self.known,
+            Key::Through(..) => &self.through,
             Key::Network(..) => &self.network,
             Key::Wide(..) => &self.wide,
             Key::Everyone(..) => &self.everyone,

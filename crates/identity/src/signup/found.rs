@@ -14,7 +14,7 @@ use crate::imported;
 use crate::letter::{Letter, Message};
 use crate::second_factor::{TOTP_SEED, TotpSecret, open_totp};
 use crate::service::{Identity, in_directory, in_home, same};
-use crate::session::NewSession;
+use crate::session::{Begin, NewSession, SessionKind};
 use crate::{AccountId, MethodId, passkey, provided};
 
 /// A sign-up whose address and number are taken.
@@ -156,7 +156,7 @@ impl Identity {
         reserved: &ReservedSignup,
         place: &Place,
     ) -> Result<SignedUp, SignupError> {
-        let Signup { state, keys: new, .. } = &reserved.signup;
+        let Signup { state, made, keys: new, .. } = &reserved.signup;
         in_home(tx, state.home)?;
         let keys = self.custody.tenant_or_new(tx).await?;
         let totp = match self.founded_before(tx, &keys, &reserved.signup).await? {
@@ -164,8 +164,18 @@ impl Identity {
             None => self.found_account(tx, &keys, reserved).await?,
         };
         let seen = device::see(self, tx, &state.email_index, None, &new.device, place).await?;
+        let how = match made {
+            // A tenant's word founds the account, and proves nothing of it: not even in the first session.
+            MadeMethod::Provider { identity, .. } if identity.tenant != TenantId::PLATFORM => {
+                Begin::vouched(SessionKind::Provided, identity.tenant, None)
+            }
+            MadeMethod::Provider { identity, .. } => {
+                Begin::vouched(SessionKind::Proven, identity.tenant, None)
+            }
+            MadeMethod::Password { .. } | MadeMethod::Passkey { .. } => Begin::of(SessionKind::Proven),
+        };
         let session =
-            self.begin_session(tx, state.account, state.method, seen, place, &new.email_key).await?;
+            self.begin_session_of(tx, how, state.account, state.method, seen, place, &new.email_key).await?;
         Ok(self.signed_up(reserved, totp, session, tx.now(), place))
     }
 

@@ -105,13 +105,19 @@ fn method_name(method: &Method) -> &'static str {
     }
 }
 
+/// A token without its scheme and the spaces around it, of which there are many spellings.
+fn bare(value: &HeaderValue) -> &[u8] {
+    let value = value.as_bytes().trim_ascii();
+    let scheme = value.iter().position(|byte| *byte == b' ').unwrap_or(0);
+    value.split_at(scheme).1.trim_ascii()
+}
+
 /// Bounds what one address, one token, and all together may ask for, and how long an answer may take.
 async fn bound(State(app): State<App>, address: Address, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
     let route = format!("{} {route}", method_name(request.method()));
     let token = app.rates.counts_tokens().then(|| cookie::shown(&app.url, request.headers())).flatten();
-    let counted =
-        Counted { address: &address, route: &route, token: token.as_ref().map(HeaderValue::as_bytes) };
+    let counted = Counted { address: &address, route: &route, token: token.as_ref().map(bare) };
     let shares = match app.rates.check(&counted, &app.metrics).await {
         Ok(shares) => shares,
         Err(limited) => {

@@ -64,6 +64,11 @@ impl FromRequestParts<App> for Passing {
     }
 }
 
+/// The scopes that are asked for are not all there.
+fn too_little() -> ApiError {
+    Problem::new(Code::InsufficientScope).field("scope").into()
+}
+
 /// Says whether a request may pass, and whose it is.
 #[utoipa::path(get, path = "/api/v1/forward-auth", tag = "oauth", operation_id = "forward_auth", params(Required), security(("session" = [])),
     responses((status = 200), (status = 401, body = Problem), (status = 403, body = Problem)))]
@@ -79,6 +84,10 @@ pub(crate) async fn check(
         .unwrap_or_default()
         .parse::<ScopeSet>()
         .map_err(|error| ApiError::field("scope", error))?;
+    // What a word allows, each tenant says for itself: of whose tenant it is asked, must be said.
+    if !scope.is_empty() && tenant.is_none() {
+        return Err(ApiError::field("tenant", "with a scope, say in which tenant"));
+    }
     let identity = match &passing {
         Passing::Client(found) => {
             let claims = &found.token.claims;
@@ -90,7 +99,7 @@ pub(crate) async fn check(
                 return Err(ApiError::field("tenant", "with an audience, say whose tokens it takes"));
             }
             if !scope.is_within(&found.token.scope) {
-                return Err(Problem::new(Code::InsufficientScope).field("scope").into());
+                return Err(too_little());
             }
             if tenant.is_some_and(|tenant| tenant != found.token.client.tenant) {
                 return Err(ApiError::new(Code::Forbidden));
@@ -114,16 +123,20 @@ pub(crate) async fn check(
             if let Some(tenant) = tenant {
                 // Who is in it sees that it is there.
                 let seen = acting.view(&app, tenant, Action::TenantRead, Resource::Customer).await;
-                seen.map_err(|error| match error.code() {
+                let mut tx = seen.map_err(|error| match error.code() {
                     Code::NotFound => ApiError::new(Code::Forbidden),
                     _ => error,
                 })?;
-            }
-            let allowed = acting.caller.scopes();
-            // Of what is Bailiwick's own the scopes are actions: a word that names none is one that nobody gave it.
-            let has = |scope: &str| scope.parse::<Action>().is_ok_and(|action| allowed.contains(action));
-            if !scope.iter().all(has) {
-                return Err(Problem::new(Code::InsufficientScope).field("scope").into());
+                // Of what is Bailiwick's own the scopes are actions, which they must be allowed in the whole tenant: a word that names
+                // none is one that nobody gave it.
+                for action in scope.iter() {
+                    let Ok(action) = action.parse::<Action>() else { return Err(too_little()) };
+                    let allowed = app.access.also(&mut tx, &acting.caller, action, Resource::Customer).await;
+                    allowed.map_err(|refused| match refused {
+                        access::Refused::Store(error) => ApiError::from(error),
+                        _ => too_little(),
+                    })?;
+                }
             }
             let sub = acting.caller.actor();
             Identity {
@@ -132,7 +145,8 @@ pub(crate) async fn check(
                 tenant_id: tenant.map(|tenant| tenant.to_string()),
                 client_id: None,
                 agent_id: None,
-                scope: allowed.to_string(),
+                // What was asked for and is so: a session has no scopes of its own.
+                scope: scope.to_string(),
             }
         }
     };

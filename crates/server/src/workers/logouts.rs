@@ -21,19 +21,20 @@ use crate::caller::client::{consenting_in, require_consenting};
 use crate::error::ApiError;
 use crate::state::App;
 
-/// How often it is looked whom to tell, and a page of all is looked at.
+/// How often a page of all is looked at.
 const ROUND_EVERY: Duration = Duration::from_secs(2);
 /// How many are looked at in a round, of all in turn.
 const LOOKED_AT: u32 = 50;
 /// How many of one account are looked at on news of it.
 const OF_ACCOUNT: u32 = 200;
-/// How many are told in a round.
-const TOLD: u32 = 20;
+/// How many are told at the same time, and of one tenant.
+const TOLD: u32 = 32;
+const TOLD_OF_ONE: u32 = 2;
 /// How many accounts are remembered between two rounds; when there was news of more, their turn comes.
 const REMEMBERED: usize = 10_000;
 
-/// Tells applications until the server stops.
-pub(crate) async fn tell(app: App, mut news: broadcast::Receiver<News>, mut stop: watch::Receiver<bool>) {
+/// Looks for what has ended until the server stops.
+pub(crate) async fn look(app: App, mut news: broadcast::Receiver<News>, mut stop: watch::Receiver<bool>) {
     let mut rounds = interval(ROUND_EVERY);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut accounts, mut after) = (BTreeSet::new(), GrantId::from_uuid(Uuid::nil()));
@@ -58,14 +59,13 @@ pub(crate) async fn tell(app: App, mut news: broadcast::Receiver<News>, mut stop
             _ = stop.changed() => return,
         }
         if let Err(error) = round(&app, &std::mem::take(&mut accounts), &mut after).await {
-            tracing::warn!(
-                code = error.code().as_str(),
-                "applications were not told of sign-outs; they will be"
-            );
+            tracing::warn!(code = error.code().as_str(), "what has ended is not known; it will be");
         }
     }
 }
 
+/// How often it is looked whom to tell.
+const TOLD_EVERY: Duration = Duration::from_millis(500);
 /// How soon after news it is looked.
 const SOON: Duration = Duration::from_millis(200);
 
@@ -85,23 +85,57 @@ async fn round(app: &App, accounts: &BTreeSet<Uuid>, after: &mut GrantId) -> Res
         watched.extend(page);
     }
     for one in &watched {
-        match standing(app, one).await? {
-            Standing::Lives => {}
-            Standing::Ended => {
-                let mut tx = writing(app).await?;
-                app.provider.has_ended(&mut tx, one.grant).await?;
-                tx.commit(Record::about(one.grant)).await?;
-            }
-            Standing::Untold => forget(app, one.grant).await?,
+        // What of one cannot be read keeps no other waiting.
+        if let Err(error) = settle(app, one).await {
+            tracing::warn!(grant = %one.grant, code = error.code().as_str(), "whether a grant lives is not known");
         }
     }
-    let mut tx = looking(app).await?;
-    let due = app.provider.due(&mut tx, TOLD).await?;
-    drop(tx);
-    for one in &due {
-        tell_one(app, one).await?;
-    }
     Ok(())
+}
+
+async fn settle(app: &App, watched: &Watched) -> Result<(), ApiError> {
+    match standing(app, watched).await? {
+        Standing::Lives => Ok(()),
+        Standing::Ended => {
+            let mut tx = writing(app).await?;
+            app.provider.has_ended(&mut tx, watched.grant).await?;
+            tx.commit(Record::about(watched.grant)).await?;
+            Ok(())
+        }
+        Standing::Untold => forget(app, watched.grant).await,
+    }
+}
+
+/// Tells those whose time has come, until the server stops: who does not answer keeps others waiting for one round.
+pub(crate) async fn tell(app: App, mut stop: watch::Receiver<bool>) {
+    let mut rounds = interval(TOLD_EVERY);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = rounds.tick() => {}
+            _ = stop.changed() => return,
+        }
+        let due = async {
+            let mut tx = looking(&app).await?;
+            Ok::<_, ApiError>(app.provider.due(&mut tx, TOLD, TOLD_OF_ONE).await?)
+        };
+        let told = match due.await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::warn!(
+                    code = error.code().as_str(),
+                    "whom to tell of sign-outs is not known; it will be"
+                );
+                continue;
+            }
+        };
+        let each = told.iter().map(async |one| {
+            if let Err(error) = tell_one(&app, one).await {
+                tracing::warn!(code = error.code().as_str(), "an application was not told of a sign-out yet");
+            }
+        });
+        futures::future::join_all(each).await;
+    }
 }
 
 /// How a grant is.

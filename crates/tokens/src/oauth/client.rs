@@ -388,6 +388,12 @@ impl Provider {
     ) -> Result<Client, ProviderError> {
         let client = self.client(tx, id).await?;
         terms.check()?;
+        // What somebody allowed was a client that sends them back there, and asks for that: another one asks again.
+        let leads_elsewhere = terms.redirect_uris.iter().any(|uri| !client.terms.redirect_uris.contains(uri))
+            || terms.resources != client.terms.resources;
+        if leads_elsewhere {
+            tx.execute("DELETE FROM oauth_consent WHERE client = $1", params![&id]).await?;
+        }
         let client = Client { terms, ..client };
         self.store_client(tx, &client).await?;
         Ok(client)

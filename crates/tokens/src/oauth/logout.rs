@@ -101,13 +101,16 @@ impl Provider {
         Ok(())
     }
 
-    /// Whose time to be told has come. In the directory.
-    pub async fn due(&self, tx: &mut ReadTx, limit: u32) -> Result<Vec<Due>, StoreError> {
+    /// Whose time to be told has come, at most `limit`, and so many of one tenant. In the directory.
+    pub async fn due(&self, tx: &mut ReadTx, limit: u32, of_one: u32) -> Result<Vec<Due>, StoreError> {
         let now = tx.now();
-        let sql = "SELECT grant_id, customer, client, account, tries, due_at FROM oauth_logout \
-                   WHERE due_at <= $1 ORDER BY due_at LIMIT $2";
+        let sql = "SELECT grant_id, customer, client, account, tries, due_at FROM (\
+                     SELECT grant_id, customer, client, account, tries, due_at, \
+                       row_number() OVER (PARTITION BY customer ORDER BY due_at, grant_id) AS place \
+                     FROM oauth_logout WHERE due_at <= $1) AS due \
+                   WHERE place <= $3 ORDER BY due_at, grant_id LIMIT $2";
         let rows: Vec<(GrantId, TenantId, ClientId, Uuid, i64, i64)> =
-            tx.query(sql, params![now, i64::from(limit)]).await?;
+            tx.query(sql, params![now, i64::from(limit), i64::from(of_one)]).await?;
         let due = |(grant, tenant, client, account, tries, due_at)| Due {
             watched: watched((grant, tenant, client, account)),
             tries,

@@ -231,13 +231,14 @@ fn back(app: &App, form: &Form, redirect_uri: String, error: &str, description: 
 
 /// Whether an answer comes from the browser that the request began in. A browser says that it is one; what is none, as the
 /// command line, has no cookie, and nobody can make it send another request than the one its owner gave it.
-pub(crate) fn bound(headers: &HeaderMap, request: &ConsentRequest) -> Result<(), ApiError> {
+pub(crate) fn bound(app: &App, headers: &HeaderMap, request: &ConsentRequest) -> Result<(), ApiError> {
     let is_browser = FROM_BROWSERS.iter().any(|name| headers.contains_key(name));
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut kept = cookies
         .flat_map(|cookies| cookies.split(';'))
         .filter_map(|cookie| cookie.trim().split_once('='))
-        .filter(|(name, _)| [COOKIE, SECURE_COOKIE].contains(name))
+        // Without the prefix a cookie may be a neighbour's of the domain.
+        .filter(|(name, _)| *name == cookie_name(app))
         .map(|(_, value)| value);
     if !is_browser || kept.any(|value| request.is_of(value)) {
         return Ok(());
@@ -248,12 +249,13 @@ pub(crate) fn bound(headers: &HeaderMap, request: &ConsentRequest) -> Result<(),
 
 fn cookie(app: &App, value: &str) -> String {
     let attributes = "Path=/; Max-Age=600; HttpOnly; SameSite=Lax";
-    if app.url.starts_with("https://") {
-        format!("{SECURE_COOKIE}={value}; {attributes}; Secure")
-    } else {
-        // On this machine alone, without TLS: the prefix asks for Secure.
-        format!("{COOKIE}={value}; {attributes}")
-    }
+    let secure = if app.url.starts_with("https://") { "; Secure" } else { "" };
+    format!("{}={value}; {attributes}{secure}", cookie_name(app))
+}
+
+/// The cookie's name. Without TLS, on this machine alone, it has no prefix, which asks for `Secure`.
+fn cookie_name(app: &App) -> &'static str {
+    if app.url.starts_with("https://") { SECURE_COOKIE } else { COOKIE }
 }
 
 const COOKIE: &str = "bailiwick-authorize";

@@ -15,8 +15,8 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use store::{Record, TenantId as StoredTenant, WriteTx};
 use tokens::oauth::{
-    Client, ClientAddress, CodeTerms, ConsentRequest, DeviceRequest, GrantId, GrantTerms, GrantType,
-    ProviderError, ScopeSet,
+    Authentication, Client, ClientAddress, CodeTerms, ConsentRequest, DeviceRequest, GrantId, GrantTerms,
+    GrantType, ProviderError, ScopeSet,
 };
 
 use super::authorize::bound;
@@ -46,7 +46,11 @@ pub(crate) async fn read(
     let tenant_name = app.tenancy.customer(&mut tx).await?.name;
     let (scope, resource) = (pending.scope(), pending.resource());
     let ask_again = matches!(&pending, Pending::Browser(request) if request.ask_again);
-    let is_new = |scope: &&str| ask_again || !before.contains(scope);
+    // Which program shows a public client's id, nobody knows, unless its answer goes to an address that is its own (RFC 8252, section
+    // 8.6): so somebody looks at it each time.
+    let is_anybody = client.terms.authentication == Authentication::Public
+        && matches!(&pending, Pending::Browser(request) if !request.redirect_uri.starts_with("https://"));
+    let is_new = |scope: &&str| ask_again || is_anybody || !before.contains(scope);
     let redirect_host = match &pending {
         Pending::Browser(request) => url::Url::parse(&request.redirect_uri)
             .ok()
@@ -155,7 +159,7 @@ impl Pending {
         match (&asked.request, &asked.code) {
             (Some(request), None) => {
                 let request = app.provider.open_request(app.now(), request.expose())?;
-                bound(headers, &request)?;
+                bound(app, headers, &request)?;
                 Ok(Pending::Browser(Box::new(request)))
             }
             (None, Some(code)) => {

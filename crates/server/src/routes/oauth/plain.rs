@@ -50,9 +50,11 @@ impl Request<'_> {
             None => terms.scopes.clone(),
         };
         let resource = terms.resource_of(form.one("resource"), app.provider.issuer())?;
-        // The client has proved itself, and many people come by its address: what counts is the name.
+        // The client has proved itself, and many people come by its address: what counts is the name, and the client.
         let (now, tries) = (app.now(), app.identity.plain_tries(tenant, &name));
-        let charge = app.attempts.start_known(now, Try::PlainPassword, &tries).map_err(ApiError::from)?;
+        let client = self.asking.client.id.as_bytes();
+        let charge =
+            app.attempts.start_through(now, Try::PlainPassword, &tries, client).map_err(ApiError::from)?;
         let proven = self.proven_password(&name, password).await?;
         let Some(proven) = proven else {
             app.metrics.signin("refused");

@@ -296,6 +296,11 @@ impl Request<'_> {
         }
         let asked = form.one("resource").or_else(|| form.one("audience"));
         let resource = terms.resource_of(asked, app.provider.issuer())?;
+        // Whom it is for, its client said: only who it was for hands it on to somebody else.
+        let aud = &subject.token.claims.aud;
+        if resource != *aud && !terms.serves.contains(aud) {
+            return Err(OAuthError::new("invalid_target", "the subject_token is for somebody else"));
+        }
         let purpose = form.one("purpose");
         if purpose
             .is_some_and(|purpose| purpose.len() > LONGEST_PURPOSE || purpose.contains(char::is_control))

@@ -5,7 +5,7 @@ use access::tenancy::Change;
 use access::{Action, Place, Resource, TenancyError};
 use axum::extract::State;
 use axum::http::StatusCode;
-use federation::{Given, Provider as Stored, ProviderId as StoredId};
+use federation::{Given, Provider as Stored, ProviderId as StoredId, Terms};
 use protocol::federation::{NewProvider, Provider, ProviderChange, ProviderRequirement, Providers};
 use protocol::{Code, Problem, ProviderId, TenantId};
 use serde_json::json;
@@ -79,6 +79,10 @@ pub(crate) async fn change(
     let is_new_secret = body.client_secret.is_some();
     let terms = changed(&before.terms, body, *signed.session.account().uuid())?;
     covered(&app, &mut tx, &signed, &before.terms.gives, &terms.gives).await?;
+    if decides_otherwise(&before.terms, &terms) || is_new_secret {
+        // Who else comes in by it now gets all that it gives.
+        covered(&app, &mut tx, &signed, &[], &terms.gives).await?;
+    }
     app.federation.change_provider(&mut tx, id, &terms).await?;
     let after = shown(&app, Stored { terms, ..before.clone() });
     let mut said = json!(after);
@@ -106,6 +110,8 @@ pub(crate) async fn delete(
         return Err(Problem::new(Code::Conflict).detail(why).into());
     }
     app.federation.delete_provider(&mut tx, id).await?;
+    // What it gave, nobody takes away by its word any more.
+    app.tenancy.forget_provided(&mut tx, &id.to_string()).await?;
     commit(&app, tx, id, Change { after: Some(json!({ "deleted": true })), ..Change::default() }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -172,6 +178,16 @@ async fn covered(
     }
     let held = app.tenancy.role_at(tx, app.access.policies(), there).await?;
     Ok(app.access.covers_all(tx, &signed.caller, &held).await?)
+}
+
+/// Whether a provider would be believed of others than before: of whom it speaks, in which words, and whether at all.
+fn decides_otherwise(before: &Terms, after: &Terms) -> bool {
+    before.client_id != after.client_id
+        || before.groups_claim != after.groups_claim
+        || before.scopes != after.scopes
+        || (after.trusts_addresses && !before.trusts_addresses)
+        || (after.joins && !before.joins)
+        || (after.is_enabled && !before.is_enabled)
 }
 
 fn is(given: &Given, role: access::tenancy::RoleName, place: Place) -> bool {
