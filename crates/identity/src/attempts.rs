@@ -283,6 +283,7 @@ mod tests {
         Limits {
             account: Limit { free: 3, forgiven_every_ms: 60_000, longest_wait_ms: 8_000 },
             account_from: Limit { free: 3, forgiven_every_ms: 60_000, longest_wait_ms: 8_000 },
+            through: Limits::default().through,
             known: Limit { free: 3, forgiven_every_ms: 60_000, longest_wait_ms: 8_000 },
             network: Limit { free: 10, forgiven_every_ms: 60_000, longest_wait_ms: 8_000 },
             wide: Limit { free: 20, forgiven_every_ms: 60_000, longest_wait_ms: 8_000 },

@@ -432,20 +432,7 @@ impl Identity {
         Ok(ServerHalf::from_slice(&half).ok_or(Failure::Damaged("half of a device's key"))?)
     }
 
-    /// Opens a session for a device that was just seen, for an owner who was just proved to be there.
-    pub(crate) async fn begin_session(
-        &self,
-        tx: &mut WriteTx,
-        account: AccountId,
-        method: MethodId,
-        device: SeenDevice,
-        place: &Place,
-        email_key: &EmailKey,
-    ) -> Result<NewSession, Failure> {
-        let how = Begin::of(SessionKind::Proven);
-        self.begin_session_of(tx, how, account, method, device, place, email_key).await
-    }
-
+    /// Opens a session for a device that was just seen, as whoever is there came.
     #[allow(clippy::too_many_arguments, reason = "a session's row has as many columns")]
     pub(crate) async fn begin_session_of(
         &self,
