@@ -75,6 +75,7 @@ test("somebody without a mouse signs up, writes a note, founds a tenant, and con
 });
 
 test("somebody without a mouse lets a device in, and answers an application", async ({ page, watched }) => {
+  test.slow();
   const ada = new Person(page, watched);
   const keys = new Keyboard(page);
   const button = (name: string) => page.getByRole("button", { name, exact: true });
@@ -158,6 +159,7 @@ test("somebody without a mouse shares files, and takes them away", async ({ page
 });
 
 test("somebody without a mouse administers a tenant", async ({ page, watched, context }) => {
+  test.slow();
   const ada = new Person(page, watched);
   const keys = new Keyboard(page);
   const button = (name: string | RegExp) => page.getByRole("button", { name, exact: true });

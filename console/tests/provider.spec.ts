@@ -5,6 +5,7 @@ import { House } from "./house";
 import { Person } from "./person";
 
 test("somebody comes in by their organisation's provider, gets an account, and unlocks it the next time", async ({ page, watched, context }) => {
+  test.slow();
   const house = await House.founded(page, watched);
   const other = await context.browser()!.newContext();
   const there = await other.newPage();
@@ -81,6 +82,7 @@ test("somebody comes in by their organisation's provider, gets an account, and u
 });
 
 test("a provider is added to an account, lets in, and is taken away again", async ({ page, watched, context }) => {
+  test.slow();
   const house = await House.founded(page, watched);
   const other = await context.browser()!.newContext();
   watched.watch(other);
@@ -167,6 +169,7 @@ test("a browser is let in by another device, by a code", async ({ page, watched,
 });
 
 test("a tenant that wants its provider sends its members there, and who came by it stays so after unlocking", async ({ page, watched, context }) => {
+  test.slow();
   const house = await House.founded(page, watched);
   const link = await house.owner.invites("viewer");
   const other = await context.browser()!.newContext();

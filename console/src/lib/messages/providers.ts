@@ -30,7 +30,6 @@ export const providers = {
   group: "Group there",
   groupHint: "Left empty: for everybody.",
   addRole: "Add a role",
-  dropOf: (role: string) => `Do not give ${role}`,
   given: (group: string | undefined, role: string) => (group ? `${group}: ${role}` : role),
   more: "More",
   trusts: "Its addresses are right although it does not say that it verified them: it has only people of yours",
