@@ -74,7 +74,8 @@ test("a tenant's collection is written to, and somebody is let in whose fingerpr
   await expect(page.getByText("Version 2", { exact: false })).toBeVisible({ timeout: 30_000 });
   await page.getByRole("button", { name: "Remove barn.bin" }).click();
   await dialog.getByRole("button", { name: "Remove", exact: true }).click();
-  await expect(page.getByText("barn.bin")).toBeHidden();
+  await expect(dialog).toBeHidden({ timeout: 30_000 });
+  await expect(page.getByText("barn.bin", { exact: true })).toBeHidden();
   expect(watched.server.holds("eleven cows")).toBe(false);
   await other.close();
 });

@@ -62,12 +62,12 @@ test("a tenant's provider is set up, tested, changed, required, disabled and rem
   await dialog.getByLabel("Domain").fill(domain);
   await dialog.getByRole("button", { name: "Add a domain" }).click();
   await expect(page.getByText("Not proved yet")).toBeVisible();
-  await page.getByRole("button", { name: `Look for the record of ${domain}` }).click();
+  await page.getByRole("button", { name: `Look for it in ${domain}` }).click();
   await expect(page.getByRole("alert")).toBeVisible({ timeout: 30_000 });
   await watched.looksRight(page, "tenant-domain-unproved");
   const [record = "", proof = ""] = await page.locator(".copied .mono").allTextContents();
   watched.server.zone.write(record, proof);
-  await page.getByRole("button", { name: `Look for the record of ${domain}` }).click();
+  await page.getByRole("button", { name: `Look for it in ${domain}` }).click();
   await expect(page.getByText(/^Proved /)).toBeVisible({ timeout: 30_000 });
 
   await page.getByRole("button", { name: "Edit Acme ID" }).click();

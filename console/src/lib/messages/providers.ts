@@ -72,7 +72,7 @@ export const domains = {
   value: "What it says",
   verify: "Look for it",
   verifying: "Looking…",
-  verifyOf: (name: string) => `Look for the record of ${name}`,
+  verifyOf: (name: string) => `Look for it in ${name}`,
   removeText: "The tenant's providers speak for its addresses no more. Who is a member stays one.",
 };
 
