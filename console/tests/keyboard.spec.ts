@@ -219,7 +219,7 @@ test("somebody without a mouse administers a tenant", async ({ page, watched, co
   await expect(page.getByText("Lets nobody in")).toBeVisible();
 
   await keys.press(part("Policies"));
-  await keys.type(page.getByLabel("Policies, in Cedar"), 'forbid (principal, action == Action::"device.write", resource);');
+  await keys.type(page.getByLabel("Policies, in Cedar"), '@id("frozen") @says("Devices stand still.") forbid (principal, action == Action::"device.write", resource);');
   await expect(page.getByText("They would be accepted.")).toBeVisible();
   // The tabulator leaves the text.
   await keys.type(page.getByLabel("Why it is changed"), "Stocktaking");
