@@ -188,8 +188,8 @@ test("a tenant that wants its provider sends its members there, and who came by 
   await bob.arrived();
 
   await house.requires();
-  await bob.goTo("Tenants");
-  await there.getByRole("link", { name: "Acme" }).click();
+  // It is not listed for who came another way; a link says why.
+  await there.evaluate((id) => (location.hash = `#/tenants/${id}`), house.tenant);
   await expect(there.getByText("This tenant lets its members in through its own provider only.", { exact: false })).toBeVisible();
   await watched.looksRight(there, "tenant-provider-required");
   await there.getByRole("button", { name: "Sign in through it" }).click();
