@@ -198,7 +198,7 @@ test("a tenant that wants its provider sends its members there, and who came by 
   await bob.arrived();
   await bob.goTo("Tenants");
   await there.getByRole("link", { name: "Acme" }).click();
-  await expect(there.getByText("Olga", { exact: true }).or(there.getByText("Ada", { exact: true }))).toBeVisible();
+  await expect(there.getByRole("heading", { name: "Acme" })).toBeVisible();
   await other.close();
   await house.upstream.stop();
 });
