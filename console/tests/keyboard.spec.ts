@@ -75,6 +75,7 @@ test("somebody without a mouse signs up, writes a note, founds a tenant, and con
 });
 
 test("somebody without a mouse lets a device in, and answers an application", async ({ page, watched }) => {
+  test.slow();
   const ada = new Person(page, watched);
   const keys = new Keyboard(page);
   const button = (name: string) => page.getByRole("button", { name, exact: true });
@@ -158,6 +159,7 @@ test("somebody without a mouse shares files, and takes them away", async ({ page
 });
 
 test("somebody without a mouse administers a tenant", async ({ page, watched, context }) => {
+  test.slow();
   const ada = new Person(page, watched);
   const keys = new Keyboard(page);
   const button = (name: string | RegExp) => page.getByRole("button", { name, exact: true });
@@ -217,7 +219,7 @@ test("somebody without a mouse administers a tenant", async ({ page, watched, co
   await expect(page.getByText("Lets nobody in")).toBeVisible();
 
   await keys.press(part("Policies"));
-  await keys.type(page.getByLabel("Policies, in Cedar"), 'forbid (principal, action == Action::"device.write", resource);');
+  await keys.type(page.getByLabel("Policies, in Cedar"), '@id("frozen") @says("Devices stand still.") forbid (principal, action == Action::"device.write", resource);');
   await expect(page.getByText("They would be accepted.")).toBeVisible();
   // The tabulator leaves the text.
   await keys.type(page.getByLabel("Why it is changed"), "Stocktaking");

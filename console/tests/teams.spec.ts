@@ -4,6 +4,7 @@ import { expect, test } from "./fixtures";
 import { Person } from "./person";
 
 test("a team has roles and people; a tenant is renamed, handed on, deleted and taken back", async ({ page, watched, context }) => {
+  test.slow();
   const ada = new Person(page, watched);
   await ada.signUp();
   await ada.found("Team Farm");

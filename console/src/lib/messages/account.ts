@@ -23,7 +23,7 @@ export const security = {
   text: "Every way into your account, everywhere it is open, and how to end that.",
   kinds: { password: "Password", passkey: "Passkey", "recovery-key": "Recovery key", "api-key": "API key", provider: "Other provider" },
   methods: "Login methods",
-  methodsText: "Each was checked against your master key: the server cannot slip in one of its own.",
+  methodsText: "Each that opens your data was checked against your master key: the server cannot slip in one of its own.",
   passkey: "Passkey",
   recoveryKey: "Recovery key",
   addPasskey: "Add a passkey",

@@ -23,7 +23,7 @@ export const shared = {
   held: "Had it until the next key",
   waits: "Waits for it",
   admit: "Let in",
-  admitOf: (name: string) => `Let ${name} in`,
+  admitOf: (name: string) => `Let in ${name}`,
   rekey: "New key",
   rekeyText: "What is written from now on is sealed under a new key, which everybody gets who has it now and still may.",
 };

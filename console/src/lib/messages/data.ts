@@ -27,6 +27,7 @@ export const data = {
   find: "Find by name",
   stored: (when: string) => `Stored ${when}`,
   version: (version: number) => `Version ${version}`,
+  byYou: "by you",
   by: (number: string) => `by ${number}`,
   open: "Open",
   openOf: (path: string) => `Open ${path}`,

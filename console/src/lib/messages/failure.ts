@@ -7,6 +7,7 @@ import { count } from "./count";
 
 export const failure = {
   alarm: "Do not go on",
+  mayNotSee: (action: string | undefined) => (action ? `You may not see this here (${action}).` : "You may not see this here."),
   gone: "There is no such thing, or it is not yours.",
   request: (id: string) => `For the operators: ${id}`,
   say: (failure: Failure): string => {

@@ -30,7 +30,6 @@ export const providers = {
   group: "Group there",
   groupHint: "Left empty: for everybody.",
   addRole: "Add a role",
-  dropOf: (role: string) => `Do not give ${role}`,
   given: (group: string | undefined, role: string) => (group ? `${group}: ${role}` : role),
   more: "More",
   trusts: "Its addresses are right although it does not say that it verified them: it has only people of yours",
@@ -73,7 +72,7 @@ export const domains = {
   value: "What it says",
   verify: "Look for it",
   verifying: "Looking…",
-  verifyOf: (name: string) => `Look for the record of ${name}`,
+  verifyOf: (name: string) => `Look for it in ${name}`,
   removeText: "The tenant's providers speak for its addresses no more. Who is a member stays one.",
 };
 
