@@ -50,7 +50,7 @@ fn every_request_has_a_line_in_the_history_that_it_belongs_to(mut world: World) 
     let line = lines.iter().find(|line| is(route, 200)(line)).unwrap();
     assert_eq!(line["request"], in_tenant.header("x-request-id").unwrap(), "{line}");
     // What it refuses is part of its history too.
-    until_line(&laptop, &of_tenant, is("GET /api/v1/tenants/{tenant}/collections/{collection}", 404));
+    until_line(&laptop, &of_tenant, is("GET /api/v1/tenants/{tenant}/collections/{tenant_collection}", 404));
     assert!(!home.iter().any(|line| line["route"] == route), "not in the home as well");
     assert!(laptop.verify().is_done());
 
