@@ -176,7 +176,8 @@ fn a_hash_of_another_system_is_taken_and_replaced(world: World) {
     ] {
         assert_eq!(import(&house.owner, &whole, "bea", bad).refused(1).code, "invalid_field", "{bad}");
     }
-    assert_eq!(import(&bea, &whole, "bea", bcrypt).refused(5).code, "forbidden");
+    assert_eq!(import(&bea, &account(&house.owner), "bea", bcrypt).refused(5).code, "forbidden");
+    assert_eq!(import(&bea, &whole, "bea", bcrypt).refused(1).code, "invalid_field", "for oneself");
     import(&house.owner, &whole, "bea", bcrypt).done();
     let listed = || house.run(&["plain-passwords"]).json()["plain_passwords"][0].clone();
     assert_eq!((&listed()["imported"], &listed()["set_by"]), (&json!(true), &json!(account(&house.owner))));

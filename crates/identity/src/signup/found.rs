@@ -165,10 +165,7 @@ impl Identity {
         };
         let seen = device::see(self, tx, &state.email_index, None, &new.device, place).await?;
         let how = match made {
-            // A tenant's word founds the account, and proves nothing of it: not even in the first session.
-            MadeMethod::Provider { identity, .. } if identity.tenant != TenantId::PLATFORM => {
-                Begin::vouched(SessionKind::Provided, identity.tenant, None)
-            }
+            // Fresh, this once: whoever founds an account adds a method of its own now, which no provider's word does later.
             MadeMethod::Provider { identity, .. } => {
                 Begin::vouched(SessionKind::Proven, identity.tenant, None)
             }
