@@ -189,7 +189,7 @@ fn who_may_not_read_requests_does_not(world: World) {
     );
     bea.run(["tenant", "join", &link]).done();
     assert_eq!(read(&token, &path), 403, "who only looks at devices");
-    assert_eq!(read(&token, "/api/v1/log/platform/requests"), 404, "nor who has no role on the platform");
+    assert_eq!(read(&token, "/api/v1/log/platform/requests"), 403, "nor who has no role on the platform");
     assert_eq!(read(&session_token(&ada), &path), 200);
 }
 
