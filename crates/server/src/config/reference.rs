@@ -97,7 +97,9 @@ mod tests {
             .filter(|line| names.iter().any(|name| line.starts_with(&format!("{name} = "))))
             // What has no default is not to be set to nothing.
             .filter(|line| {
-                !["email_code", "metrics_listen", "name_server"].iter().any(|name| line.starts_with(name))
+                !["email_code", "metrics_listen", "name_server", "redirect_listen"]
+                    .iter()
+                    .any(|name| line.starts_with(name))
             })
             .map(|line| format!("{line}\n"))
             .collect();

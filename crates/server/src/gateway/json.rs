@@ -13,6 +13,7 @@ use protocol::{Code, Problem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::MAX_JSON;
 use crate::error::ApiError;
 
 /// How long a JSON body may take to arrive: it keeps a turn meanwhile.
@@ -29,6 +30,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         let media_type = media_type.and_then(|value| value.split(';').next()).map(str::trim);
         if !media_type.is_some_and(|value| value.eq_ignore_ascii_case("application/json")) {
             return Err(Problem::new(Code::UnsupportedMediaType).detail("send application/json").into());
+        }
+        let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        let length = length.and_then(|value| value.parse::<u64>().ok());
+        if length.is_some_and(|length| length > MAX_JSON as u64) {
+            // Before it is sent: whoever has announced it may read that.
+            return Err(ApiError::new(Code::TooLarge));
         }
         let body = in_time(Bytes::from_request(request, state)).await?.map_err(body_error)?;
         let mut json = serde_json::Deserializer::from_slice(&body);
