@@ -197,7 +197,7 @@ mod tests {
             of(TenantId::PLATFORM, "https://id.example", "ada"),
             of(a, "https://id.example/", "ada"),
             of(a, "https://id.example", "ada "),
-            of(a, "https://id.exampl", "eada"),
+            of(a, "https://id.exam", "pleada"),
         ] {
             assert!(!opens(other));
         }
