@@ -88,7 +88,7 @@ struct NotKept(ApiError);
 
 impl fmt::Debug for NotKept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.internal_message())
+        f.write_str(self.0.internal_message())
     }
 }
 

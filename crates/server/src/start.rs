@@ -221,7 +221,8 @@ fn check_routes(config: &Config) -> Result<(), ConfigError> {
         routes::openapi().ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     let is_there = |route: &str| {
         let (method, path) = route.split_once(' ').unwrap_or_default();
-        !document["paths"][path][method.to_lowercase()].is_null()
+        let methods = document.get("paths").and_then(|paths| paths.get(path));
+        methods.is_some_and(|methods| methods.get(method.to_lowercase()).is_some())
     };
     match config.route_limits.iter().find(|limit| !is_there(&limit.route)) {
         None => Ok(()),

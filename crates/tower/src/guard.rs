@@ -166,7 +166,7 @@ impl Guard {
         let recheck_after = inner.settings.recheck_after;
         let judged = inner.changes().judge(token, &claims, now, recheck_after);
         match judged {
-            Judged::Good => Ok(claims.into()),
+            Judged::Good => Ok((*claims).into()),
             Judged::Ended => Err(Refused::Revoked),
             Judged::Ask(number) => {
                 // An issuer that does not answer is one that nothing is known of.
@@ -175,7 +175,7 @@ impl Guard {
                     Refused::Stale
                 })?;
                 inner.changes().answered(token, number, is_active);
-                if is_active { Ok(claims.into()) } else { Err(Refused::Revoked) }
+                if is_active { Ok((*claims).into()) } else { Err(Refused::Revoked) }
             }
         }
     }

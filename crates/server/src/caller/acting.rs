@@ -33,7 +33,7 @@ enum Shown {
     Account(Box<Authenticated>),
     Service(AuthenticatedService),
     /// With what the request says of itself, for a second look.
-    Client(Box<OfClient>, Visitor),
+    Client(Box<(OfClient, Visitor)>),
 }
 
 impl Acting {
@@ -42,7 +42,7 @@ impl Acting {
         match &self.shown {
             Shown::Account(authenticated) => authenticated.account(),
             Shown::Service(shown) => AccountId::from_uuid(shown.service.account),
-            Shown::Client(shown, _) => shown.id(),
+            Shown::Client(shown) => shown.0.id(),
         }
     }
 
@@ -51,7 +51,7 @@ impl Acting {
         match &self.shown {
             Shown::Account(_) => false,
             Shown::Service(_) => true,
-            Shown::Client(shown, ..) => shown.is_service(),
+            Shown::Client(shown) => shown.0.is_service(),
         }
     }
 
@@ -109,7 +109,11 @@ impl Acting {
         if let Shown::Account(authenticated) = &self.shown {
             authenticated.look_again(app).await?;
         }
-        if let Shown::Client(shown, visitor) = &self.shown
+        let of_client = match &self.shown {
+            Shown::Client(both) => Some(&**both),
+            Shown::Account(_) | Shown::Service(_) => None,
+        };
+        if let Some((shown, visitor)) = of_client
             && let Some(terms) = &shown.terms
         {
             client::require_consenting(app, visitor.caller.request(), shown.token.client.tenant, terms)
@@ -120,7 +124,7 @@ impl Acting {
         if let Shown::Service(shown) = &self.shown {
             app.tenancy.service_key_again(&mut tx, &shown.service).await.map_err(unknown)?;
         }
-        if let Shown::Client(shown, visitor) = &self.shown {
+        if let Some((shown, visitor)) = of_client {
             client::living(app, &mut tx, visitor, &shown.token).await?;
         }
         claim(app, self.once.as_ref(), &mut tx, self.id()).await?;
@@ -143,7 +147,7 @@ impl FromRequestParts<App> for Acting {
             let caller = shown.within();
             return Ok(Acting {
                 caller,
-                shown: Shown::Client(Box::new(shown), visitor),
+                shown: Shown::Client(Box::new((shown, visitor))),
                 once,
                 counted: AtomicBool::default(),
             });

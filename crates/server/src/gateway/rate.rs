@@ -65,7 +65,7 @@ pub(crate) struct Limited {
 impl RateLimits {
     pub(crate) fn new(config: &Config, shared: Option<SharedLimits>) -> Self {
         let (per_second, burst) = (config.requests_per_second, config.request_burst);
-        let own = |name, per_second, burst| (per_second > 0).then(|| (name, Rate { per_second, burst }));
+        let own = |name, per_second, burst| (per_second > 0).then_some((name, Rate { per_second, burst }));
         let token = own("token", config.token_requests_per_second, config.token_request_burst);
         let tenant = own("tenant", config.tenant_requests_per_second, config.tenant_request_burst);
         let route = |limit: &RouteLimit| {
