@@ -51,8 +51,8 @@ export class Person {
     await look("sign-up-app");
     await page.getByRole("button", { name: "It shows codes now" }).click();
 
+    await expect(page.locator("ul.lines li")).toHaveCount(10);
     this.backupCodes = await page.locator("ul.lines li").allTextContents();
-    expect(this.backupCodes).toHaveLength(10);
     this.watched.secrets.push(...this.backupCodes);
     await look("sign-up-codes");
     await page.getByLabel("I have kept it somewhere safe").check();
