@@ -118,6 +118,8 @@ test("the platform's people see that tenants are there, and suspend one", async 
   await ada.signUp();
   await expect(page.getByRole("link", { name: "Platform" })).toBeHidden();
   await ada.found("Seen Farm");
+  // The server stops for that: what the page asks is answered before.
+  await page.waitForLoadState("networkidle");
   await watched.server.admin(["grant", ada.number]);
 
   const other = await context.browser()!.newContext();

@@ -172,6 +172,9 @@ export class Person {
   }
 
   async goTo(page: "Overview" | "Data" | "History" | "Security" | "Tenants" | "Platform"): Promise<void> {
-    await this.page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: page }).click();
+    const link = this.page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: page });
+    await link.click();
+    // Where somebody goes next, they go from there.
+    await expect(link).toHaveAttribute("aria-current", "page");
   }
 }

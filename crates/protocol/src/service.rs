@@ -27,6 +27,9 @@ pub struct Service {
     pub imported_sign_in: bool,
     /// The issuer of access tokens.
     pub issuer: String,
+    /// Whether it is set up for development, where some of what production refuses is warned of only.
+    #[serde(default)]
+    pub development: bool,
 }
 
 /// `GET /livez`, `GET /readyz`

@@ -12,14 +12,16 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use access::Action;
+use access::{Action, Caller, Resource};
 use protocol::Bytes;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use store::{Committed, News, TenantId, TenantKind};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
+use uuid::Uuid;
 
+use crate::error::ApiError;
 use crate::state::App;
 
 /// Events that are kept for who comes back.
@@ -132,11 +134,36 @@ pub(crate) async fn follow(app: App, mut news: broadcast::Receiver<News>, mut st
             // Followers notice that nothing is said any more.
             Ok(News::Deaf) => None,
             Ok(News::Missed) | Err(RecvError::Lagged(_)) => {
-                Some(Event { tenant: None, data: everything(app.now()) })
+                Some((Event { tenant: None, data: everything(app.now()) }, None))
             }
             Err(RecvError::Closed) => return,
         };
-        if let Some(event) = event {
+        match event {
+            Some((event, Some(account))) => of_account(&app, event, account).await,
+            Some((event, None)) => app.revocations.push(event),
+            None => {}
+        }
+    }
+}
+
+/// Tells the tenants that an account is in of what it did: it is nobody else's business when somebody signs out. When they cannot be
+/// looked up, all are told, since none may miss it.
+async fn of_account(app: &App, event: Event, account: Uuid) {
+    let worker = Caller::system("revocations", "");
+    let platform = TenantId::PLATFORM;
+    let memberships = async {
+        let view = app.access.view(&worker, platform, Action::MaintenanceRun, Resource::Platform).await;
+        let mut tx = view.map_err(ApiError::from)?;
+        Ok::<_, ApiError>(app.tenancy.memberships(&mut tx, account).await?)
+    };
+    match memberships.await {
+        Ok(tenants) => {
+            for tenant in tenants {
+                app.revocations.push(Event { tenant: Some(tenant), data: event.data.clone() });
+            }
+        }
+        Err(error) => {
+            tracing::warn!(code = error.code().as_str(), "whose tokens may have ended is told to all");
             app.revocations.push(event);
         }
     }
@@ -150,8 +177,8 @@ pub(crate) async fn listen(app: App, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Of whose tokens a record says to ask anew.
-fn event_of(committed: &Committed, now: i64) -> Option<Event> {
+/// Of whose tokens a record says to ask anew; with the account, when the tenants that it is in are to be told.
+fn event_of(committed: &Committed, now: i64) -> Option<(Event, Option<Uuid>)> {
     let Committed { tenant, actor, subject, .. } = committed;
     let id = |text: &str| text.split('/').next().unwrap_or_default().to_owned();
     if tenant.kind() == TenantKind::Customer {
@@ -161,17 +188,19 @@ fn event_of(committed: &Committed, now: i64) -> Option<Event> {
             "gnt" => about(now, "grant_id", &id(subject)),
             _ => everything(now),
         };
-        return Some(Event { tenant: Some(*tenant), data });
+        return Some((Event { tenant: Some(*tenant), data }, None));
     }
     let account = [subject, actor].into_iter().find(|id| id.starts_with("acc_"));
-    let data = match (tenant.kind(), account) {
+    let account = match (tenant.kind(), account) {
         // In the platform's history the actor is who runs it.
-        (TenantKind::Platform, _) if subject.starts_with("acc_") => about(now, "sub", subject),
+        (TenantKind::Platform, _) if subject.starts_with("acc_") => Some(subject),
         (TenantKind::Platform, _) if subject.starts_with("ten_") => return None,
-        (TenantKind::Home, Some(account)) => about(now, "sub", account),
-        _ => everything(now),
+        (TenantKind::Home, account) => account,
+        _ => None,
     };
-    Some(Event { tenant: None, data })
+    let data = account.map_or_else(|| everything(now), |account| about(now, "sub", account));
+    let id = account.and_then(|account| account.strip_prefix("acc_")?.parse().ok());
+    Some((Event { tenant: None, data }, id))
 }
 
 /// Whom an event is about, as a hash of the id: who has a token of theirs knows the id, and nobody else learns it.
@@ -339,7 +368,7 @@ mod tests {
     #[test]
     fn an_event_names_whom_it_is_about_by_a_hash() {
         let home = TenantId::random();
-        let of = |committed: Committed| event_of(&committed, 7).unwrap();
+        let of = |committed: Committed| event_of(&committed, 7).unwrap().0;
         let event = of(committed(home, "acc_1", "ses_2"));
         assert_eq!((event.tenant, event.data), (None, about(7, "sub", "acc_1")));
         let acme = TenantId::customer();

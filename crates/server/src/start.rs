@@ -31,7 +31,7 @@ use crate::relying_party;
 use crate::revocations::{self, Revocations};
 use crate::routes;
 use crate::routes::oauth::device::Polls;
-use crate::routes::oauth::revocations::MAX_FOLLOWERS;
+use crate::routes::oauth::revocations::{MAX_FOLLOWERS, MAX_FOLLOWERS_OF_ALL};
 use crate::state::{App, Parts};
 use crate::workers::{self, Post, Touches};
 
@@ -314,6 +314,7 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
         log_key,
         revocations: Revocations::new(),
         following: TurnsOf::new(MAX_FOLLOWERS),
+        following_all: Arc::new(Semaphore::new(MAX_FOLLOWERS_OF_ALL)),
         post,
         touches,
         roles: Roles::default(),

@@ -65,6 +65,7 @@ pub(crate) struct Parts {
     pub(crate) revocations: Revocations,
     /// Who follows them, of each tenant.
     pub(crate) following: TurnsOf<TenantId>,
+    pub(crate) following_all: Arc<Semaphore>,
     pub(crate) post: Post,
     pub(crate) touches: Touches,
     pub(crate) roles: Roles,

@@ -22,6 +22,8 @@ export const common = {
   typeToConfirm: (word: string) => `Type ${word} to go on`,
 };
 
+export const development = { label: "Development", text: "Set up for development: not for real data" };
+
 export const start = { unreachable: "The server does not answer" };
 
 export const nav = {

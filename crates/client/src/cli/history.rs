@@ -112,6 +112,7 @@ fn service_of(export: &Export) -> protocol::service::Service {
         email_code: false,
         imported_sign_in: false,
         issuer: String::new(),
+        development: false,
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) async fn about(State(app): State<App>) -> Result<Json<Service>, ApiEr
         email_code: app.identity.settings().mail_required,
         imported_sign_in: app.identity.imports_are_open(),
         issuer: app.url.clone(),
+        development: !app.config.production,
     }))
 }
 

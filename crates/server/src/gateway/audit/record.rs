@@ -103,9 +103,16 @@ fn recover(audit: &Audit, path: &std::path::Path) -> std::io::Result<Option<Open
     Ok(Some(Open { file: Kept::Left(left), batches }))
 }
 
+/// Rounds that wait to be recorded.
+const MOST_OPEN: usize = 16;
+
 async fn round(app: &App, open: &mut Vec<Open>) {
     for again in std::mem::take(open) {
         write(app, again, open).await;
+    }
+    // Each holds a file: while nothing can be recorded, no more of them are begun.
+    if open.len() >= MOST_OPEN {
+        return;
     }
     match app.audit.take() {
         Ok(Some(round)) => write(app, Open::of(round), open).await,

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -43,8 +44,9 @@ pub(crate) async fn follow(
             "only a client that serves a resource may follow",
         ));
     }
-    let place = app.following.of(asking.address.tenant).try_acquire_owned();
-    let place = place.map_err(|_| OAuthError::from(crate::error::ApiError::retry_after(30)))?;
+    let full = |_| OAuthError::from(crate::error::ApiError::retry_after(30));
+    let of_tenant = app.following.of(asking.address.tenant).try_acquire_owned().map_err(full)?;
+    let of_all = Arc::clone(&app.following_all).try_acquire_owned().map_err(full)?;
     let position = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
     let mut first = VecDeque::new();
     let next = app.revocations.after(position).unwrap_or_else(|| {
@@ -53,12 +55,23 @@ pub(crate) async fn follow(
         next
     });
     let look_again = Instant::now() + LOOK_AGAIN;
-    let follower = Follower { address: asking.address, visitor, first, next, look_again, app, _place: place };
+    let follower = Follower {
+        address: asking.address,
+        visitor,
+        first,
+        next,
+        look_again,
+        app,
+        _places: (of_tenant, of_all),
+    };
     Ok(Sse::new(futures::stream::unfold(follower, Follower::step)))
 }
 
 /// Followers of one tenant's tokens at a time: its services, and all their processes.
 pub(crate) const MAX_FOLLOWERS: usize = 64;
+
+/// And of all tenants', at one server.
+pub(crate) const MAX_FOLLOWERS_OF_ALL: usize = 2_048;
 
 struct Follower {
     app: App,
@@ -68,7 +81,7 @@ struct Follower {
     /// The number of the next event.
     next: u64,
     look_again: Instant,
-    _place: OwnedSemaphorePermit,
+    _places: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 }
 
 impl Follower {
