@@ -50,8 +50,8 @@ export class Watched {
     });
     page.on("requestfailed", (request) => {
       const why = request.failure()?.errorText ?? "";
-      // A page that is left, or locked, gives up what it waits for.
-      if (why !== "net::ERR_ABORTED") this.complaints.push(`a request failed: ${request.url()} ${why}`);
+      // A page that is left, or locked, gives up what it waits for; and the test itself may have stopped the server.
+      if (why !== "net::ERR_ABORTED" && !this.server.isAway) this.complaints.push(`a request failed: ${request.url()} ${why}`);
     });
     page.on("response", (response) => {
       const status = response.status();

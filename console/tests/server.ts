@@ -65,6 +65,20 @@ export class Server {
     });
   }
 
+  /** Whether it is being stopped and started by the test: what a page asks then finds nobody. */
+  isAway = false;
+
+  /** Does something while the server is stopped, and tells those who watch its pages. */
+  async #away(meanwhile: () => void): Promise<void> {
+    this.isAway = true;
+    await this.#end();
+    meanwhile();
+    await this.#run();
+    // What failed meanwhile is told by the browser a moment later.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    this.isAway = false;
+  }
+
   async #end(): Promise<void> {
     const process = this.#process;
     const ended = new Promise((resolve) => process?.on("exit", resolve));
@@ -74,8 +88,7 @@ export class Server {
 
   /** Starts it anew: it forgets what it remembered of others. */
   async restart(): Promise<void> {
-    await this.#end();
-    await this.#run();
+    await this.#away(() => undefined);
   }
 
   async stop(): Promise<void> {
@@ -94,9 +107,8 @@ export class Server {
 
   /** What an operator does at the machine, while the server is stopped: one program at a time has the embedded engine's files. */
   async admin(args: string[]): Promise<void> {
-    await this.#end();
-    execFileSync(binary(), ["admin", ...args], { env: { ...inherited(), BAILIWICK_DATA: join(this.folder, "data") }, stdio: "pipe" });
-    await this.#run();
+    const env = { ...inherited(), BAILIWICK_DATA: join(this.folder, "data") };
+    await this.#away(() => execFileSync(binary(), ["admin", ...args], { env, stdio: "pipe" }));
   }
 
   /** Whether a text stands in any file of the data folder. */
