@@ -11,6 +11,7 @@ on_both_engines!(
     tokens_stand_still_while_the_account_is_suspended,
     a_client_revokes_its_own_tokens,
     what_a_client_may_ask_for_no_more_its_tokens_lose,
+    a_client_that_leads_elsewhere_is_asked_about_again,
 );
 
 /// Whether tokens do nothing any more, wherever they are shown.
@@ -189,4 +190,38 @@ fn what_a_client_may_ask_for_no_more_its_tokens_lose(world: World) {
         "invalid_field",
         "it has no resources of its own"
     );
+}
+
+fn a_client_that_leads_elsewhere_is_asked_about_again(world: World) {
+    let house = House::founded(&world);
+    let app = house.usual();
+    let bea = house.member(&world);
+    let new = |app: &App| {
+        let answered = bea.run(["authorize", &app.link(&[]), "--yes", "--json"]).json();
+        answered["request"]["new_scopes"].as_array().expect("scopes").len()
+    };
+    assert_eq!((new(&app), new(&app)), (3, 0), "what was allowed is remembered");
+    house.run(&["clients", "change", &app.id, "--name", "Another name"]).done();
+    assert_eq!(new(&app), 0);
+    let elsewhere =
+        ["--redirect-uri", super::app::CALLBACK, "--redirect-uri", "https://elsewhere.example/callback"];
+    house.run(&[&["clients", "change", app.id.as_str()][..], &elsewhere].concat()).done();
+    assert_eq!(new(&app), 3, "nobody allowed that it leads there");
+
+    // Which program shows a public client's id on this machine, nobody knows.
+    let anybody = house.app(&[
+        "--public",
+        "--grants",
+        "authorization_code",
+        "--redirect-uri",
+        "http://127.0.0.1/callback",
+        "--scopes",
+        "openid",
+    ]);
+    let asked = || {
+        let link = anybody.link(&[("redirect_uri", "http://127.0.0.1:4000/callback"), ("scope", "openid")]);
+        let answered = bea.run(["authorize", &link, "--yes", "--json"]).json();
+        answered["request"]["new_scopes"].as_array().expect("scopes").len()
+    };
+    assert_eq!((asked(), asked()), (1, 1));
 }
