@@ -66,6 +66,14 @@ fn a_tenants_administrator_gets_into_that_tenant_and_nowhere_else(mut world: Wor
     assert_eq!(refused(&get(&format!("/api/v1/tenants/{hers}"))), (404, "not_found".to_owned()));
     assert_eq!(refused(&get(&format!("/api/v1/tenants/{hers}/members"))), (404, "not_found".to_owned()));
     let forbidden = (403, "forbidden".to_owned());
+    // Nor is anybody else told that the thief is she: no service behind a proxy, and none that verifies tokens itself.
+    for query in ["", "?audience=https%3A%2F%2Fpayroll.example", &format!("?tenant={hers}")] {
+        let passed = get(&format!("/api/v1/forward-auth{query}"));
+        assert_eq!((passed.status, passed.header("x-bailiwick-user")), (403, None), "{query}");
+    }
+    let here = get(&format!("/api/v1/forward-auth?tenant={}", house.tenant));
+    assert_eq!((here.status, here.header("x-bailiwick-scope")), (200, Some("")));
+    assert_eq!(ask("POST", "/api/v1/tokens").status, 403);
     for path in [
         "/api/v1/account/methods",
         "/api/v1/collections",
