@@ -345,6 +345,21 @@ fn nobody_gives_by_a_provider_what_they_could_not_give(mut world: World) {
     house.run(&["grants", "take", &account, &own]).done();
     sign_in("signed_in", &ada);
     assert_eq!(roles(), 0, "who wrote it may not give it any more");
+
+    // Nor has she it believed of others than before, while it gives what she may not.
+    house.run(&["grants", "give", &account, &own]).done();
+    change("it=admin").done();
+    for otherwise in [&["--groups-claim", "nickname"][..], &["--client-id", "hers"], &["--trusts-addresses"]]
+    {
+        assert_eq!(of_bea(otherwise).refused(5).code, "forbidden", "{otherwise:?}");
+    }
+    of_bea(&["--name", "Another name"]).done();
+
+    // What it gave goes with it.
+    sign_in("signed_in", &ada);
+    assert_eq!(roles(), 1);
+    house.run(&["providers", "delete", "Another name"]).done();
+    assert_eq!(roles(), 0);
 }
 
 fn a_provider_does_not_lead_inside(mut world: World) {
