@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -18,6 +18,9 @@ use crate::process::{binary, free_port, leashed};
 
 /// How long a server may take to be ready, on a crowded machine.
 const READY_WITHIN: Duration = Duration::from_secs(90);
+
+/// How long a letter may be on its way.
+const LETTER_WITHIN: Duration = Duration::from_secs(20);
 
 /// One server with everything that it keeps, and nothing else in it.
 pub struct World {
@@ -289,6 +292,21 @@ impl World {
         });
         paths.sort_by_key(|path| path.file_name().map(OsStr::to_owned));
         paths.iter().map(|path| fs::read_to_string(path).expect("a letter")).collect()
+    }
+
+    /// The newest letter that says all of this. Letters are sent aside from what they tell of: it is waited for.
+    #[track_caller]
+    pub fn letter(&self, says: &[&str]) -> String {
+        let until = Instant::now() + LETTER_WITHIN;
+        loop {
+            let letters = self.letters();
+            let found = letters.iter().rfind(|letter| says.iter().all(|word| letter.contains(word)));
+            match found {
+                Some(letter) => return letter.clone(),
+                None if Instant::now() > until => panic!("no letter says {says:?}: {letters:#?}"),
+                None => thread::sleep(Duration::from_millis(20)),
+            }
+        }
     }
 
     /// A command of the binary about this world's data: `serve`, `check`, `root-key status`, …
