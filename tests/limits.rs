@@ -12,6 +12,7 @@ use crate::strangers::session_token;
 on_both_engines!(
     a_token_has_a_limit_of_its_own,
     a_route_has_a_limit_of_its_own,
+    health_is_told_whatever_was_asked_before,
     a_tenant_has_a_limit_that_strangers_do_not_use_up,
     a_limit_of_a_route_that_there_is_not_stops_the_start,
 );
@@ -43,6 +44,16 @@ fn a_route_has_a_limit_of_its_own(mut world: World) {
     let answers: Vec<_> = (0..12).map(|_| ask("/.well-known/bailiwick")).collect();
     assert!(answers[0] == 200 && answers.contains(&429), "{answers:?}");
     assert_eq!(ask("/livez"), 200);
+}
+
+fn health_is_told_whatever_was_asked_before(mut world: World) {
+    world.set("BAILIWICK_REQUESTS_PER_SECOND", "1");
+    world.set("BAILIWICK_REQUEST_BURST", "2");
+    world.restart();
+    let ask = |path: &str| Request::new("GET", path).send(&world.url()).status;
+    assert!((0..20).any(|_| ask("/.well-known/bailiwick") == 429));
+    let health: Vec<_> = (0..20).map(|_| (ask("/livez"), ask("/readyz"))).collect();
+    assert_eq!(health, [(200, 200); 20]);
 }
 
 fn a_tenant_has_a_limit_that_strangers_do_not_use_up(mut world: World) {

@@ -204,6 +204,80 @@ fn what_was_just_done_is_in_the_history_that_is_verified_and_shown() {
 }
 
 #[test]
+fn the_history_of_a_tenant_says_what_was_done_and_undone() {
+    let world = World::started(Engine::Sqlite);
+    let laptop = world.machine();
+    laptop.sign_up();
+    let tenant = laptop.run(["tenant", "create", "Acme", "--json"]).json()["id"].as_str().unwrap().to_owned();
+    let run = |arguments: &[&str]| laptop.run(["tenant"].iter().chain(arguments)).done();
+    run(&["service-accounts", "create", "nightly"]);
+    for _ in 0..2 {
+        run(&["grants", "give", "nightly", "viewer"]);
+        run(&["grants", "take", "nightly", "viewer"]);
+    }
+    run(&["service-accounts", "suspend", "nightly"]);
+    run(&["service-accounts", "resume", "nightly"]);
+
+    // Records are numbered a moment after they are written.
+    let is_numbered = || {
+        let log = laptop.run(["log", "--tenant", &tenant, "--json"]).entries();
+        log.iter().filter(|record| record["action"] == "service_account.write").count() == 3
+    };
+    assert!((0..300).any(|_| is_numbered()), "made, suspended, resumed");
+    let shown = laptop.run(["log", "--tenant", &tenant]).done().stdout;
+    let words: Vec<_> = shown
+        .lines()
+        .filter(|line| line.contains("\"nightly\""))
+        .filter_map(|line| line.split_once("\"nightly\"  ")?.1.split_once(' '))
+        .map(|(word, _)| word)
+        .collect();
+    assert_eq!(words, ["made", "given", "taken", "given", "taken", "suspended", "resumed"], "{shown}");
+    assert!(!shown.contains("times)"), "none says what another says: {shown}");
+    assert!(shown.lines().all(|line| !line.contains("earlier session")), "{shown}");
+}
+
+#[test]
+fn the_history_names_the_key_that_acted() {
+    let world = World::started(Engine::Sqlite);
+    let laptop = world.machine();
+    laptop.sign_up();
+    let note = laptop.scratch("note");
+    fs::write(&note, "a note").unwrap();
+    laptop.put(&note, "note").done();
+    let made = laptop.run(["api-keys", "create", "--label", "ci", "--scopes", "write", "--json"]).json();
+    let put = ["put", note.to_str().unwrap(), "by the key", "--json"];
+    laptop.run_in(put, &[("BAILIWICK_API_KEY", made["api_key"].as_str().unwrap())]).done();
+    let mut shown = String::new();
+    for _ in 0..300 {
+        shown = laptop.run(["log"]).done().stdout;
+        if shown.contains("by the key") {
+            break;
+        }
+    }
+    let line = shown.lines().find(|line| line.contains("item.write") && line.ends_with("by the key"));
+    assert!(line.is_some_and(|line| line.contains("you, by API key \"ci\"")), "{shown}");
+}
+
+#[test]
+fn a_refusal_in_a_tenant_says_where_to_ask() {
+    let world = World::started(Engine::Sqlite);
+    let [laptop, other] = [world.machine(), world.machine()];
+    laptop.sign_up();
+    other.sign_up();
+    laptop.run(["tenant", "create", "Acme", "--json"]).done();
+    let link = laptop.run(["tenant", "invitations", "create", "--label", "Bea", "--json"]).json();
+    let nonsense = other.run(["tenant", "join", "nonsense", "--json"]).refused(2);
+    assert!(nonsense.document["message"].as_str().unwrap().contains("no invitation"), "{nonsense:?}");
+    other.run(["tenant", "join", link["link"].as_str().unwrap(), "--json"]).done();
+    let refused = other.run(["tenant", "members"]);
+    let said = "It needs member.read in the whole tenant. `bailiwick why --what member.read` says why.";
+    assert!(refused.status == Some(5) && refused.stderr.contains(said), "{refused}");
+    let refused = other.run(["tenant", "members", "--json"]).refused(5);
+    assert!(!refused.document["message"].as_str().unwrap().contains("says why"), "{refused:?}");
+    other.run(["why", "--what", "member.read"]).done();
+}
+
+#[test]
 fn the_history_names_the_file_that_an_upload_brought_and_not_the_upload() {
     let world = World::started(Engine::Sqlite);
     let laptop = world.machine();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use harness::{Engine, World, noise, on_both_engines};
+use harness::{Engine, Request, World, free_port, noise, on_both_engines};
 use serde_json::Value;
 
 on_both_engines!(
@@ -15,6 +15,7 @@ on_both_engines!(
     two_servers_do_not_share_a_data_folder,
     a_sweep_clears_away_what_nothing_names,
     operators_commands_answer_in_json,
+    metrics_are_at_their_own_address_and_nowhere_else,
 );
 
 fn a_sweep_clears_away_what_nothing_names(mut world: World) {
@@ -74,6 +75,110 @@ fn operators_commands_answer_in_json(mut world: World) {
     let output = world.command("check").arg("--print-defaults").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("# access_token_minutes = 30"), "{text}");
+}
+
+fn metrics_are_at_their_own_address_and_nowhere_else(mut world: World) {
+    let own = format!("127.0.0.1:{}", free_port());
+    assert_eq!(Request::new("GET", "/metrics").send(&world.url()).status, 200);
+    world.set("BAILIWICK_METRICS_LISTEN", &own);
+    // One request, and its address has had its share.
+    world.set("BAILIWICK_REQUESTS_PER_SECOND", "1");
+    world.set("BAILIWICK_REQUEST_BURST", "1");
+    world.restart();
+    let there = format!("http://{own}");
+    assert_eq!(Request::new("GET", "/metrics").send(&world.url()).status, 404);
+    for _ in 0..10 {
+        let metrics = Request::new("GET", "/metrics").send(&there);
+        let text = String::from_utf8_lossy(&metrics.response).into_owned();
+        assert!(metrics.status == 200 && text.contains("bailiwick_requests_total"), "{text}");
+    }
+    for path in ["/livez", "/readyz"] {
+        let answer = Request::new("GET", path).send(&there);
+        assert_eq!((answer.status, answer.json()["status"].as_str()), (200, Some("ok")), "{path}");
+    }
+    assert_eq!(
+        Request::new("GET", "/.well-known/bailiwick").send(&there).status,
+        404,
+        "nothing else is there"
+    );
+    assert!(world.stop().success());
+    assert!(std::net::TcpStream::connect(&own).is_err(), "it ends with the server");
+}
+
+#[test]
+fn check_says_all_that_is_wrong_and_by_which_name_it_was_given() {
+    let world = World::on(Engine::Sqlite);
+    let said = |set: &[(&str, &str)]| {
+        let mut command = world.command("check");
+        let output = command.envs(set.iter().copied()).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let values = said(&[
+        ("BAILIWICK_PRODUCTION", "true"),
+        ("BAILIWICK_ACCESS_TOKEN_MINUTES", "0"),
+        ("BAILIWICK_DATABASE_CONNECTIONS", "0"),
+        ("BAILIWICK_LOG_LEVEL", "inof"),
+        ("BAILIWICK_BLOBS", "s3//bucket"),
+        ("BAILIWICK_REDIS_URL", "rediss://cache.example"),
+        ("BAILIWICK_REDIS_CA_FILE", "/nowhere.pem"),
+        ("BAILIWICK_ROOT_KEY", "nonsense"),
+    ]);
+    for setting in [
+        "public_url",
+        "smtp_url",
+        "access_token_minutes",
+        "database_connections",
+        "log_level",
+        "blobs",
+        "redis_ca_file",
+        "root_key",
+    ] {
+        assert!(values.contains(&format!("\n  {setting}: ")), "{setting}: {values}");
+    }
+    assert!(values.contains("debug"), "the levels: {values}");
+    assert!(!values.contains("nonsense"), "a secret is not said back: {values}");
+
+    let forms = said(&[
+        ("BAILIWICK_PRODUCTION", "yes"),
+        ("BAILIWICK_NAME_SERVER", "1.1.1.1"),
+        ("BAILIWICK_METRICS_LISTEN", "localhost:7342"),
+    ]);
+    for said in [
+        "BAILIWICK_PRODUCTION: expected true or false",
+        "BAILIWICK_NAME_SERVER: expected an address and a port, such as 127.0.0.1:7341",
+        "BAILIWICK_METRICS_LISTEN: expected an address and a port",
+    ] {
+        assert!(forms.contains(said), "{said}: {forms}");
+    }
+    let mail = said(&[("BAILIWICK_SMTP_URL", "mail.example")]);
+    assert!(mail.contains("smtp_url: "), "{mail}");
+}
+
+#[test]
+fn a_wrong_log_level_does_not_make_a_silent_server() {
+    let mut world = World::on(Engine::Sqlite);
+    world.set("BAILIWICK_LOG_LEVEL", "inof");
+    let refusal = world.try_start().expect_err("no level");
+    assert!(refusal.said.contains("log_level") && refusal.said.contains("debug"), "{}", refusal.said);
+}
+
+#[test]
+fn what_deserves_a_word_is_said_and_the_clients_variables_are_not() {
+    let world = World::on(Engine::Sqlite);
+    let mut command = world.command("check");
+    command.arg("--json").envs([
+        ("BAILIWICK_METRICS_LISTEN", "0.0.0.0:7342"),
+        ("BAILIWICK_PUBLIC_URL", "https://id.example"),
+        ("BAILIWICK_TENANT", "ten_x"),
+        ("BAILIWICK_SERVER", "https://id.example"),
+        ("BAILIWICK_KEYCHAIN", "off"),
+    ]);
+    let checked = json(&mut command);
+    let warnings = checked["warnings"].as_array().unwrap();
+    let mut settings: Vec<_> = warnings.iter().map(|warning| warning["setting"].as_str().unwrap()).collect();
+    settings.sort_unstable();
+    assert_eq!(settings, ["metrics_listen", "smtp_url", "trusted_proxies"], "{checked}");
 }
 
 /// A server beside which the root key is rotated serves on, and what it seals from then on is under the new one.
@@ -179,6 +284,7 @@ fn a_database_that_is_not_there_is_said_so() {
     let refusal = world.try_start().expect_err("no database");
     assert_ne!(refusal.status, Some(0));
     assert!(refusal.said.to_lowercase().contains("database"), "{}", refusal.said);
+    assert!(refusal.said.contains("127.0.0.1:") && refusal.said.contains("refused"), "{}", refusal.said);
     assert!(!refusal.said.contains("panicked"), "{}", refusal.said);
     assert!(!refusal.said.contains("nothing"), "the password stays out of the log: {}", refusal.said);
     world.log_in_by(None);

@@ -2,7 +2,8 @@
 //! Policies of a tenant's own: checked, tried, put, explained to whom they hit, and taken back; and what they cannot do.
 
 use std::fs;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use harness::{Engine, Machine, Outcome, Request, World, on_both_engines, unique};
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ on_both_engines!(
     a_policy_is_told_where_it_is_wrong,
     who_asks_why_learns_of_themselves_and_of_nobody_else,
     a_program_asks_why_about_itself,
+    dry_runs_end_in_time_and_those_of_one_tenant_keep_no_other_waiting,
 );
 
 /// Somebody with a laptop.
@@ -418,11 +420,51 @@ fn a_program_asks_why_about_itself(world: World) {
     assert_eq!(ask(&wide, "device.write", &south).status, 404);
 }
 
+fn dry_runs_end_in_time_and_those_of_one_tenant_keep_no_other_waiting(world: World) {
+    let ((ada, large), (bea, small)) = (acme(&world), acme(&world));
+    let (url, hers, beas) = (world.url(), ada.token(), bea.token());
+    for number in 0..100 {
+        let path = format!("/api/v1/tenants/{large}/organisations");
+        let new = json!({ "name": format!("Branch {number}") });
+        let made = Request::new("POST", &path).json(&new).bearer(&hers).send(&url);
+        assert_eq!(made.status, 201, "{}", made.json());
+    }
+    // Each looks at the clock, at the proof and at her alone, so that no answer is good for a second question.
+    let policy = |number: u32| {
+        format!(
+            "@id(\"p{number}\") forbid (principal == Member::\"{}\", action, resource)\n\
+             when {{ context.hour == {} && !context.fresh }};\n",
+            ada.account,
+            number % 24
+        )
+    };
+    let many: String = (0..40).map(policy).collect();
+    let few = "@id(\"a\") forbid (principal, action == Action::\"device.read\", resource);";
+    let try_out = |token: &str, tenant: &str, text: &str| {
+        let path = format!("/api/v1/tenants/{tenant}/policies/try");
+        let request = Request::new("POST", &path).json(&json!({ "text": text })).bearer(token);
+        request.patience(Duration::from_secs(60)).send(&url)
+    };
+    let began = Instant::now();
+    thread::scope(|scope| {
+        let long: Vec<_> = (0..2).map(|_| scope.spawn(|| try_out(&hers, &large, &many))).collect();
+        while !long.iter().all(thread::ScopedJoinHandle::is_finished) {
+            let answer = try_out(&beas, &small, few);
+            assert_eq!((answer.status, answer.json()["is_complete"].clone()), (200, json!(true)));
+        }
+        for one in long {
+            let answer = one.join().unwrap();
+            assert_eq!((answer.status, answer.json()["is_complete"].clone()), (200, json!(false)));
+        }
+    });
+    assert!(began.elapsed() < Duration::from_secs(45), "{:?}", began.elapsed());
+}
+
 fn until(mut holds: impl FnMut() -> bool) {
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     while !holds() {
-        assert!(start.elapsed() < std::time::Duration::from_secs(30), "it does not become so");
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        assert!(start.elapsed() < Duration::from_secs(30), "it does not become so");
+        thread::sleep(Duration::from_millis(100));
     }
 }
 

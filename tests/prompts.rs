@@ -17,6 +17,8 @@ fn a_person_signs_up_by_the_qr_code_and_signs_in_after_slips() {
     terminal.sees("Email address: ").types(&email);
     terminal.sees("A password for the new account: ").types("short");
     terminal.sees("at least 8 characters");
+    terminal.sees("A password for the new account: ").types("Password1!");
+    terminal.sees("passwords that are guessed first");
     terminal.sees("A password for the new account: ").types(&password);
     terminal.sees("The same once more: ").types("something else");
     terminal.sees("The two are not the same.");

@@ -118,7 +118,7 @@ fn every_answer_says_what_is_left_to_ask_for(mut world: World) {
     world.set("BAILIWICK_REQUESTS_PER_SECOND", "1");
     world.set("BAILIWICK_REQUEST_BURST", "5");
     world.restart();
-    let ask = || Request::new("GET", "/readyz").send(&world.url());
+    let ask = || Request::new("GET", "/.well-known/bailiwick").send(&world.url());
     let left = |answer: &Exchange| {
         let said = answer.header("ratelimit").expect("what is left");
         let left = said.strip_prefix("\"address\";r=").and_then(|rest| rest.split_once(";t="));

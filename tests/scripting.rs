@@ -71,6 +71,45 @@ fn every_json_answer_is_json_and_nothing_else() {
     }
 }
 
+#[test]
+fn a_password_that_everybody_has_is_refused() {
+    let world = World::started(Engine::Sqlite);
+    let machine = world.machine();
+    for password in ["password", "password1234", "12345678", "aaaaaaaa", "short"] {
+        assert_eq!(
+            machine.try_sign_up("ada@example.org", password).refused(1).code,
+            "weak_password",
+            "{password}"
+        );
+    }
+    let ada = machine.sign_up();
+    assert_eq!(machine.change_password(&ada, "Football2024").refused(1).code, "weak_password");
+}
+
+#[test]
+fn a_scope_that_there_is_not_is_named_beside_those_that_there_are() {
+    let world = World::started(Engine::Sqlite);
+    let machine = world.machine();
+    machine.sign_up();
+    let create = |scopes: &str| machine.run(["api-keys", "create", "--scopes", scopes, "--json"]);
+    let refused = create("read,nonsense").refused(1);
+    assert_eq!(refused.code, "invalid_field");
+    let said = refused.document["message"].as_str().unwrap();
+    assert!(said.contains("\"nonsense\"") && !said.contains("\"item.read\""), "{said}");
+    let (_, names) = said.split_once("by their names ").expect("those that there are");
+    assert_eq!(names.split(", ").count(), 30, "{names}");
+    create(&names.replace(' ', "")).done();
+}
+
+#[test]
+fn a_slip_does_not_ask_for_what_the_environment_says() {
+    let machine = Machine::new(&unreachable_server());
+    let slip = machine.run(["verify", "--open"]);
+    assert_eq!(slip.status, Some(2), "{slip}");
+    assert!(slip.stderr.contains("Usage:") && slip.stderr.contains("--export"), "{slip}");
+    assert!(!slip.stderr.contains("--server") && !slip.stderr.contains("--config-dir"), "{slip}");
+}
+
 fn unreachable_server() -> String {
     format!("http://127.0.0.1:{}", free_port())
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 on_both_engines!(
     a_service_account_does_what_its_roles_and_its_key_say,
+    a_service_account_is_named_wherever_somebody_is_named,
     a_key_ends_at_once_with_its_account_or_by_itself,
     a_support_grant_opens_what_it_says_until_it_ends,
 );
@@ -68,6 +69,30 @@ fn a_service_account_does_what_its_roles_and_its_key_say(world: World) {
     let listed =
         owner.run(["tenant", "service-accounts", "keys", &account, "--tenant", &tenant, "--json"]).json();
     assert_eq!(listed["keys"].as_array().map(Vec::len), Some(2), "{listed}");
+}
+
+fn a_service_account_is_named_wherever_somebody_is_named(world: World) {
+    let owner = world.machine();
+    owner.sign_up();
+    tenant(&owner);
+    let (account, _, _) = service(&owner, &[]);
+    let given = owner.run(["tenant", "grants", "give", "nightly", "auditor", "--json"]).json();
+    assert_eq!(given["holder"], account.as_str());
+    let why = owner.run(["why", "--who", "nightly", "--what", "member.read", "--json"]).json();
+    assert_eq!((&why["who"], &why["decision"]), (&json!(account), &json!("allowed")));
+    let create = ["tenant", "clients", "create", "Reports", "--grants", "client_credentials", "--json"];
+    let scopes = ["--scopes", "member.read", "--service-account"];
+    let named = |name: &str| owner.run(create.iter().copied().chain(scopes).chain([name]));
+    assert_eq!(named("nightly").json()["service_account"], account.as_str());
+    assert_eq!(named("nobody").refused(1).code, "not_found");
+    assert_eq!(
+        owner.run(["tenant", "grants", "give", "nobody", "auditor", "--json"]).refused(1).code,
+        "not_found"
+    );
+
+    // People read names, and programs ids.
+    let listed = owner.run(["tenant", "grants"]).done().stdout;
+    assert!(listed.contains("nightly") && !listed.contains(&account), "{listed}");
 }
 
 fn a_key_ends_at_once_with_its_account_or_by_itself(world: World) {

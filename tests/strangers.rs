@@ -94,6 +94,7 @@ fn rows() -> Vec<Row> {
         with(row("change_platform_provider", Platform, 403), || json_body(json!({ "name": "Another" }))),
         row("delete_platform_provider", Platform, 403),
         row("confirm_domain", Platform, 403),
+        with(row("answer_login_required", Everybody, 422), || json_body(json!({}))),
         row("alive", Everybody, 200),
         with(row("email_salt", Everybody, 422), || json_body(json!({}))),
         row("ready", Everybody, 200),
@@ -192,6 +193,9 @@ fn rows() -> Vec<Row> {
         row("read_account_standing", Platform, 403),
         with(row("suspend_account", Platform, 403), || json_body(json!({ "reason": "abuse" }))),
         row("resume_account", Platform, 403),
+        row("read_platform_keys", Whoever, 403),
+        row("rotate_signing_key", Whoever, 403),
+        row("remove_signing_key", Platform, 403),
         row("read_tenant", Named, 200),
         with(row("change_tenant", Named, 200), || json_body(json!({ "name": "Acme and Sons" }))),
         row("list_organisations", Named, 200),
@@ -350,6 +354,10 @@ fn rows() -> Vec<Row> {
         row("follow_changes", Named, 200),
         row("read_item", Named, 200),
         row("read_file", Named, 200),
+        with(row("keep_versions", Named, 204), || json_body(json!({ "kept_versions": 5 }))),
+        row("list_item_versions", Named, 200),
+        row("read_item_version", Named, 200),
+        row("read_version_file", Named, 200),
         if_any(with(row("put_item", Named, 200), || json_body(json!({ "sealed": sealed(100) })))),
         with(row("begin_upload", Named, 201), || json_body(json!({ "size": UPLOAD }))),
         row("read_upload", Named, 200),
@@ -384,7 +392,7 @@ const FOR_THE_SESSION_ALONE: [&str; 9] = [
 ];
 
 /// What an API key is for, of what names something: what is kept, the history, and tenants as far as it is scoped for them.
-const FOR_API_KEYS: [&str; 89] = [
+const FOR_API_KEYS: [&str; 93] = [
     "read_checkpoint",
     "list_records",
     "list_requests",
@@ -395,6 +403,10 @@ const FOR_API_KEYS: [&str; 89] = [
     "follow_changes",
     "read_item",
     "read_file",
+    "keep_versions",
+    "list_item_versions",
+    "read_item_version",
+    "read_version_file",
     "put_item",
     "begin_upload",
     "read_upload",
@@ -780,6 +792,7 @@ impl Ids {
         ids.insert("part", "0".to_owned());
         ids.insert("action", "organisation.write".to_owned());
         ids.insert("version", "1".to_owned());
+        ids.insert("kid", "none".to_owned());
         ids.insert("tile", "0/000.p/1".to_owned());
         Self(ids)
     }

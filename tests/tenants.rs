@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Customers' tenants: a company with its organisations, people, roles and devices; who gets in, who is kept out, and how it ends.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +19,8 @@ on_both_engines!(
     a_suspended_tenant_stands_still_and_its_administrator_sees_nothing_of_it,
     a_deleted_tenant_can_be_taken_back_for_thirty_days_and_then_its_keys_are_gone,
     a_tenants_history_is_for_those_who_may_read_it_and_verifies,
+    an_account_founds_so_many_tenants_and_no_more,
+    tests_of_a_provider_that_is_silent_keep_nobody_waiting,
 );
 
 /// Somebody with a laptop.
@@ -487,6 +491,115 @@ fn a_tenants_history_is_for_those_who_may_read_it_and_verifies(world: World) {
     let plain = data_encoding::HEXLOWER.encode(b"Far North");
     let stored = rows(&world, &tenant).rows("record", ["details"]);
     assert!(stored.iter().flatten().all(|details| !details.contains(&plain)));
+}
+
+fn an_account_founds_so_many_tenants_and_no_more(mut world: World) {
+    world.set("BAILIWICK_TENANTS_PER_ACCOUNT", "2");
+    world.restart();
+    let [ada, bea, cleo, root] = [(); 4].map(|()| Colleague::new(&world));
+    let more = |who: &Colleague| who.tenant(&["create", "One more", "--label", "Founder"]);
+    // Who is let in by others, as whatever, has founded nothing by that.
+    bea.founds("Bea's");
+    bea.lets_in(&ada, "Ada", &["owner"]);
+    let first = ada.founds("First");
+    ada.founds("Second");
+    let refused = more(&ada).refused(1);
+    assert_eq!(refused.code, "conflict");
+    assert!(refused.document.to_string().contains("at most 2 tenants"), "{refused:?}");
+    // One that can be taken back counts.
+    ada.tenant(&["delete", "--yes", "--tenant", &first]).done();
+    assert_eq!(more(&ada).refused(1).code, "conflict");
+    bea.founds("Bea's other");
+
+    // Those that are founded at the same time count too.
+    let (url, token) = (world.url(), cleo.token());
+    let found = || {
+        let new = json!({ "name": "Cleo's", "label": "Cleo" });
+        let request = Request::new("POST", "/api/v1/tenants").json(&new).bearer(&token);
+        request.patience(Duration::from_secs(30)).send(&url).status
+    };
+    let mut statuses: Vec<u16> = thread::scope(|scope| {
+        let asked: Vec<_> = (0..5).map(|_| scope.spawn(found)).collect();
+        asked.into_iter().map(|one| one.join().expect("an answer")).collect()
+    });
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 201, 409, 409, 409]);
+
+    // Where nobody founds tenants, those who run the platform do.
+    world.stop();
+    let granted = world.command("admin grant").arg(&root.account).arg("administrator").output().unwrap();
+    assert!(granted.status.success(), "{granted:?}");
+    world.set("BAILIWICK_TENANTS_PER_ACCOUNT", "0");
+    world.start();
+    assert_eq!(more(&bea).refused(5).code, "forbidden");
+    for _ in 0..3 {
+        more(&root).done();
+    }
+}
+
+fn tests_of_a_provider_that_is_silent_keep_nobody_waiting(mut world: World) {
+    world.set("BAILIWICK_PROVIDER_NETWORKS", "127.0.0.0/8");
+    world.restart();
+    let ada = Colleague::new(&world);
+    let tenant = ada.founds("Acme");
+    let provider = |name: &str, issuer: &str| {
+        let create = ["providers", "create", name, "--issuer", issuer, "--client-id", "bailiwick"];
+        text(&ada.tenant(&create).json(), "/id")
+    };
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (quiet, away, good) = (
+        provider("Quiet", &format!("http://{}", silent.local_addr().unwrap())),
+        provider("Away", &format!("http://{closed}")),
+        provider("Good", &provider_with_metadata()),
+    );
+    let (url, token) = (world.url(), ada.token());
+    let test = |provider: &str| {
+        let path = format!("/api/v1/tenants/{tenant}/providers/{provider}/test");
+        Request::new("POST", &path).bearer(&token).patience(Duration::from_secs(30)).send(&url).status
+    };
+    let mut statuses: Vec<u16> = thread::scope(|scope| {
+        let tests: Vec<_> = (0..4).map(|_| scope.spawn(|| test(&quiet))).collect();
+        let asked = silent.accept().expect("it is asked");
+        let start = json!({ "tenant": tenant, "provider": good, "challenge": "A".repeat(43) });
+        let start = Request::new("POST", "/api/v1/signin/provider/start").json(&start);
+        let begun = start.patience(Duration::from_secs(30)).send(&url);
+        assert_eq!(begun.status, 200, "{}", begun.json());
+        let statuses = tests.into_iter().map(|one| one.join().expect("an answer")).collect();
+        drop(asked);
+        statuses
+    });
+    statuses.sort_unstable();
+    assert_eq!(statuses, [502, 503, 503, 503], "one at a time");
+    silent.set_nonblocking(true).unwrap();
+    assert!(silent.accept().is_err(), "it was asked once");
+
+    // A test that succeeds costs nothing; who has those asked who do not answer waits.
+    let statuses: Vec<u16> = (0..12).map(|_| test(&away)).collect();
+    assert!(statuses.starts_with(&[502; 7]), "{statuses:?}");
+    assert_eq!(statuses.last(), Some(&429), "{statuses:?}");
+}
+
+/// Serves what a provider says of itself, and nothing else; where.
+fn provider_with_metadata() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("its address"));
+    let metadata = json!({
+        "issuer": url,
+        "authorization_endpoint": format!("{url}/authorize"),
+        "token_endpoint": format!("{url}/token"),
+        "jwks_uri": format!("{url}/jwks"),
+    });
+    let body = metadata.to_string();
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length:";
+    let answer = format!("{head} {}\r\n\r\n{body}", body.len());
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let Ok(1..) = stream.read(&mut [0; 8_192]) else { continue };
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    url
 }
 
 /// The tenant's rows in the database itself.

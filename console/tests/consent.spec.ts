@@ -70,12 +70,27 @@ test("an application asks, is allowed, goes on by itself, and is taken back", as
   await expect(page.getByText("Back at the shop")).toBeVisible();
   expect(shop.answers).toHaveLength(2);
 
+  // Nor is anybody asked where nobody is to be asked.
+  const silently = { prompt: "none" };
+  await page.goto(shop.link(url, "openid profile", silently));
+  await expect(page.getByText("Back at the shop")).toBeVisible();
+  expect(shop.answers[2]?.get("code")).toBeTruthy();
+  await page.goto(shop.link(url, "openid profile offline_access", silently));
+  await expect(page.getByText("Back at the shop")).toBeVisible();
+  expect(shop.answers[3]?.get("error")).toBe("consent_required");
+  const elsewhere = await page.context().browser()!.newContext();
+  const nobody = await elsewhere.newPage();
+  await nobody.goto(shop.link(url, "openid profile", silently));
+  await expect(nobody.getByText("Back at the shop")).toBeVisible();
+  expect(shop.answers[4]?.get("error")).toBe("login_required");
+  await elsewhere.close();
+
   // More is; and may be refused.
   await page.goto(shop.link(url, "openid profile offline_access"));
   await expect(page.getByText("New", { exact: true })).toHaveCount(1);
   await page.getByRole("button", { name: "Refuse" }).click();
   await expect(page.getByText("Back at the shop")).toBeVisible();
-  expect(shop.answers[2]?.get("error")).toBe("access_denied");
+  expect(shop.answers[5]?.get("error")).toBe("access_denied");
 
   await page.goto(url);
   await ada.signIn();

@@ -46,6 +46,25 @@ test("files and notes are sealed here, and come back as they were", async ({ pag
   await expect(page.getByText("Version 2")).toBeVisible();
   await watched.looksRight(page, "data");
 
+  await page.getByRole("button", { name: "Versions of diary.md" }).click();
+  const versions = page.getByRole("dialog", { name: "Versions of diary.md" });
+  const [earlier] = await Promise.all([
+    page.waitForEvent("download"),
+    versions.getByRole("button", { name: "Download version 1" }).click(),
+  ]);
+  expect(readFileSync(await earlier.path(), "utf8")).toBe(secret);
+  await versions.getByRole("button", { name: "Put back version 1" }).click();
+  await expect(versions.getByText("again what it was in version 1")).toBeVisible();
+  await expect(versions.getByText("Version 3")).toBeVisible();
+  await versions.getByLabel("Earlier versions kept").fill("3");
+  await versions.getByRole("button", { name: "Save" }).click();
+  await expect(versions.getByText("3 earlier versions are kept")).toBeVisible();
+  await watched.looksRight(page, "data-versions");
+  await versions.getByRole("button", { name: "Done" }).click();
+  await page.getByRole("button", { name: "Open diary.md" }).click();
+  await expect(page.getByLabel("Text")).toHaveValue(secret);
+  await page.getByRole("button", { name: "Cancel" }).click();
+
   await page.getByRole("button", { name: "Remove small.bin" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Remove", exact: true }).click();
   await expect(page.getByText("small.bin", { exact: true })).toBeHidden();

@@ -4,6 +4,7 @@
 mod attacks;
 mod browser;
 mod confined;
+mod domains;
 mod house;
 mod liar;
 mod provisioning;

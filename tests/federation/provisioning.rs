@@ -11,6 +11,7 @@ use super::liar::Liar;
 on_both_engines!(
     who_is_told_of_comes_in_and_is_out_at_once,
     who_came_before_is_who_is_told_of,
+    who_was_suspended_by_a_person_stays_so_whatever_is_told,
     resources_are_read_found_and_changed_as_the_standard_says,
     nobody_gets_by_provisioning_what_is_not_theirs,
 );
@@ -191,6 +192,51 @@ fn who_came_before_is_who_is_told_of(mut world: World) {
     let begun = house.begin(&json!({}));
     liar.expects(&parameter(&begun.url, "nonce").expect("a nonce"));
     assert_eq!(code(&house.finish(&begun, Some(liar.url()))), "not_linked");
+}
+
+fn who_was_suspended_by_a_person_stays_so_whatever_is_told(mut world: World) {
+    let (house, liar) = with_provider(&mut world, &["--joins"]);
+    let ada = world.machine();
+    sign_in(&world, &house, &liar, &ada, "signed_up");
+    let teller = Teller::of(&world, &house);
+    let user = teller.made("Users", &json!({ "userName": "ada@acme.example" }));
+    let path = format!("Users/{}", text(&user["id"]));
+    let told = |active: bool| {
+        teller.patched(&path, &json!([{ "op": "replace", "path": "active", "value": active }]));
+    };
+    let by_hand = |command: &str| house.run(&["members", command, "Ada"]).done();
+    let show = ["tenant", "show", "--tenant", house.tenant.as_str(), "--json"];
+    ada.run(show).json();
+
+    // Suspended by a person, then told of as inactive and as active.
+    by_hand("suspend");
+    told(false);
+    told(true);
+    assert_eq!(ada.run(show).refused(5).code, "suspended");
+    by_hand("resume");
+    ada.run(show).json();
+
+    // What was told is ended by what is told, also when a person said something else of them meanwhile.
+    told(false);
+    assert_eq!(ada.run(show).refused(5).code, "suspended");
+    house.run(&["members", "label", "Ada", "Ada"]).done();
+    told(true);
+    ada.run(show).json();
+
+    // Told of as inactive, then suspended by a person as well.
+    told(false);
+    by_hand("suspend");
+    told(true);
+    assert_eq!(ada.run(show).refused(5).code, "suspended");
+
+    // Suspended by what was told; a person lets them in, and suspends them again.
+    by_hand("resume");
+    told(false);
+    by_hand("resume");
+    ada.run(show).json();
+    by_hand("suspend");
+    told(true);
+    assert_eq!(ada.run(show).refused(5).code, "suspended");
 }
 
 fn resources_are_read_found_and_changed_as_the_standard_says(mut world: World) {

@@ -20,6 +20,7 @@ on_both_engines!(
     a_token_does_what_its_scopes_say_in_its_tenant_and_nowhere_else,
     a_consent_is_remembered_listed_and_taken_back,
     a_client_may_ask_for_a_fresh_proof,
+    nobody_is_asked_where_nobody_is_to_be_asked,
     a_request_may_be_pushed_before_the_browser_comes,
     a_request_is_answered_in_the_browser_that_it_began_in,
     a_device_is_let_in_by_the_code_that_it_shows,
@@ -304,15 +305,67 @@ fn a_client_may_ask_for_a_fresh_proof(world: World) {
     let refused =
         house.owner.run(["authorize", &app.link(&[("max_age", "1")]), "--yes", "--json"]).refused(5);
     assert_eq!(refused.code, "step_up_required");
-    // There is nobody to answer without being asked.
-    let back = app.ask(&[("prompt", "none")]);
-    assert_eq!(parameter(back.header("location").unwrap(), "error").as_deref(), Some("login_required"));
     for wrong in
         [("prompt", "none login"), ("max_age", "-1"), ("response_mode", "fragment"), ("request", "e30.e30.")]
     {
         let back = app.ask(&[wrong]);
         assert!(parameter(back.header("location").unwrap(), "error").is_some(), "{wrong:?}");
     }
+}
+
+fn nobody_is_asked_where_nobody_is_to_be_asked(world: World) {
+    let house = House::founded(&world);
+    let app = house.usual();
+    let token = std::fs::read_to_string(house.owner.config().join("session")).unwrap();
+    let answer = |how: &str, changed: &[(&str, &str)]| {
+        let asked = app.ask(&[&[("prompt", "none"), ("scope", "openid")], changed].concat());
+        let link = asked.header("location").unwrap();
+        let (_, request) = link.split_once("/#silent=").unwrap_or_else(|| panic!("{link}"));
+        let body = json!({ "request": request });
+        Request::new("POST", &format!("/api/v1/authorize/{how}"))
+            .json(&body)
+            .bearer(token.trim())
+            .send(&world.url())
+    };
+    let error = |how: &str, changed: &[(&str, &str)]| {
+        let redirect = text(&answer(how, changed).json()["redirect"]);
+        assert!(redirect.starts_with(CALLBACK) && parameter(&redirect, "code").is_none(), "{redirect}");
+        assert_eq!(parameter(&redirect, "state").as_deref(), Some("st/+="));
+        parameter(&redirect, "error").unwrap()
+    };
+    // Nobody is signed in; nobody has allowed it; it was allowed, and the proof is older than the client takes.
+    assert_eq!(error("login-required", &[]), "login_required");
+    assert_eq!(error("deny", &[]), "consent_required");
+    app.tokens(&house.owner, &[("scope", "openid")]);
+    assert_eq!(answer("read", &[]).json()["new_scopes"], json!([]));
+    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    assert_eq!(error("deny", &[("max_age", "1")]), "login_required");
+    assert_eq!(code(&answer("approve", &[("max_age", "1")])), "step_up_required");
+    let redirect = text(&answer("approve", &[]).json()["redirect"]);
+    assert!(parameter(&redirect, "code").is_some(), "{redirect}");
+
+    // A request that somebody is to see is not waved through, or away, without anybody.
+    let link = app.link(&[]);
+    let request = link.split_once("#authorize=").unwrap().1;
+    let body = json!({ "request": request });
+    let refused = Request::new("POST", "/api/v1/authorize/login-required").json(&body).send(&world.url());
+    assert_eq!((refused.status, refused.json()["field"].clone()), (422, json!("request")));
+    // In a browser it is answered where it began, and nowhere else.
+    let asked = app.ask(&[("prompt", "none")]);
+    let request = asked.header("location").unwrap().split_once("#silent=").unwrap().1.to_owned();
+    let kept = asked.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let from = |cookie: Option<&str>| {
+        let body = json!({ "request": request });
+        let ask = Request::new("POST", "/api/v1/authorize/login-required")
+            .json(&body)
+            .header("origin", &world.url());
+        let ask = match cookie {
+            Some(cookie) => ask.header("cookie", cookie),
+            None => ask,
+        };
+        ask.send(&world.url()).status
+    };
+    assert_eq!((from(None), from(Some(&kept))), (410, 200));
 }
 
 fn a_request_may_be_pushed_before_the_browser_comes(world: World) {

@@ -14,7 +14,10 @@ use serde_json::{Value, json};
 
 use super::app::{House, said, text};
 
-on_both_engines!(nginx_lets_through_whom_bailiwick_knows_and_says_who_that_is);
+on_both_engines!(
+    nginx_lets_through_whom_bailiwick_knows_and_says_who_that_is,
+    too_many_requests_by_one_address_are_told_as_that_and_keep_no_other_out,
+);
 
 /// A service that knows nothing: it answers with the headers that it was sent.
 fn plain_service() -> String {
@@ -126,6 +129,8 @@ fn nginx_lets_through_whom_bailiwick_knows_and_says_who_that_is(world: World) {
             .header("x-bailiwick-user", "acc_00000000000000000000000000000000")
             .header("X-BAILIWICK-Agent", "somebody")
             .header("x-bailiwick-identity", "e30.e30.")
+            .header("X_Bailiwick_User", "acc_00000000000000000000000000000000")
+            .header("x-bailiwick_client", "somebody")
             .header("x-bailiwick-tenant", "ten_00000000000000000000000000000000")
     };
     let passed = spoofed(Request::new("GET", "/orders?x=1")).bearer(&token).send(&nginx.url);
@@ -143,6 +148,9 @@ fn nginx_lets_through_whom_bailiwick_knows_and_says_who_that_is(world: World) {
     assert_eq!(of("x-bailiwick-identity").len(), 1);
     assert_ne!(of("x-bailiwick-identity"), ["e30.e30."]);
     assert!(of("authorization").is_empty(), "the service has no use for the token");
+    let names = seen.as_array().expect("headers").iter().map(|pair| text(&pair[0]));
+    // What many services would take for the same name.
+    assert_eq!(names.filter(|name| name.contains('_')).count(), 0, "{seen}");
 
     for (what, request) in [
         ("nobody", spoofed(Request::new("GET", "/orders"))),
@@ -157,4 +165,43 @@ fn nginx_lets_through_whom_bailiwick_knows_and_says_who_that_is(world: World) {
     assert_eq!(posted.status, 200, "{}", said(&posted));
     house.owner.run(["logout"]).done();
     assert_eq!(Request::new("GET", "/orders").bearer(&token).send(&nginx.url).status, 401);
+}
+
+fn too_many_requests_by_one_address_are_told_as_that_and_keep_no_other_out(mut world: World) {
+    let house = House::founded(&world);
+    let token = house.usual().tokens(&house.owner, &[]).access;
+    world.set("BAILIWICK_TRUSTED_PROXIES", "127.0.0.1");
+    world.set("BAILIWICK_REQUESTS_PER_SECOND", "1");
+    world.set("BAILIWICK_REQUEST_BURST", "5");
+    world.restart();
+    let nginx = Nginx::begin(&world, &plain_service());
+
+    let ask = || Request::new("GET", "/orders").bearer(&token).send(&nginx.url);
+    assert_eq!(ask().status, 200);
+    let refused = (0..20).map(|_| ask()).find(|answer| answer.status != 200).expect("it comes to an end");
+    assert_eq!(refused.status, 429, "{}", said(&refused));
+    assert!(refused.header("retry-after").expect("how long").parse::<u64>().expect("seconds") >= 1);
+    assert_eq!(from("127.0.0.9", &nginx.url, &token), "HTTP/1.1 200 OK");
+}
+
+/// The first line of the answer to one who asks from this address of the machine.
+fn from(address: &str, url: &str, token: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let host = url.trim_start_matches("http://");
+    let request = format!(
+        "GET /orders HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+    );
+    let answered = async {
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.bind(format!("{address}:0").parse().expect("an address"))?;
+        let mut stream = socket.connect(host.parse().expect("an address")).await?;
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let answer = runtime.block_on(answered).expect("an answer");
+    String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
 }

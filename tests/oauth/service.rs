@@ -43,6 +43,11 @@ fn a_service_takes_tokens_by_the_key_set_and_refuses_them_once_they_have_ended(w
     }
     assert_eq!(introspections(&world), asked);
 
+    // Those of an application that knows ES256 alone pass as well.
+    let es256 = house.app(&[&FOR_THE_API[..], &["--signing-alg", "ES256"]].concat());
+    let token = es256.tokens(&bea, &[("resource", AUDIENCE)]).access;
+    assert_eq!(ask(&service, &token).status, 200);
+
     // What is none of its tokens does not pass.
     let own = text(&bea.run(["token", "--json"]).json()["access_token"]);
     let elsewhere = house.usual().tokens(&bea, &[]);
@@ -133,17 +138,19 @@ fn serving(house: &House) -> App {
 
 /// An application whose tokens are for the service.
 fn for_the_api(house: &House) -> App {
-    house.app(&[
-        "--grants",
-        "authorization_code,refresh_token",
-        "--redirect-uri",
-        CALLBACK,
-        "--scopes",
-        "openid,profile,device.read",
-        "--resource",
-        AUDIENCE,
-    ])
+    house.app(&FOR_THE_API)
 }
+
+const FOR_THE_API: [&str; 8] = [
+    "--grants",
+    "authorization_code,refresh_token",
+    "--redirect-uri",
+    CALLBACK,
+    "--scopes",
+    "openid,profile,device.read",
+    "--resource",
+    AUDIENCE,
+];
 
 /// Begins a service that says who calls it; where it is.
 fn begin(issuer: &str, reached_at: &str, api: &App) -> String {

@@ -7,6 +7,8 @@ export interface Brought {
   invite?: string;
   /** What an application asks for. */
   authorize?: string;
+  /** What an application asks for where nobody is to be asked. */
+  silent?: string;
   /** The code that a device shows; empty where it is yet to be typed. */
   device?: string;
   /** What another identity provider answered. */
@@ -65,7 +67,7 @@ function read(hash: string): Brought | undefined {
     const state = answer.get("state") ?? "";
     return { provider: { state, ...(code && { code }), ...(error && { error }), ...(issuer && { issuer }) } };
   }
-  const [, name, value = ""] = /^#(pair|invite|authorize|device)(?:=(.*))?$/.exec(hash) ?? [];
+  const [, name, value = ""] = /^#(pair|invite|authorize|silent|device)(?:=(.*))?$/.exec(hash) ?? [];
   switch (name) {
     case "pair":
       return { pair: `${location.origin}/${hash}` };
@@ -73,6 +75,8 @@ function read(hash: string): Brought | undefined {
       return { invite: value };
     case "authorize":
       return { authorize: value };
+    case "silent":
+      return { silent: value };
     case "device":
       return { device: value };
     default:

@@ -70,6 +70,7 @@
 //! ```
 
 mod action;
+mod bounded;
 mod caller;
 #[cfg(test)]
 mod customers;

@@ -13,6 +13,7 @@ use std::fmt::Write as _;
 
 use cedar_policy::{Policy, PolicyId, PolicySet};
 
+use crate::bounded;
 use crate::policies::CustomRole;
 use crate::vocabulary::Vocabulary;
 
@@ -48,6 +49,22 @@ pub(crate) struct Added {
 
 /// The set with a tenant's roles and policies added.
 pub(crate) fn add(
+    vocabulary: &Vocabulary,
+    built_in: &PolicySet,
+    roles: &[CustomRole],
+    text: &str,
+) -> Result<Added, Vec<PolicyProblem>> {
+    if text.is_empty() {
+        return read(vocabulary, built_in, roles, text);
+    }
+    if let Some((offset, message)) = bounded::beyond(text) {
+        return Err(vec![PolicyProblem::at(text, Some(offset), message)]);
+    }
+    bounded::on_large_stack(|| read(vocabulary, built_in, roles, text))
+        .unwrap_or_else(|error| Err(vec![PolicyProblem::general(error.to_string())]))
+}
+
+fn read(
     vocabulary: &Vocabulary,
     built_in: &PolicySet,
     roles: &[CustomRole],

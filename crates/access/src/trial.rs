@@ -7,7 +7,7 @@
 //! neither policy names and nobody holds a role on, with the others of its organisation. Each is asked as one who has just
 //! proved who they are, and, where a policy looks at that, as one who has not.
 //!
-//! What it leaves out when there is too much, it says.
+//! What it leaves out when there is too much, or when it has to end before it has asked everything, it says.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,22 +90,20 @@ impl Access {
 }
 
 impl Trial {
-    /// Asks. Takes up to a few seconds.
-    pub fn run(&self) -> Tried {
+    /// Asks: everything, unless that is more than a million questions, or `goes_on`, which is asked between them, says no. Takes a
+    /// processor until then.
+    pub fn run(&self, goes_on: impl Fn() -> bool) -> Tried {
         let clocked = self.known.policies.looks_at_clock() || self.after.looks_at_clock();
         let proof = self.known.policies.own_look_at_proof() || self.after.own_look_at_proof();
         let hours = if clocked { HOURS } else { 1 };
-        let (mut differences, mut asked, mut tried) = (Differences::default(), 0_usize, 0_usize);
-        let groups = self.groups();
-        let of_one = self.targets.len() * Action::ALL.len() * usize::from(hours) * if proof { 2 } else { 1 };
-        for group in &groups {
-            // The first is tried in any case.
-            if asked > 0 && asked + of_one > MAX_QUESTIONS {
+        let mut budget = Budget { left: MAX_QUESTIONS, goes_on };
+        let (mut differences, mut people, mut is_whole) = (Differences::default(), 0_usize, true);
+        for group in &self.groups() {
+            people += group.len();
+            is_whole = self.ask_about(group, hours, proof, &mut budget, &mut differences);
+            if !is_whole {
                 break;
             }
-            asked += of_one;
-            tried += group.len();
-            self.ask_about(group, hours, proof, &mut differences);
         }
         let mut effects: Vec<Effect> = differences
             .each()
@@ -125,9 +123,9 @@ impl Trial {
         Tried {
             effects,
             total,
-            people: tried,
+            people,
             organisations: self.targets.iter().filter(organisations).count(),
-            is_complete: tried == self.people.len() && !self.more_people && !self.more_places,
+            is_complete: is_whole && !self.more_people && !self.more_places,
         }
     }
 
@@ -153,8 +151,18 @@ impl Trial {
         groups
     }
 
-    fn ask_about(&self, group: &[&Person], hours: u8, proof: bool, differences: &mut Differences) {
-        let Some(person) = group.first() else { return };
+    /// Asks about those whom neither set of policies can tell apart; false when not everything was asked.
+    fn ask_about(
+        &self,
+        group: &[&Person],
+        hours: u8,
+        proof: bool,
+        budget: &mut Budget<impl Fn() -> bool>,
+        differences: &mut Differences,
+    ) -> bool {
+        let Some(person) = group.first() else { return true };
+        let questions = usize::from(hours) * if proof { 2 } else { 1 };
+        let mut is_whole = true;
         let caller = absent(person.kind, person.id, self.tenant);
         let grantable = self.after.grantable();
         let who: Vec<Somebody> = group.iter().map(|one| Somebody { kind: one.kind, id: one.id }).collect();
@@ -163,9 +171,16 @@ impl Trial {
         for action in Action::ALL.iter().copied().filter(|action| grantable.contains(*action)) {
             let mut alike: BTreeMap<(bool, bool, u32), Vec<usize>> = BTreeMap::new();
             for (index, target) in self.targets.iter().enumerate() {
-                let proved = self.changes(person, &caller, action, target, hours, true);
+                let Some(resource) = target.resource(&self.known, action) else { continue };
+                if !budget.covers(questions) {
+                    is_whole = false;
+                    break;
+                }
+                // As if the tenant were not suspended.
+                let found = Found { resource, path: target.path.clone(), tenant_suspended: false };
+                let proved = self.changes(person, &caller, action, &found, hours, true);
                 let unproved = match proof {
-                    true => self.changes(person, &caller, action, target, hours, false),
+                    true => self.changes(person, &caller, action, &found, hours, false),
                     false => proved,
                 };
                 for would_be_allowed in [false, true] {
@@ -184,10 +199,14 @@ impl Trial {
                 let actions = of_group.entry(key).or_insert(Scopes::NONE);
                 *actions = actions.or(action.into());
             }
+            if !is_whole {
+                break;
+            }
         }
         for (key, actions) in of_group {
             differences.add(key, actions, &who);
         }
+        is_whole
     }
 
     /// At which hours the answer changes, and how.
@@ -196,21 +215,18 @@ impl Trial {
         person: &Person,
         caller: &Caller,
         action: Action,
-        target: &Target,
+        found: &Found,
         hours: u8,
         fresh: bool,
     ) -> Changes {
         let mut changes = Changes::default();
-        let Some(resource) = target.resource(&self.known, action) else { return changes };
-        // As if the tenant were not suspended.
-        let found = Found { resource, path: target.path.clone(), tenant_suspended: false };
         let standing = person.standing();
         // A service account never proves anything anew.
         let fresh = fresh && caller.signed_in().is_some();
         for hour in 0..hours {
             let ask = |policies: &Policies| {
                 let when = When { fresh, hour };
-                let slice = Slice::in_customer(caller, self.tenant, &standing, action, &found, when);
+                let slice = Slice::in_customer(caller, self.tenant, &standing, action, found, when);
                 policies.answer(slice).is_ok()
             };
             match (ask(&self.known.policies), ask(&self.after)) {
@@ -225,6 +241,21 @@ impl Trial {
 
 fn place(target: &Target) -> (Place, bool) {
     (target.place, target.of_devices)
+}
+
+/// How much may still be asked.
+struct Budget<F> {
+    left: usize,
+    goes_on: F,
+}
+
+impl<F: Fn() -> bool> Budget<F> {
+    /// Whether so many more questions may be asked. Once they may not, none may.
+    fn covers(&mut self, questions: usize) -> bool {
+        let left = if (self.goes_on)() { self.left.checked_sub(questions) } else { None };
+        self.left = left.unwrap_or(0);
+        left.is_some()
+    }
 }
 
 /// Hours, a bit for each.
@@ -273,5 +304,29 @@ pub const MAX_TRIED_PEOPLE: u32 = 10_000;
 pub const MAX_TRIED_ORGANISATIONS: usize = 500;
 /// How many devices that are decided by themselves.
 pub const MAX_TRIED_DEVICES: usize = 500;
-/// How many questions are asked of each set of policies, once the first people were asked about.
+/// How many questions are asked of each set of policies.
 const MAX_QUESTIONS: usize = 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_asked_than_the_bound_whoever_is_asked_about() {
+        let mut budget = Budget { left: 100, goes_on: || true };
+        assert!(budget.covers(48) && budget.covers(48));
+        assert!(!budget.covers(48), "not by the first people either");
+        assert!(!budget.covers(1), "once it is over, it is over");
+    }
+
+    #[test]
+    fn nothing_is_asked_once_it_is_told_to_end() {
+        let goes_on = std::cell::Cell::new(true);
+        let mut budget = Budget { left: 100, goes_on: || goes_on.get() };
+        assert!(budget.covers(1));
+        goes_on.set(false);
+        assert!(!budget.covers(1));
+        goes_on.set(true);
+        assert!(!budget.covers(1));
+    }
+}

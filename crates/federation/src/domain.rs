@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Domains of a tenant: those whose addresses its provider speaks for.
 //!
-//! A domain is proved by a TXT record, which only who runs the domain can write, or by the platform's administrator. It is one tenant's.
+//! A domain is proved by a TXT record, which only who runs the domain can write, or by the platform's administrator. It is one tenant's,
+//! for as long as nobody else proves it while its own record is gone: domains are sold.
 //!
 //! Proving touches two places: the claim in the platform's directory first, by a keyed hash, then the tenant's row. After a crash in
-//! between the domain leads to a tenant that does not have it yet, which lets nobody in; proving it again mends that.
+//! between the domain leads to a tenant that does not have it yet, which lets nobody in; proving it again mends that. Before a claim
+//! goes from one tenant to another, the former one's row says that the domain is not proved: what is believed is decided there.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +14,6 @@ use std::str::FromStr;
 use data_encoding::BASE32_NOPAD;
 use ring::hmac;
 use store::{ReadTx, TenantId, WriteTx, params};
-use uuid::Uuid;
 
 use crate::{Federation, FederationError, dns};
 
@@ -32,6 +33,26 @@ pub struct Domain {
     pub added_at: i64,
     /// Since when it is proved.
     pub verified_at: Option<i64>,
+}
+
+/// What says that a domain is a tenant's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProvedBy {
+    /// A TXT record in its zone.
+    Dns,
+    /// The platform's administrator, for zones that the server cannot see.
+    Platform,
+}
+
+/// Whose a domain is, as the directory has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DomainClaim {
+    /// The tenant.
+    pub owner: TenantId,
+    /// What said so.
+    pub proved_by: ProvedBy,
+    /// When it did last, in Unix milliseconds.
+    pub verified_at: i64,
 }
 
 /// A domain's name in lower-case ASCII (RFC 1123; international names as `xn--…`), of two labels or more.
@@ -152,19 +173,20 @@ impl Federation {
         self.domain(tx, name).await
     }
 
-    /// Looks for the proof in the domain's zone. Takes no transaction: it waits for others.
+    /// Looks for the proof in the domain's zone. Says all that stands beside it, where another tenant's proof would be. Takes no
+    /// transaction: it waits for others.
     ///
     /// # Errors
     /// [`FederationError::Invalid`] when it does not stand there; [`FederationError::Unreachable`].
-    pub async fn look_for_proof(&self, domain: &Domain) -> Result<(), FederationError> {
+    pub async fn look_for_proof(&self, domain: &Domain) -> Result<Vec<String>, FederationError> {
         let Some(server) = self.dns else {
             return Err(FederationError::Unreachable(
                 "this server asks no name server: ask who runs the platform".to_owned(),
             ));
         };
         let texts = dns::texts(server, &domain.record).await?;
-        if texts.iter().any(|text| text == &domain.proof) {
-            return Ok(());
+        if texts.contains(&domain.proof) {
+            return Ok(texts);
         }
         let why = format!("no TXT record {} says {}", domain.record, domain.proof);
         Err(FederationError::invalid("domain", why))
@@ -173,6 +195,9 @@ impl Federation {
     /// The domain is this tenant's from now on. In the directory; then commit, and go on with
     /// [`set_verified`](Self::set_verified) in the tenant.
     ///
+    /// `former` is the claim of another tenant that ends by this, after [`set_unverified`](Self::set_unverified) there. It ends only
+    /// if it still is what it was, and by a word of its own kind: no record in a zone outdoes the platform's administrator.
+    ///
     /// # Errors
     /// [`FederationError::DomainTaken`].
     pub async fn claim_domain(
@@ -180,16 +205,36 @@ impl Federation {
         tx: &mut WriteTx,
         tenant: TenantId,
         name: &DomainName,
+        proved_by: ProvedBy,
+        former: Option<&DomainClaim>,
     ) -> Result<(), FederationError> {
         let (lookup, now) = (self.platform_lookup(tx, name).await?, tx.now());
-        tx.execute(
-            "INSERT INTO domain_claim (lookup, owner, verified_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-            params![&lookup, &tenant, now],
-        )
-        .await?;
-        match self.tenant_of_domain(tx, name).await? {
-            Some(owner) if owner == tenant => Ok(()),
-            _ => Err(FederationError::DomainTaken),
+        let confirmed_at = (proved_by == ProvedBy::Platform).then_some(now);
+        let inserted = tx
+            .execute(
+                "INSERT INTO domain_claim (lookup, owner, verified_at, confirmed_at) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT DO NOTHING",
+                params![&lookup, &tenant, now, confirmed_at],
+            )
+            .await?;
+        if inserted == 1 {
+            return Ok(());
+        }
+        let take_over = match proved_by {
+            ProvedBy::Dns => {
+                "UPDATE domain_claim SET owner = $2, verified_at = $3 WHERE lookup = $1
+                 AND (owner = $2 OR (owner = $4 AND verified_at = $5 AND confirmed_at IS NULL))"
+            }
+            ProvedBy::Platform => {
+                "UPDATE domain_claim SET owner = $2, verified_at = $3, confirmed_at = $3 WHERE lookup = $1
+                 AND (owner = $2 OR (owner = $4 AND verified_at = $5 AND confirmed_at IS NOT NULL))"
+            }
+        };
+        // Nobody's claim ends when none is named: the directory is no customer's tenant.
+        let (owner, since) = former.map_or((TenantId::PLATFORM, 0), |claim| (claim.owner, claim.verified_at));
+        match tx.execute(take_over, params![&lookup, &tenant, now, &owner, since]).await? {
+            0 => Err(FederationError::DomainTaken),
+            _ => Ok(()),
         }
     }
 
@@ -207,6 +252,22 @@ impl Federation {
             )
             .await?;
         if changed == 0 { Err(FederationError::NotFound) } else { self.domain(tx, name).await }
+    }
+
+    /// Notes in the tenant that the domain is not proved any more: it may be proved again. `false` when it was not.
+    ///
+    /// # Errors
+    /// [`FederationError::NotFound`].
+    pub async fn set_unverified(&self, tx: &mut WriteTx, name: &DomainName) -> Result<bool, FederationError> {
+        let lookup = self.tenants_lookup(tx, name).await?;
+        let was_verified = self.domain(tx, name).await?.verified_at.is_some();
+        let sealed = self.seal_domain(tx, name, &lookup, false).await?;
+        tx.execute(
+            "UPDATE provider_domain SET sealed = $2, verified_at = NULL WHERE lookup = $1",
+            params![&lookup, &sealed],
+        )
+        .await?;
+        Ok(was_verified)
     }
 
     /// Takes a domain away from the tenant. Then commit, and go on with [`release_domain`](Self::release_domain) in the directory.
@@ -234,17 +295,30 @@ impl Federation {
         Ok(())
     }
 
+    /// None of the domains is the tenant's any more: it is gone. In the directory.
+    pub async fn release_domains(&self, tx: &mut WriteTx, tenant: TenantId) -> Result<(), FederationError> {
+        tx.execute("DELETE FROM domain_claim WHERE owner = $1", params![&tenant]).await?;
+        Ok(())
+    }
+
     /// Whose a domain is. In a view of the directory; the tenant decides whether it still has it.
-    pub async fn tenant_of_domain(
+    pub async fn claim_of_domain(
         &self,
         tx: &mut ReadTx,
         name: &DomainName,
-    ) -> Result<Option<TenantId>, FederationError> {
-        let keys = self.custody.tenant(tx).await?;
-        let lookup = keyed(&keys.derive(LOOKUP), &[name.as_str().as_bytes()]);
-        let row: Option<(Uuid,)> =
-            tx.query_opt("SELECT owner FROM domain_claim WHERE lookup = $1", params![&lookup]).await?;
-        Ok(row.map(|(tenant,)| TenantId::from_uuid(tenant)))
+    ) -> Result<Option<DomainClaim>, FederationError> {
+        let lookup = self.tenants_lookup(tx, name).await?;
+        let row: Option<(TenantId, i64, Option<i64>)> = tx
+            .query_opt(
+                "SELECT owner, verified_at, confirmed_at FROM domain_claim WHERE lookup = $1",
+                params![&lookup],
+            )
+            .await?;
+        Ok(row.map(|(owner, verified_at, confirmed_at)| DomainClaim {
+            owner,
+            proved_by: if confirmed_at.is_some() { ProvedBy::Platform } else { ProvedBy::Dns },
+            verified_at,
+        }))
     }
 
     async fn platform_lookup(&self, tx: &mut WriteTx, name: &DomainName) -> Result<Vec<u8>, FederationError> {
@@ -252,6 +326,7 @@ impl Federation {
         Ok(keyed(&keys.derive(LOOKUP), &[name.as_str().as_bytes()]))
     }
 
+    /// The key of a name in the place that the transaction is of.
     async fn tenants_lookup(&self, tx: &mut ReadTx, name: &DomainName) -> Result<Vec<u8>, FederationError> {
         let keys = self.custody.tenant(tx).await?;
         Ok(keyed(&keys.derive(LOOKUP), &[name.as_str().as_bytes()]))

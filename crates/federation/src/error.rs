@@ -25,7 +25,9 @@ pub enum FederationError {
     #[error("{0}")]
     TooMany(&'static str),
     /// The domain is another tenant's.
-    #[error("another tenant has proved that this domain is theirs: ask who runs the platform")]
+    #[error(
+        "another tenant has this domain: take its TXT record out of the zone, or ask who runs the platform"
+    )]
     DomainTaken,
     /// What was begun is over, is none, or was begun elsewhere.
     #[error("this sign-in took too long, or was begun elsewhere: begin again")]

@@ -147,8 +147,11 @@ fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     while let Some(cause) = last.source() {
         last = cause;
     }
-    // Without the number that the system has for it.
-    last.downcast_ref::<std::io::Error>().map_or_else(|| last.to_string(), |error| error.kind().to_string())
+    match last.downcast_ref::<std::io::Error>() {
+        None => last.to_string(),
+        // What TLS says stands within; what the system says, without its number.
+        Some(error) => error.get_ref().map_or_else(|| error.kind().to_string(), ToString::to_string),
+    }
 }
 
 /// The largest document, in bytes.

@@ -5,7 +5,7 @@
 //! - A **provider** is an OpenID Connect provider that a tenant, or the platform, lets people come in by. Its **terms** say how it is
 //!   reached, what is asked of it, and what who comes by it gets.
 //! - A **domain** is a tenant's once it has proved that: by a TXT record, or by the platform's administrator. Only of addresses in
-//!   its own domains is a tenant's provider believed.
+//!   its own domains is a tenant's provider believed. Who proves it while the tenant's own record is gone, has it from then on.
 //! - An **assertion** is what a provider said of somebody, verified. Who it is are the issuer and the subject, never an address.
 //!
 //! # How somebody comes in
@@ -58,7 +58,7 @@ use store::TenantId;
 use tokio::sync::Semaphore;
 
 pub use address::{Reach, is_public};
-pub use domain::{Domain, DomainError, DomainName, MAX_DOMAINS};
+pub use domain::{Domain, DomainClaim, DomainError, DomainName, MAX_DOMAINS, ProvedBy};
 pub use error::FederationError;
 pub use id_token::{Assertion, TokenFault};
 pub use provider::{Given, MAX_GIVEN, MAX_PROVIDERS, Preset, Provider, Terms};
@@ -97,7 +97,12 @@ impl Federation {
 }
 
 /// How many providers are asked at the same time, and of one tenant: one that never answers keeps its own people waiting, and no others.
-const TURNS: usize = 64;
-const TURNS_OF_ONE: usize = 4;
+/// Those beyond are for [`TESTS`], which take none from who signs in.
+const TURNS: usize = 64 + TESTS;
+const TURNS_OF_ONE: usize = 4 + TESTS_OF_ONE;
+/// How many providers may be tried out ([`Federation::try_out`]) at the same time, and of one tenant. Whoever has that done sees to it.
+pub const TESTS: usize = 4;
+/// See [`TESTS`].
+pub const TESTS_OF_ONE: usize = 1;
 /// Tenants that are remembered before those who ask nothing are forgotten.
 const ASKING: usize = 4_096;

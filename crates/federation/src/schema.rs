@@ -4,7 +4,7 @@
 use store::{Migration, Scope};
 
 /// This room's tables.
-pub const MIGRATIONS: &[Migration] = &[CUSTOMER, PLATFORM, SCIM];
+pub const MIGRATIONS: &[Migration] = &[CUSTOMER, PLATFORM, SCIM, CONFIRMED, SUSPENDED];
 
 /// A tenant's own providers, and the domains that it has proved.
 const CUSTOMER: Migration = Migration {
@@ -99,5 +99,23 @@ CREATE TABLE provided_member (
   PRIMARY KEY (account)
 );
 CREATE INDEX provided_member_by_lookup ON provided_member (lookup);
+",
+};
+
+/// When the platform's administrator said last that a domain is its owner's. Nothing there: a record in its zone said so.
+const CONFIRMED: Migration = Migration {
+    name: "federation/4",
+    scope: Scope::Platform,
+    sql: "
+ALTER TABLE domain_claim ADD COLUMN confirmed_at INTEGER;
+",
+};
+
+/// When a member was suspended because of what was told of them. It ends only what it began.
+const SUSPENDED: Migration = Migration {
+    name: "federation/5",
+    scope: Scope::Customer,
+    sql: "
+ALTER TABLE scim_user ADD COLUMN suspended_at INTEGER;
 ",
 };

@@ -40,6 +40,8 @@ pub enum Try {
     Passkey,
     /// To sign in by another provider, aimed at one exchange: what counts is where it comes from.
     Provider,
+    /// To have a tenant's provider tried out, aimed at by the account that asks for it. One that answers costs nothing.
+    ProviderTest,
     /// To report an API key, aimed at that key. Nobody is told whether it was one, so none succeeds.
     Report,
     /// To sign up: each may send a mail to somebody.

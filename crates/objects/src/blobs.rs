@@ -47,8 +47,7 @@ pub struct Blobs {
 pub enum BlobsError {
     /// The setting is not understood.
     #[error(
-        "the setting for stored files {0:?} is not usable; give a folder as file:///path, or a bucket as \
-         s3://bucket/prefix"
+        "{0:?} is no place for files: give a folder as /path or file:///path, or a bucket as s3://bucket/prefix"
     )]
     Setting(String),
     /// The folder cannot be made, read or written.
@@ -116,11 +115,15 @@ impl Leftover {
 impl Blobs {
     /// Opens the folder that the setting names, `file:///path` or a plain path; it is made if it is missing.
     pub fn open(setting: &str) -> Result<Self, BlobsError> {
-        match setting.split_once("://") {
-            None if !setting.is_empty() => Self::folder(Path::new(setting)),
-            Some(("file", path)) if path.starts_with('/') => Self::folder(Path::new(path)),
-            _ => Err(BlobsError::Setting(setting.to_owned())),
-        }
+        Self::folder(folder_of(setting)?)
+    }
+
+    /// Whether the setting names a folder. Opens and makes nothing.
+    ///
+    /// # Errors
+    /// [`BlobsError::Setting`].
+    pub fn judge(setting: &str) -> Result<(), BlobsError> {
+        folder_of(setting).map(drop)
     }
 
     /// A local folder, made if it is missing. Every write is flushed to disk, with the folders that lead to it.
@@ -312,6 +315,20 @@ impl Leftovers {
     }
 }
 
+/// The folder that a setting names. What begins like a URL and is none, as `s3//bucket` or `file:/path`, was meant otherwise.
+fn folder_of(setting: &str) -> Result<&Path, BlobsError> {
+    let path = match setting.split_once("://") {
+        Some(("file", path)) => Some(path).filter(|path| path.starts_with('/')),
+        Some(_) => None,
+        None => {
+            let (first, rest) = setting.split_once('/').unwrap_or((setting, ""));
+            let is_like_a_url = first.contains(':') || (!first.is_empty() && rest.starts_with('/'));
+            Some(setting).filter(|setting| !setting.is_empty() && !is_like_a_url)
+        }
+    };
+    path.map(Path::new).ok_or_else(|| BlobsError::Setting(setting.to_owned()))
+}
+
 /// The name of a part's object within its blob.
 pub(crate) fn object_name(number: i64, sha256: &[u8; 32]) -> String {
     let half = sha256.iter().take(16).fold(0u128, |half, byte| half << 8 | u128::from(*byte));
@@ -385,5 +402,29 @@ async fn blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,
         Err(error) => Err(BlobsError::Store(object_store::Error::JoinError { source: error })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_a_path_and_nothing_that_was_meant_as_a_url() {
+        for good in ["/blobs", "./blobs", "blobs", "../a/blobs", "file:///blobs", "/a//blobs", "/a:b"] {
+            assert!(Blobs::judge(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "s3//bucket",
+            "s3:bucket",
+            "s3:/bucket",
+            "file:/blobs",
+            "file://blobs",
+            "gs://bucket",
+            "file//a",
+        ] {
+            assert!(matches!(Blobs::judge(bad), Err(BlobsError::Setting(_))), "{bad}");
+        }
     }
 }

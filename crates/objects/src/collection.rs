@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::changes::page_end;
 use crate::generations::{FormerKey, former_keys};
 use crate::usage::{Change, counted, signed, unsigned};
+use crate::versions::{check_kept, remove_versions};
 use crate::{CollectionId, Objects, QuotaExceeded};
 
 /// The longest kind, in bytes.
@@ -43,6 +44,8 @@ pub struct Collection {
     pub created_at: i64,
     /// The number of its last change, 0 when there was none.
     pub sequence: u64,
+    /// How many versions before the current one it keeps of an item.
+    pub kept_versions: u32,
 }
 
 /// A collection to be made.
@@ -58,6 +61,9 @@ pub struct NewCollection<'a> {
     pub sealed_key: &'a [u8],
     /// Up to [`MAX_META`] bytes.
     pub sealed_meta: &'a [u8],
+    /// How many versions before the current one it keeps of an item: 0 to
+    /// [`MAX_KEPT_VERSIONS`](crate::MAX_KEPT_VERSIONS).
+    pub kept_versions: u32,
 }
 
 /// A page of collections.
@@ -115,7 +121,7 @@ pub enum CollectionError {
     Store(#[from] StoreError),
 }
 
-type Row = (Uuid, Uuid, String, Vec<u8>, Vec<u8>, i64, i64, i64, i64);
+type Row = (Uuid, Uuid, String, Vec<u8>, Vec<u8>, i64, i64, i64, i64, i64);
 
 impl Objects {
     /// Makes a collection.
@@ -124,7 +130,8 @@ impl Objects {
         tx: &mut WriteTx,
         new: NewCollection<'_>,
     ) -> Result<Collection, CollectionError> {
-        let NewCollection { id, owner, kind, sealed_key, sealed_meta } = new;
+        let NewCollection { id, owner, kind, sealed_key, sealed_meta, kept_versions } = new;
+        check_kept(kept_versions)?;
         check_kind(kind)?;
         check_key(sealed_key)?;
         check_meta(sealed_meta)?;
@@ -141,7 +148,11 @@ impl Objects {
         if inserted == 0 {
             return Err(CollectionError::Exists);
         }
-        tx.execute("INSERT INTO collection_head (collection, sequence) VALUES ($1, 0)", params![&id]).await?;
+        tx.execute(
+            "INSERT INTO collection_head (collection, sequence, kept_versions) VALUES ($1, 0, $2)",
+            params![&id, i64::from(kept_versions)],
+        )
+        .await?;
         Ok(Collection {
             id,
             owner,
@@ -153,6 +164,7 @@ impl Objects {
             former_keys: Vec::new(),
             created_at,
             sequence: 0,
+            kept_versions,
         })
     }
 
@@ -169,7 +181,7 @@ impl Objects {
         let rows: Vec<Row> = tx
             .query(
                 "SELECT c.id, c.owner, c.kind, c.sealed_key, c.sealed_meta, c.key_version, c.created_at, h.sequence, \
-                 h.generation \
+                 h.generation, h.kept_versions \
                  FROM collection c JOIN collection_head h ON h.collection = c.id \
                  WHERE c.id > $1 AND c.deleted_at IS NULL ORDER BY c.id LIMIT $2",
                 params![&after, i64::from(limit) + 1],
@@ -190,7 +202,7 @@ impl Objects {
         let row: Option<Row> = tx
             .query_opt(
                 "SELECT c.id, c.owner, c.kind, c.sealed_key, c.sealed_meta, c.key_version, c.created_at, h.sequence, \
-                 h.generation \
+                 h.generation, h.kept_versions \
                  FROM collection c JOIN collection_head h ON h.collection = c.id \
                  WHERE c.id = $1 AND c.deleted_at IS NULL",
                 params![&id],
@@ -230,7 +242,7 @@ impl Objects {
         Ok(())
     }
 
-    /// Deletes a collection: its sealed key, its items with their tombstones, and its files. The id stays taken.
+    /// Deletes a collection: its sealed key, its items with their versions and tombstones, and its files. The id stays taken.
     pub async fn delete_collection(&self, tx: &mut WriteTx, id: CollectionId) -> Result<(), CollectionError> {
         // Waits for the collection's writers, and leaves later ones nothing to lock.
         if tx.execute("DELETE FROM collection_head WHERE collection = $1", params![&id]).await? == 0 {
@@ -240,6 +252,7 @@ impl Objects {
         tx.execute("DELETE FROM former_key WHERE collection = $1", params![&id]).await?;
         let now = tx.now();
         let (items, item_bytes) = remove_items(tx, id).await?;
+        let item_bytes = item_bytes.saturating_add(remove_versions(tx, id).await?);
         tx.execute("DELETE FROM tombstone WHERE collection = $1", params![&id]).await?;
         // The state is read back from the rows that were changed: one may be abandoned at this moment.
         let reserved: Vec<(i64,)> = tx
@@ -303,7 +316,8 @@ impl Objects {
 
 impl Collection {
     fn from_row(row: Row) -> Self {
-        let (id, owner, kind, sealed_key, sealed_meta, key_version, created_at, sequence, generation) = row;
+        let (id, owner, kind, sealed_key, sealed_meta, key_version, created_at, sequence, generation, kept) =
+            row;
         Self {
             id: CollectionId::from_uuid(id),
             owner,
@@ -315,6 +329,7 @@ impl Collection {
             former_keys: Vec::new(),
             created_at,
             sequence: unsigned(sequence),
+            kept_versions: counted(kept),
         }
     }
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Items: one row each, its current version.
+//! Items: one row each, its current version. Those before it are in [`crate::versions`].
 
 use store::{Answer, Param, ReadTx, StoreError, WriteTx, params};
 use uuid::Uuid;
 
 use crate::usage::{COUNT_ITEM, Change, counted as whole, signed, unsigned};
+use crate::versions::Replaced;
 use crate::{BlobId, CollectionId, ItemId, Objects, QuotaExceeded, UploadError};
 
 /// The longest sealed content that an item holds itself, in bytes; what is longer goes into a blob.
@@ -80,7 +81,8 @@ pub struct PutItem<'a> {
     /// The content, sealed by the client: at most [`MAX_SEALED`] bytes.
     pub sealed: &'a [u8],
     /// The file of this version: an upload of this collection with all its parts, which this completes; or the file that
-    /// the item has already, which it keeps. With `None`, a file that the item had is deleted.
+    /// the item has already, which it keeps. A file that the item had and does not keep is deleted with the last version that
+    /// has it.
     pub blob: Option<BlobId>,
     /// Which of the collection's keys it is sealed under.
     pub generation: u32,
@@ -182,7 +184,7 @@ impl Objects {
             return Err(ItemError::Signature);
         }
         let count = params![&collection, &item, signed(sealed.len() as u64), blob.as_ref(), 1_i64];
-        let Begun { sequence, generation: current, before, counted } =
+        let Begun { sequence, generation: current, kept_versions, before, counted } =
             begin_change(tx, collection, item, count).await?;
         if generation != current {
             return Err(ItemError::KeyOutdated { current });
@@ -198,7 +200,12 @@ impl Objects {
                 (size, size)
             }
         };
-        if let Some(had) = had.filter(|had| Some(*had) != blob) {
+        let replaced = before.as_ref().filter(|before| before.live);
+        if let Some(replaced) = replaced.filter(|_| kept_versions > 0) {
+            let its_bytes = if had == blob { replaced.size - replaced.blob_size } else { replaced.size };
+            let replaced = Replaced { version: replaced.version, bytes: its_bytes, kept_blob: blob };
+            self.keep_version(tx, collection, item, replaced, kept_versions).await?;
+        } else if let Some(had) = had.filter(|had| Some(*had) != blob) {
             self.delete_blob(tx, had).await?;
         }
 
@@ -235,7 +242,7 @@ impl Objects {
         Ok(Written { version: unsigned(version), sequence: unsigned(sequence) })
     }
 
-    /// Deletes an item: its content and its file go, a tombstone with the next version stays.
+    /// Deletes an item: its content and its file go, with all versions of them; a tombstone with the next version stays.
     pub async fn delete_item(
         &self,
         tx: &mut WriteTx,
@@ -245,13 +252,17 @@ impl Objects {
         by: Uuid,
     ) -> Result<Written, ItemError> {
         let count = params![&collection, &item, 0_i64, Param::Null, 0_i64];
-        let Begun { sequence, before, counted, .. } = begin_change(tx, collection, item, count).await?;
+        let Begun { sequence, kept_versions, before, counted, .. } =
+            begin_change(tx, collection, item, count).await?;
         let Some(before) = before.filter(|before| before.live) else {
             return Err(ItemError::NotFound);
         };
         self.expect(tx, collection, item, expected, Some(&before)).await?;
         if let Some(blob) = before.blob {
             self.delete_blob(tx, BlobId::from_uuid(blob)).await?;
+        }
+        if kept_versions > 0 {
+            self.forget_versions(tx, collection, item).await?;
         }
         let version = before.version.saturating_add(1);
         let (now, nothing): (i64, &[u8]) = (tx.now(), &[]);
@@ -297,6 +308,8 @@ struct Begun {
     sequence: i64,
     /// Which of the collection's keys is the newest.
     generation: u32,
+    /// How many versions before the current one are kept.
+    kept_versions: u32,
     /// What the item is so far.
     before: Option<Before>,
     /// The answer to [`COUNT_ITEM`].
@@ -315,7 +328,7 @@ async fn begin_change(
         .together([
             (
                 "UPDATE collection_head SET sequence = sequence + 1 WHERE collection = $1 \
-                 RETURNING sequence, generation",
+                 RETURNING sequence, generation, kept_versions",
                 params![&collection],
             ),
             // Begins when the lock is held.
@@ -327,7 +340,8 @@ async fn begin_change(
             (COUNT_ITEM, count),
         ])
         .await?;
-    let (sequence, generation) = head.first::<(i64, i64)>()?.ok_or(ItemError::NotFound)?;
+    let (sequence, generation, kept_versions) =
+        head.first::<(i64, i64, i64)>()?.ok_or(ItemError::NotFound)?;
     let before: Option<BeforeRow> = before.first()?;
     let before = before.map(|(version, size, sealed_size, blob, deleted_at)| Before {
         version,
@@ -336,7 +350,8 @@ async fn begin_change(
         live: deleted_at.is_none(),
         blob_size: size - sealed_size,
     });
-    Ok(Begun { sequence, generation: whole(generation), before, counted })
+    let (generation, kept_versions) = (whole(generation), whole(kept_versions));
+    Ok(Begun { sequence, generation, kept_versions, before, counted })
 }
 
 async fn current(

@@ -6,7 +6,8 @@
 //! bytes: up to [`MAX_SEALED`] in the row, anything larger in a **blob**. A blob is uploaded in
 //! **parts** of a fixed size, each an object of the store that [`Blobs`] wraps, and becomes visible
 //! when an item version names it. A collection's key has a **generation**; after somebody was removed from it
-//! comes the next one ([`Objects::next_key`]). Every change of a collection has a **sequence** number, one more
+//! comes the next one ([`Objects::next_key`]). A collection may keep the versions of its items that were replaced
+//! ([`Objects::keep_versions`]). Every change of a collection has a **sequence** number, one more
 //! than the change before it; what is deleted stays as a **tombstone** for
 //! [`TOMBSTONES_KEPT_MS`], so that [`Objects::changes`] tells a device everything that it missed meanwhile.
 //!
@@ -61,6 +62,7 @@ mod sweep;
 mod tombstone;
 mod upload;
 mod usage;
+mod versions;
 
 pub use blobs::{Blobs, BlobsError, Bucket, Leftover, Leftovers, WrittenPart};
 pub use changes::{Changes, MAX_CHANGES, MAX_CHANGES_BYTES};
@@ -84,6 +86,7 @@ pub use sweep::{ABANDONED_AFTER_MS, KEPT_AFTER_DELETION_MS, SweepPlan};
 pub use tombstone::TOMBSTONES_KEPT_MS;
 pub use upload::{INLINE_BLOB, MAX_PARTS, MAX_UPLOADS, PartSlot, Upload, UploadError, UploadStatus};
 pub use usage::{Limits, QuotaExceeded, Resource, Usage};
+pub use versions::{MAX_KEPT_VERSIONS, Version};
 
 /// The operations on a tenant's collections, items and files.
 #[derive(Clone, Debug)]

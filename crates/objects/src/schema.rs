@@ -4,7 +4,7 @@
 use store::{Migration, Scope};
 
 /// The steps forward of this room's tables.
-pub const MIGRATIONS: &[Migration] = &[OBJECTS, MEMBERS, SHARES, GENERATIONS, WRITERS, GRANTS];
+pub const MIGRATIONS: &[Migration] = &[OBJECTS, MEMBERS, SHARES, GENERATIONS, WRITERS, GRANTS, VERSIONS];
 
 /// Who else reads a collection, in its home: what decides.
 const MEMBERS: Migration = Migration {
@@ -90,6 +90,29 @@ CREATE TABLE collection_grant (
   tag BLOB NOT NULL,
   created_at INTEGER NOT NULL,
   PRIMARY KEY (collection, account)
+);
+",
+};
+
+/// Versions of items that were replaced. How many are kept stands in the row that every writer locks. Of versions that have
+/// one file, the newest counts its bytes.
+const VERSIONS: Migration = Migration {
+    name: "objects/versions",
+    scope: Scope::Tenant,
+    sql: "
+ALTER TABLE collection_head ADD COLUMN kept_versions INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE earlier_version (
+  collection BLOB NOT NULL,
+  item BLOB NOT NULL,
+  version INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  sealed BLOB NOT NULL,
+  size INTEGER NOT NULL,
+  blob BLOB,
+  changed_at INTEGER NOT NULL,
+  changed_by BLOB NOT NULL,
+  authorship BLOB,
+  PRIMARY KEY (collection, item, version)
 );
 ",
 };

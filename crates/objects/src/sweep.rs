@@ -21,6 +21,7 @@ use uuid::Uuid;
 use crate::blobs::object_name;
 use crate::collection::remove_items;
 use crate::usage::Change;
+use crate::versions::remove_versions;
 use crate::{BlobId, CollectionId, Leftover, Objects, QuotaExceeded};
 
 /// An upload is given up this long after its last part came: a day.
@@ -85,7 +86,9 @@ impl Objects {
         tx.execute("DELETE FROM collection_head", params![]).await?;
         let collections: Vec<(Uuid,)> = tx.query("SELECT id FROM collection", params![]).await?;
         for (collection,) in collections {
-            remove_items(tx, CollectionId::from_uuid(collection)).await?;
+            let collection = CollectionId::from_uuid(collection);
+            remove_items(tx, collection).await?;
+            remove_versions(tx, collection).await?;
         }
         loop {
             // A file of 20 GiB has 2,560 parts, and may lie in the row itself when it is small.

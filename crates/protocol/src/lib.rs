@@ -24,6 +24,7 @@ pub mod oauth;
 pub mod objects;
 pub mod pairing;
 pub mod passkeys;
+pub mod platform_keys;
 mod secret;
 pub mod service;
 pub mod service_accounts;

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, CollectionId, ItemId, UploadId};
+use crate::{AccountId, Bytes, CollectionId, ItemId, UploadId};
 
 /// The most bytes that an item's sealed content may have; more goes into a file.
 pub const MAX_ITEM: usize = 256 * 1024;
@@ -21,6 +21,9 @@ pub struct NewCollection {
     pub sealed_key: Bytes<1024>,
     /// Its name and whatever else describes it, sealed.
     pub sealed_meta: Bytes<16384>,
+    /// How many versions before the current one it keeps of each item, 0 to 100.
+    #[serde(default)]
+    pub kept_versions: u32,
 }
 
 /// `GET /api/v1/collections`
@@ -56,8 +59,20 @@ pub struct Collection {
     pub sealed_meta: Bytes<16384>,
     /// The number of its last change.
     pub sequence: u64,
+    /// How many versions before the current one it keeps of each item.
+    #[serde(default)]
+    pub kept_versions: u32,
     /// When it was made.
     pub created_at: i64,
+}
+
+/// `PUT /api/v1/collections/{collection}/versions`
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct KeptVersions {
+    /// How many versions before the current one it keeps of each item, 0 to 100. With 0 those that it has are deleted.
+    pub kept_versions: u32,
 }
 
 /// `PUT /api/v1/collections/{collection}/description`
@@ -171,6 +186,31 @@ pub struct ItemVersion {
     pub version: u64,
     /// The change's number in the collection.
     pub sequence: u64,
+}
+
+/// `GET /api/v1/collections/{collection}/items/{item}/versions`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct EarlierVersions {
+    /// The current version and those before it that are kept, the newest first.
+    pub versions: Vec<EarlierVersion>,
+}
+
+/// A version of an item, without what it holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct EarlierVersion {
+    /// Which, from 1.
+    pub version: u64,
+    /// The bytes of its sealed content.
+    pub sealed_size: u64,
+    /// The ciphertext bytes of its file, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_size: Option<u64>,
+    /// When it was made, in Unix milliseconds.
+    pub changed_at: i64,
+    /// The account that made it.
+    pub changed_by: AccountId,
 }
 
 /// `GET /api/v1/collections/{collection}/changes?after=&limit=`

@@ -77,8 +77,7 @@ pub enum RootKeyCommand {
 /// `bailiwick signing-key …`
 #[derive(Debug, Subcommand)]
 pub enum SigningKeyCommand {
-    /// Make another key for access tokens now. It is published a day before it signs; the old one verifies until its last
-    /// token has expired.
+    /// Make another key for access tokens, which signs at once. The one before it verifies until its last token has expired.
     Rotate {
         /// Settings.
         #[command(flatten)]

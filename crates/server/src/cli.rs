@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::config::Config;
+use crate::config::{AN_ADDRESS, Config};
 use crate::output::{self, Answer};
 pub(crate) use crate::output::{eprint, print};
 use crate::{admin, backup, import, logging, start};
@@ -89,7 +89,7 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
     /// The address to listen on.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
     /// The URL under which people reach the server.
@@ -167,8 +167,7 @@ where
         Err(error) => return output::fail(&error.into()),
     };
     if logs && let Err(error) = logging::start(&config) {
-        eprint(&error);
-        return ExitCode::from(2);
+        return output::fail(&error.into());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(64).build();
     match runtime {
@@ -181,6 +180,10 @@ where
         },
         Err(error) => output::refuse("internal", &error),
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| AN_ADDRESS)
 }
 
 /// Judges as far as the server itself would, short of changing anything.

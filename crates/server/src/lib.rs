@@ -27,6 +27,7 @@ mod error;
 mod gateway;
 mod import;
 mod key_directory;
+mod listen;
 mod logging;
 mod metrics;
 mod output;

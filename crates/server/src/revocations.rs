@@ -9,16 +9,17 @@
 //! The newest events are kept, so that who lost the connection for a moment goes on where they were. When that cannot be told (it was
 //! another server, or too long ago, or this one heard nothing for a while), the event is: ask anew about all.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use access::{Action, Caller, Resource};
 use protocol::Bytes;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use store::{Committed, News, TenantId, TenantKind};
+use tokens::oauth::ClientAddress;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 use uuid::Uuid;
 
 use crate::error::ApiError;
@@ -27,12 +28,16 @@ use crate::state::App;
 /// Events that are kept for who comes back.
 const KEPT: usize = 4_096;
 
-/// The newest events.
+/// Followers that one client has at a time: the processes of a service.
+const MAX_FOLLOWERS_OF_CLIENT: usize = 16;
+
+/// The newest events, and who follows them.
 pub(crate) struct Revocations {
     /// Names this process: positions of another one mean nothing here.
     process: String,
     kept: Mutex<Kept>,
     newest: watch::Sender<u64>,
+    followers: Arc<Mutex<Followers>>,
 }
 
 #[derive(Default)]
@@ -50,6 +55,28 @@ struct Event {
     data: String,
 }
 
+/// Who follows, in the order in which they came.
+#[derive(Default)]
+struct Followers {
+    next: u64,
+    places: BTreeMap<u64, Taken>,
+}
+
+/// A place that is taken. Dropped, it is free, and its follower is told.
+struct Taken {
+    client: ClientAddress,
+    _of_tenant: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+    _held: watch::Sender<()>,
+}
+
+/// A follower's place, until it is dropped or goes to a tenant that has fewer.
+pub(crate) struct Place {
+    followers: Arc<Mutex<Followers>>,
+    number: u64,
+    held: watch::Receiver<()>,
+}
+
 /// An event on its way to a follower.
 pub(crate) struct Numbered {
     /// Where to go on after it.
@@ -63,7 +90,37 @@ impl Revocations {
             process: uuid::Uuid::new_v4().simple().to_string(),
             kept: Mutex::default(),
             newest: watch::channel(0).0,
+            followers: Arc::default(),
         }
+    }
+
+    /// A place for a follower, of those of its tenant and of those of all. When all are taken, whoever came last of the tenant with
+    /// most gives way, if that one then still has as many: so a tenant without any gets one while another has two.
+    pub(crate) fn place(
+        &self,
+        client: ClientAddress,
+        of_tenant: Arc<Semaphore>,
+        of_all: &Arc<Semaphore>,
+    ) -> Option<Place> {
+        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = followers.places.values().filter(|taken| taken.client == client);
+        if own.count() >= MAX_FOLLOWERS_OF_CLIENT {
+            return None;
+        }
+        let _of_tenant = of_tenant.try_acquire_owned().ok()?;
+        let free = || Arc::clone(of_all).try_acquire_owned().ok();
+        let _of_all = match free() {
+            Some(place) => place,
+            None => {
+                followers.make_room(client.tenant);
+                free()?
+            }
+        };
+        let (_held, held) = watch::channel(());
+        let number = followers.next;
+        followers.next += 1;
+        followers.places.insert(number, Taken { client, _of_tenant, _of_all, _held });
+        Some(Place { followers: Arc::clone(&self.followers), number, held })
     }
 
     /// Changes when there is something new.
@@ -116,6 +173,43 @@ impl Revocations {
         let end = kept.first + kept.events.len() as u64;
         drop(kept);
         self.newest.send_replace(end);
+    }
+}
+
+impl Followers {
+    /// Takes the newest place of the tenant with most away, if it then still has as many as this one gets.
+    fn make_room(&mut self, tenant: TenantId) {
+        // How many, and the newest.
+        let mut of_each: HashMap<TenantId, (usize, u64)> = HashMap::new();
+        for (number, taken) in &self.places {
+            let of_one = of_each.entry(taken.client.tenant).or_default();
+            *of_one = (of_one.0 + 1, *number);
+        }
+        let own = of_each.get(&tenant).map_or(0, |(own, _)| *own);
+        if let Some((most, newest)) = of_each.into_values().max()
+            && most > own + 1
+        {
+            self.places.remove(&newest);
+        }
+    }
+}
+
+impl Place {
+    /// Whether it went to somebody else.
+    pub(crate) fn is_over(&self) -> bool {
+        self.held.has_changed().is_err()
+    }
+
+    /// Waits until it did.
+    pub(crate) async fn over(&mut self) {
+        while self.held.changed().await.is_ok() {}
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+        followers.places.remove(&self.number);
     }
 }
 
@@ -328,7 +422,10 @@ fn may_end_tokens(action: Action) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tokens::oauth::ClientId;
+
     use super::*;
+    use crate::gateway::TurnsOf;
 
     fn committed(tenant: TenantId, actor: &str, subject: &str) -> Committed {
         Committed { tenant, actor: actor.into(), action: "session.end".into(), subject: subject.into() }
@@ -363,6 +460,50 @@ mod tests {
         }
         assert_eq!(revocations.after(&first.position), None, "too long ago");
         assert!(revocations.next(start, acme).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_tenant_without_a_follower_gets_a_place_of_the_tenant_with_most() {
+        let (revocations, of_tenant) = (Revocations::new(), TurnsOf::new(5));
+        let of_all = Arc::new(Semaphore::new(8));
+        let follow = |tenant: TenantId| {
+            let client = ClientAddress { tenant, client: ClientId::random() };
+            revocations.place(client, of_tenant.of(tenant), &of_all)
+        };
+        let [greedy, other, acme, late] = [(); 4].map(|()| TenantId::customer());
+        let mut greedy_ones: Vec<_> = (0..5).map(|_| follow(greedy).unwrap()).collect();
+        assert!(follow(greedy).is_none(), "a tenant has so many");
+        let others: Vec<_> = (0..3).map(|_| follow(other).unwrap()).collect();
+
+        let first = follow(acme).unwrap();
+        let mut last = greedy_ones.pop().unwrap();
+        assert!(last.is_over() && greedy_ones.iter().chain(&others).all(|place| !place.is_over()));
+        last.over().await;
+        // What is over takes nobody else's place with it.
+        drop(last);
+        assert!(follow(greedy).is_none(), "who has most takes from nobody");
+        let second = follow(acme).unwrap();
+        assert!(greedy_ones.pop().unwrap().is_over());
+        assert!(follow(acme).is_none(), "nor does who has one less");
+        let third = follow(late).unwrap();
+        let over = greedy_ones.iter().chain(&others).filter(|place| place.is_over()).count();
+        assert!(over == 1 && ![&first, &second, &third].iter().any(|place| place.is_over()));
+        // Who leaves makes room for anybody.
+        drop(first);
+        assert!(follow(greedy).is_some());
+    }
+
+    #[test]
+    fn a_client_follows_so_many_times_and_no_more() {
+        let (revocations, of_tenant) = (Revocations::new(), TurnsOf::new(64));
+        let (of_all, tenant) = (Arc::new(Semaphore::new(64)), TenantId::customer());
+        let client = |client: ClientId| ClientAddress { tenant, client };
+        let follow = |client: ClientAddress| revocations.place(client, of_tenant.of(tenant), &of_all);
+        let (one, other) = (client(ClientId::random()), client(ClientId::random()));
+        let mut places: Vec<_> = (0..MAX_FOLLOWERS_OF_CLIENT).map(|_| follow(one).unwrap()).collect();
+        assert!(follow(one).is_none() && follow(other).is_some());
+        places.pop();
+        assert!(follow(one).is_some(), "another process");
     }
 
     #[test]

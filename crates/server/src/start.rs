@@ -3,11 +3,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use access::{Access, PolicyError};
-use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
 use custody::{Custody, KeyError, RootKeyError, RootKeys, StateSealer};
 use federation::Federation;
 use identity::{Attempts, Identity, Mail, MailError, Outbox, Smtp, StartError as IdentityError};
@@ -19,12 +16,12 @@ use tokens::oauth::Provider;
 use tokens::{AccessTokens, KeysError, Lifetime, RotationPolicy, SigningKeys};
 use tokio::sync::{Notify, Semaphore, watch};
 
-use crate::acme;
 use crate::caller::Roles;
 use crate::caller::client::Proofs;
-use crate::config::{Config, ConfigError, Warning};
+use crate::config::{Config, ConfigError, Judged, Warning, each_on_a_line};
 use crate::downloads::Downloads;
-use crate::gateway::{self, Audit, Prompt, RateLimits, SharedLimits, Turns, TurnsOf};
+use crate::gateway::{self, Audit, RateLimits, SharedLimits, Turns, TurnsOf};
+use crate::listen;
 use crate::metrics::Metrics;
 use crate::output::Answer;
 use crate::relying_party;
@@ -45,9 +42,6 @@ pub(crate) const ROOMS: &[&[Migration]] = &[
     objects::MIGRATIONS,
 ];
 
-/// How long requests that are under way may take to finish when the server stops.
-const GRACE: Duration = Duration::from_secs(20);
-
 /// Passwords that are checked against slow hashes at the same time, altogether and of one tenant. Each may take a second, and 256 MiB
 /// when it is of somebody imported by whoever runs the server.
 const SLOW_HASHES: usize = 4;
@@ -65,12 +59,20 @@ pub enum StartError {
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The database does not answer.
+    #[error("the database at {at} cannot be reached: {why}")]
+    Unreachable {
+        /// Host and port.
+        at: String,
+        /// What the connection failed by.
+        why: String,
+    },
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The root key cannot be used.
     #[error(transparent)]
-    RootKey(#[from] RootKeyError),
+    RootKey(RootKeyError),
     /// The keys in the database cannot be opened.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -85,10 +87,10 @@ pub enum StartError {
     SigningKeys(#[from] KeysError),
     /// Mail cannot be sent as configured.
     #[error(transparent)]
-    Mail(#[from] MailError),
+    Mail(MailError),
     /// The blobs' place cannot be used.
     #[error(transparent)]
-    Blobs(#[from] BlobsError),
+    Blobs(BlobsError),
     /// The clock is behind what the database has seen.
     #[error(
         "the clock says {now}, but the newest record is {behind} later: set the clock right, or wait, and start again"
@@ -127,6 +129,42 @@ pub enum StartError {
     /// A sweep did not do all that there was to do.
     #[error("not everything could be cleared away; run it again: {0}")]
     Sweep(String),
+    /// There are several faults.
+    #[error("{}", each_on_a_line(.0))]
+    Several(Vec<StartError>),
+}
+
+/// What a room says of a setting is said under the setting's name.
+impl From<RootKeyError> for StartError {
+    fn from(error: RootKeyError) -> Self {
+        match error {
+            RootKeyError::Secret { .. } => refused("root_key", error),
+            other => StartError::RootKey(other),
+        }
+    }
+}
+
+impl From<MailError> for StartError {
+    fn from(error: MailError) -> Self {
+        match error {
+            MailError::Url | MailError::Unencrypted => refused("smtp_url", error),
+            MailError::Sender => refused("mail_from", error),
+            other => StartError::Mail(other),
+        }
+    }
+}
+
+impl From<BlobsError> for StartError {
+    fn from(error: BlobsError) -> Self {
+        match error {
+            BlobsError::Setting(_) => refused("blobs", error),
+            other => StartError::Blobs(other),
+        }
+    }
+}
+
+fn refused(setting: &'static str, why: impl std::fmt::Display) -> StartError {
+    ConfigError::Refused { setting, why: why.to_string() }.into()
 }
 
 impl StartError {
@@ -134,7 +172,7 @@ impl StartError {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             StartError::Config(_) | StartError::Mail(_) | StartError::Policies(_) => "configuration",
-            StartError::Open(_) | StartError::Store(_) => "database",
+            StartError::Open(_) | StartError::Store(_) | StartError::Unreachable { .. } => "database",
             StartError::RootKey(_) | StartError::Key(_) | StartError::SigningKeys(_) => "keys",
             StartError::Identity(_) => "identity",
             StartError::Blobs(_) => "blobs",
@@ -143,6 +181,10 @@ impl StartError {
             StartError::Spool { .. } => "data",
             StartError::Listen { .. } | StartError::Serve(_) => "listen",
             StartError::Sweep(_) => "incomplete",
+            StartError::Several(faults) => match faults.split_first() {
+                Some((first, rest)) if rest.iter().all(|fault| fault.code() == first.code()) => first.code(),
+                _ => "configuration",
+            },
         }
     }
 }
@@ -159,32 +201,85 @@ pub(crate) struct Opened {
 }
 
 /// Judges a configuration by making what a start makes of it, short of anything that leaves a trace: the database is
-/// asked about its role, a bucket whether it answers; keys and certificates are read.
+/// asked about its role, a bucket whether it answers; keys and certificates are read. All that is wrong is said, not only the first.
 pub(crate) async fn judge(config: &Config) -> Result<Vec<Warning>, StartError> {
-    let mut warnings = config.check()?;
-    warnings.extend(unknown_variables()?);
-    let refused = |setting, why: String| StartError::Config(ConfigError::Refused { setting, why });
-    crate::logging::filter(config).map_err(|why| refused("log_level", why))?;
-    check_routes(config)?;
-    identity_settings(config).check().map_err(|error| refused("settings", error.to_string()))?;
-    if !config.smtp_url.is_empty() {
-        Smtp::new(&config.smtp_url, &config.mail_from)?;
+    let mut judged = config.judged();
+    judged.warnings.extend(unknown_variables()?);
+    let mut faults = judge_values(config);
+    faults.extend(judge_places(config, &judged).await);
+    let Judged { refusals, warnings } = judged;
+    let mut faults: Vec<_> = refusals.into_iter().map(StartError::from).chain(faults).collect();
+    match faults.len() {
+        0 => Ok(warnings),
+        1 => faults.pop().map_or(Ok(warnings), Err),
+        _ => Err(StartError::Several(faults)),
     }
-    match config.root_secret() {
-        Some(secret) => drop(RootKeys::from_secret(&secret)?),
-        None => drop(RootKeys::load(&config.root_key_path())?),
+}
+
+/// What rooms find wrong with values.
+fn judge_values(config: &Config) -> Vec<StartError> {
+    let log_level = crate::logging::filter(config).err().map(StartError::from);
+    let routes = check_routes(config).err().map(StartError::from);
+    // The room says which of them it is about.
+    let identity = identity_settings(config).check().err().map(|error| {
+        let said = error.to_string();
+        let (setting, why) = said.split_once(' ').unwrap_or(("settings", said.as_str()));
+        StartError::from(ConfigError::Misread { place: setting.to_owned(), why: format!("it {why}") })
+    });
+    // Without a server for mail it is the sender that is looked at.
+    let smtp_url = if config.smtp_url.is_empty() { "smtp://localhost" } else { config.smtp_url.as_str() };
+    let mail = Smtp::new(smtp_url, &config.mail_from).err().map(StartError::from);
+    let root_key = match config.root_secret() {
+        Some(secret) => RootKeys::from_secret(&secret).err(),
+        None => RootKeys::load(&config.root_key_path()).err(),
+    };
+    [log_level, routes, identity, mail, root_key.map(StartError::from)].into_iter().flatten().collect()
+}
+
+/// What is wrong at places that settings name, where nothing is wrong with their names.
+async fn judge_places(config: &Config, judged: &Judged) -> Vec<StartError> {
+    let are_sound = |settings: &[&str]| !settings.iter().any(|setting| judged.has_refused(setting));
+    let mut faults = Vec::new();
+    install_cryptography();
+    if !config.tls_certificate.as_os_str().is_empty() && are_sound(&["tls_certificate", "tls_key"]) {
+        faults.extend(listen::tls(config).await.err());
     }
-    if !config.tls_certificate.as_os_str().is_empty() {
-        tls(config).await?;
+    if are_sound(&["redis_url", "redis_ca_file"]) {
+        // Nothing is connected to: the seed is not used.
+        let redis = SharedLimits::of(config, zeroize::Zeroizing::new([0; 32]));
+        faults.extend(redis.err().map(StartError::from));
     }
     if !config.database_url.is_empty() {
-        Store::judge(&config.database_url).await?;
+        let database = Store::judge(&config.database_url).await;
+        faults.extend(database.err().map(|error| of_database(config, "database_url", error)));
     }
-    if config.bucket().is_some() {
-        blobs(config).await?;
+    let of_bucket = ["blobs", "s3_endpoint", "s3_region", "s3_access_key_id", "s3_secret_access_key"];
+    if config.bucket().is_some() && are_sound(&of_bucket) {
+        faults.extend(blobs(config).await.err());
     }
-    Ok(warnings)
+    faults
 }
+
+/// What the database's address, or who does not answer there, has to do with an error.
+fn of_database(config: &Config, settings: &'static str, error: OpenError) -> StartError {
+    match error {
+        OpenError::Address(why) => refused(settings, format!("it cannot be used: {why}")),
+        OpenError::Store(StoreError::Unavailable(why)) => match host(&config.database_url) {
+            Some(at) => StartError::Unreachable { at, why },
+            None => StoreError::Unavailable(why).into(),
+        },
+        other => other.into(),
+    }
+}
+
+/// Host and port of a database's URL, and nothing else that is in it.
+fn host(url: &str) -> Option<String> {
+    let url = url::Url::parse(url).ok()?;
+    Some(format!("{}:{}", url.host_str()?, url.port().unwrap_or(POSTGRESQL)))
+}
+
+/// PostgreSQL's port.
+const POSTGRESQL: u16 = 5432;
 
 /// Opens the place of blobs; a bucket must answer.
 pub(crate) async fn blobs(config: &Config) -> Result<Blobs, StartError> {
@@ -208,7 +303,7 @@ fn unknown_variables() -> Result<Vec<Warning>, ConfigError> {
 }
 
 /// Which cryptography TLS uses.
-fn install_cryptography() {
+pub(crate) fn install_cryptography() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
@@ -233,11 +328,6 @@ fn check_routes(config: &Config) -> Result<(), ConfigError> {
     }
 }
 
-async fn tls(config: &Config) -> Result<RustlsConfig, StartError> {
-    install_cryptography();
-    RustlsConfig::from_pem_file(&config.tls_certificate, &config.tls_key).await.map_err(StartError::Tls)
-}
-
 /// Opens the rooms in their order.
 pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
     for warning in config.check()?.into_iter().chain(unknown_variables()?) {
@@ -247,7 +337,12 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
     install_cryptography();
     allow_open_files(&config);
     let store_config = store::Config { engine: config.engine() };
-    let (store, door) = Store::open(&store_config, ROOMS, Arc::new(SystemClock)).await?;
+    let settings = match config.migration_database_url.is_empty() {
+        true => "database_url",
+        false => "database_url or migration_database_url",
+    };
+    let opened = Store::open(&store_config, ROOMS, Arc::new(SystemClock)).await;
+    let (store, door) = opened.map_err(|error| of_database(&config, settings, error))?;
     store.announce(revocations::is_news);
     refuse_old_clock(&door).await?;
     // On PostgreSQL two servers that start at once may meet here: the second begins again and finds what the first made.
@@ -286,7 +381,8 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
         federation,
         tokens: AccessTokens::new(Arc::clone(&signing), url.clone(), url.clone(), lifetime),
         polls: Polls::default(),
-        proofs: Proofs::default(),
+        proofs: Proofs::of_keys(),
+        assertions: Proofs::of_clients(),
         provider: Provider::new(custody.clone(), signing, states, url.clone(), lifetime),
         objects: Objects::new(Limits {
             bytes: config.quota_bytes,
@@ -345,7 +441,8 @@ const DNS: u16 = 53;
 /// The folder of requests that have no record yet, in the data folder.
 const SPOOL: &str = "requests";
 
-/// Descriptors that an open tenant's file takes: two connections with database, log and index each.
+/// Descriptors that an open tenant's file takes: two connections with database, log and index each. What several read at the same
+/// time has up to three more, until other files are in use.
 const DESCRIPTORS: u64 = 6;
 
 /// Raises the process's limit of open files to what it may have, and says so when that is too little.
@@ -471,7 +568,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), StartError> {
     let (last_request, recording) = watch::channel(false);
     let recording = tokio::spawn(gateway::audit::record(app.clone(), spools, recording));
 
-    let served = listen(&app, stop.clone()).await;
+    let served = listen::listen(&app, stop.clone()).await;
 
     // In the order in which work flows: requests have ended, then what they left in queues, then the log.
     let _ = stop.send(true);
@@ -540,144 +637,35 @@ async fn customers(app: &App) -> Vec<TenantId> {
     }
 }
 
-async fn listen(app: &App, stop: watch::Sender<bool>) -> Result<(), StartError> {
-    let config = &app.config;
-    let (router, _) = routes::all().split_for_parts();
-    let document = routes::openapi().unwrap_or_default();
-    let router = router
-        .merge(crate::console::routes())
-        .route("/metrics", axum::routing::get(routes::service::metrics))
-        .route("/openapi.json", axum::routing::get(move || async { openapi(document) }));
-    let service = gateway::around(router, app).into_make_service_with_connect_info::<SocketAddr>();
-    let failed = |source| StartError::Listen { address: config.listen, source };
-    let listener = std::net::TcpListener::bind(config.listen).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    let handle = Handle::new();
-    tokio::spawn({
-        let handle = handle.clone();
-        async move {
-            stop_requested().await;
-            tracing::info!("stopping: no new requests");
-            let _ = stop.send(true);
-            handle.graceful_shutdown(Some(GRACE));
-        }
-    });
-    if !config.has_tls() {
-        announce(&format!("http://{address}"));
-        let mut server = axum_server::from_tcp(listener).map_err(failed)?.handle(handle).map(Prompt);
-        slow_clients(server.http_builder());
-        return server.serve(service).await.map_err(StartError::Serve);
-    }
-    let tls = if config.has_acme() { acme::serve(app, app.stopping.clone())? } else { tls(config).await? };
-    let beside = match config.redirect_listen {
-        Some(address) => Some(redirect(address, &app.url)?),
-        None => None,
-    };
-    let renewing = (!config.has_acme())
-        .then(|| tokio::spawn(renew(tls.clone(), config.tls_certificate.clone(), config.tls_key.clone())));
-    announce(&format!("https://{address}"));
-    let mut server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?.handle(handle).map(Prompt);
-    slow_clients(server.http_builder());
-    let served = server.serve(service).await.map_err(StartError::Serve);
-    if let Some(renewing) = renewing {
-        renewing.abort();
-    }
-    if let Some(beside) = beside {
-        beside.shutdown();
-    }
-    served
-}
-
-/// Serves plain HTTP, from where everybody is sent to TLS, until the handle shuts it down.
-fn redirect(address: SocketAddr, url: &str) -> Result<Handle<SocketAddr>, StartError> {
-    let failed = |source| StartError::Listen { address, source };
-    let listener = std::net::TcpListener::bind(address).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    let (service, handle) = (gateway::to_tls(url).into_make_service(), Handle::new());
-    let mut server = axum_server::from_tcp(listener).map_err(failed)?.handle(handle.clone()).map(Prompt);
-    slow_clients(server.http_builder());
-    tokio::spawn(async move {
-        if let Err(error) = server.serve(service).await {
-            tracing::error!(%error, "plain HTTP is not served any more");
-        }
-    });
-    Ok(handle)
-}
-
-/// Reads the certificate again when its file changes, as whoever renews certificates changes it. Connections go on with the one that
-/// they began with; what cannot be used changes nothing.
-async fn renew(tls: RustlsConfig, certificate: std::path::PathBuf, key: std::path::PathBuf) {
-    let changed = |path: &std::path::Path| std::fs::metadata(path).and_then(|file| file.modified()).ok();
-    let mut known = (changed(&certificate), changed(&key));
-    loop {
-        tokio::time::sleep(RENEWED_EVERY).await;
-        let now = (changed(&certificate), changed(&key));
-        if now == known || now.0.is_none() || now.1.is_none() {
-            continue;
-        }
-        match tls.reload_from_pem_file(&certificate, &key).await {
-            Ok(()) => {
-                known = now;
-                tracing::info!("the certificate was read again");
-            }
-            // Certificate and key may not have changed at the same moment.
-            Err(error) => {
-                tracing::error!(%error, "the new certificate cannot be used; the one before goes on")
-            }
-        }
-    }
-}
-
-/// How often it is looked whether there is a new certificate.
-const RENEWED_EVERY: Duration = Duration::from_secs(10);
-
-/// A client that dawdles over its headers is let go.
-fn slow_clients(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {
-    builder
-        .http1()
-        .timer(hyper_util::rt::TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(15))
-        .max_buf_size(64 * 1024);
-    builder
-        .http2()
-        .timer(hyper_util::rt::TokioTimer::new())
-        .keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(20))
-        .max_concurrent_streams(128)
-        .max_header_list_size(32 * 1024);
-}
-
-/// The one line on standard output.
-#[allow(clippy::print_stdout, reason = "this line is the interface")]
-fn announce(url: &str) {
-    use std::io::Write as _;
-    println!("ready {url}");
-    let _ = std::io::stdout().flush();
-    tracing::info!(url, "ready");
-}
-
-fn openapi(document: String) -> impl axum::response::IntoResponse {
-    ([(axum::http::header::CONTENT_TYPE, "application/json")], document)
-}
-
-async fn stop_requested() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn a_room_s_word_about_a_setting_begins_with_its_name() {
+        let config = Config::default();
+        for (error, setting) in [
+            (StartError::from(MailError::Url), "smtp_url: "),
+            (StartError::from(MailError::Sender), "mail_from: "),
+            (StartError::from(BlobsError::Setting("s3//bucket".into())), "blobs: "),
+            (RootKeys::from_secret("nonsense").err().map(StartError::from).unwrap(), "root_key: "),
+            (of_database(&config, "database_url", OpenError::Address("no host".into())), "database_url: "),
+        ] {
+            assert!(error.to_string().starts_with(setting), "{error}");
+            assert_eq!(error.code(), "configuration");
+        }
+    }
+
+    #[test]
+    fn where_a_database_is_not_is_said_without_who_would_have_logged_in() {
+        let config =
+            Config { database_url: "postgres://ada:secret@db.example/x".into(), ..Config::default() };
+        let away = OpenError::Store(StoreError::Unavailable("connection refused".into()));
+        let said = of_database(&config, "database_url", away).to_string();
+        assert_eq!(said, "the database at db.example:5432 cannot be reached: connection refused");
+    }
 
     #[test]
     fn every_migration_has_a_name_of_its_own() {

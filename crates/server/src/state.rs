@@ -53,6 +53,8 @@ pub(crate) struct Parts {
     pub(crate) polls: Polls,
     /// The proofs of keys that were shown here.
     pub(crate) proofs: Proofs,
+    /// The assertions of clients that were shown here.
+    pub(crate) assertions: Proofs,
     pub(crate) objects: Objects,
     pub(crate) blobs: Blobs,
     pub(crate) feed: Feed,

@@ -112,7 +112,7 @@ impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
         use tokio_postgres::error::SqlState as State;
         let Some(db) = error.as_db_error() else {
-            return Self::Unavailable(error.to_string());
+            return Self::Unavailable(with_causes(&error));
         };
         let text = db.message().to_owned();
         match db.code() {
@@ -138,6 +138,19 @@ impl From<tokio_postgres::Error> for StoreError {
             _ => Self::Engine(text),
         }
     }
+}
+
+/// What an error says, and what caused it: who cannot connect is told no more than that, and the reason is behind it.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let (mut said, mut cause) = (error.to_string(), error.source());
+    while let Some(inner) = cause {
+        let more = inner.to_string();
+        if !said.contains(&more) {
+            said = format!("{said}: {more}");
+        }
+        cause = inner.source();
+    }
+    said
 }
 
 impl From<deadpool_postgres::PoolError> for StoreError {

@@ -35,37 +35,64 @@ pub async fn unnumbered(tx: &mut ReadTx) -> Result<u64, StoreError> {
     Ok(count.unsigned_abs())
 }
 
-/// Up to `limit` (at most 1,000) records of the log from number `from` on.
-pub async fn records(tx: &mut ReadTx, from: u64, limit: u32) -> Result<Vec<LoggedRecord>, StoreError> {
-    let (from, limit) = (i64::try_from(from).unwrap_or(i64::MAX), i64::from(limit.min(1_000)));
-    let leaves: Vec<(i64, Uuid, Vec<u8>)> = tx
+/// Up to `limit` (at most 1,000) records of the log from number `from` on, as far as their details have no more than
+/// [`MAX_PAGE_BYTES`] together, at least one; and whether there are more.
+pub async fn records(
+    tx: &mut ReadTx,
+    from: u64,
+    limit: u32,
+) -> Result<(Vec<LoggedRecord>, bool), StoreError> {
+    page(tx, from, limit, MAX_PAGE_BYTES).await
+}
+
+async fn page(
+    tx: &mut ReadTx,
+    from: u64,
+    limit: u32,
+    max_bytes: i64,
+) -> Result<(Vec<LoggedRecord>, bool), StoreError> {
+    let (from, limit) = (i64::try_from(from).unwrap_or(i64::MAX), i64::from(limit.clamp(1, 1_000)));
+    let mut leaves: Vec<(i64, Uuid, Vec<u8>, Option<i64>)> = tx
         .query(
-            "SELECT number, record, hash FROM leaf WHERE number >= $1 ORDER BY number LIMIT $2",
-            params![from, limit],
+            "SELECT l.number, l.record, l.hash, CAST(length(r.details) AS BIGINT)
+               FROM (SELECT number, record, hash FROM leaf WHERE number >= $1 ORDER BY number LIMIT $2) l
+               LEFT JOIN record r ON r.id = l.record ORDER BY l.number",
+            params![from, limit + 1],
         )
         .await?;
+    let asked = leaves.len();
+    let mut bytes = 0_i64;
+    let fitting = leaves.iter().take_while(|(.., length)| {
+        bytes = bytes.saturating_add(length.unwrap_or(0));
+        bytes <= max_bytes
+    });
+    let fitting = fitting.count();
+    leaves.truncate(fitting.clamp(1, usize::try_from(limit).unwrap_or(usize::MAX)));
+    let more = leaves.len() < asked;
+    let Some((last, ..)) = leaves.last() else { return Ok((Vec::new(), false)) };
     let rows: Vec<RecordRow> = tx
         .query(
             "SELECT r.id, r.at, r.actor, r.via, r.action, r.subject, r.request, r.corrects, r.details
-               FROM (SELECT record FROM leaf WHERE number >= $1 ORDER BY number LIMIT $2) l
+               FROM (SELECT record FROM leaf WHERE number >= $1 AND number <= $2) l
                JOIN record r ON r.id = l.record",
-            params![from, limit],
+            params![from, *last],
         )
         .await?;
     let mut found: std::collections::HashMap<Uuid, RecordRow> =
         rows.into_iter().map(|row| (row.0, row)).collect();
-    leaves
-        .into_iter()
-        .map(|(number, record, hash)| {
-            let number = number.unsigned_abs();
-            Ok(LoggedRecord {
-                number,
-                leaf: to_hash(hash)?,
-                record: found.remove(&record).map(|row| stored(Some(number), row)),
-            })
+    let logged = leaves.into_iter().map(|(number, record, hash, _)| {
+        let number = number.unsigned_abs();
+        Ok(LoggedRecord {
+            number,
+            leaf: to_hash(hash)?,
+            record: found.remove(&record).map(|row| stored(Some(number), row)),
         })
-        .collect()
+    });
+    Ok((logged.collect::<Result<_, StoreError>>()?, more))
 }
+
+/// How many bytes the details of a page of records have at most.
+pub const MAX_PAGE_BYTES: i64 = 2 << 20;
 
 /// Records of one action among the 1,000 from number `from` on, at most `limit` of them; and the number to go on from, with
 /// whether there is anything from there.
@@ -140,7 +167,7 @@ pub async fn tile(tx: &mut ReadTx, level: u8, index: u64, width: u16) -> Result<
 /// A bundle of `width` entries from number `256 · index` on (C2SP tlog-tiles); `None` when one of their records is gone.
 pub async fn entries(tx: &mut ReadTx, index: u64, width: u16) -> Result<Option<Vec<u8>>, StoreError> {
     let tenant = tx.tenant();
-    let logged = records(tx, index.saturating_mul(256), u32::from(width)).await?;
+    let (logged, _) = page(tx, index.saturating_mul(256), u32::from(width), i64::MAX).await?;
     let mut entries = Vec::with_capacity(logged.len());
     for logged in logged {
         let Some(record) = logged.record else { return Ok(None) };

@@ -51,7 +51,7 @@ pub use door::{Config, Door, Engine, Store};
 pub use error::{OpenError, StoreError};
 pub use id::{IdError, parse_id};
 pub use news::{Committed, IsNews, News};
-pub use record::{Entry, Record, RecordId, StoredRecord};
+pub use record::{Entry, MAX_DETAILS, Record, RecordId, StoredRecord};
 pub use schema::{Migration, Scope};
 pub use sequencer::{LogKey, Progress, Sequencer};
 pub use sqlite::{copy_database, read_copy, tenant_path};

@@ -28,6 +28,10 @@ pub struct Entry {
     pub request: String,
 }
 
+/// How many bytes the details of a record have at most. Who verifies a history takes no more; and what is written there is there
+/// for ever.
+pub const MAX_DETAILS: usize = 64 << 10;
+
 /// The id of a record: a UUID version 7.
 pub type RecordId = Uuid;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::news::{Committed, NOTIFY, News};
 use crate::postgres::PgTransaction;
-use crate::record::{Entry, Record, RecordId, header_of, leaf_of};
+use crate::record::{Entry, MAX_DETAILS, Record, RecordId, header_of, leaf_of};
 use crate::sequencer::{Backlog, Folded};
 use crate::sqlite::{SqliteReader, SqliteWriter};
 use crate::{FromRow, Param, Row, StoreError, TenantId, params};
@@ -247,6 +247,10 @@ impl WriteTx {
         let WriteTx { view, record: id, entry, backlog } = self;
         let tenant = view.tenant;
         let Record { subject, details, corrects } = record;
+        if details.len() > MAX_DETAILS {
+            let why = format!("a record's details have {} bytes, of at most {MAX_DETAILS}", details.len());
+            return Err(StoreError::Engine(why));
+        }
         let header = header_of(tenant, id, view.now, entry, subject, corrects);
         // What the log will commit to is settled here, in the transaction that it is about.
         let leaf = leaf_of(&header, &details)?;

@@ -44,6 +44,23 @@ pub struct SigningKeys {
     live: RwLock<Arc<[LiveKey]>>,
 }
 
+/// A signing key, as those who run the platform see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SigningKeyInfo {
+    /// The `kid` of its EdDSA half.
+    pub ed25519: String,
+    /// The `kid` of its ES256 half.
+    pub es256: String,
+    /// When it signs from, in Unix milliseconds.
+    pub active_from: i64,
+    /// When another signs in its place.
+    pub retired_at: Option<i64>,
+    /// Until when it verifies what it signed.
+    pub verifies_until: Option<i64>,
+    /// Whether it signs now.
+    pub is_signing: bool,
+}
+
 /// Why signing keys could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -228,6 +245,20 @@ impl SigningKeys {
         }
     }
 
+    /// The keys that are there at `now` (Unix milliseconds) as this server last read them, the oldest first.
+    pub fn list(&self, now: i64) -> Vec<SigningKeyInfo> {
+        let live = self.live();
+        let shown = |key: &LiveKey| SigningKeyInfo {
+            ed25519: key.ed25519.kid().to_owned(),
+            es256: key.es256.kid().to_owned(),
+            active_from: key.active_from,
+            retired_at: key.retired_at,
+            verifies_until: key.verifies_until(),
+            is_signing: key.signs(now),
+        };
+        live.iter().filter(|key| key.verifies(now)).map(shown).collect()
+    }
+
     /// Does something with the key that signs at `now`.
     pub(crate) fn signing<T>(
         &self,
@@ -329,7 +360,11 @@ impl LiveKey {
     }
 
     fn verifies(&self, now: i64) -> bool {
-        self.retired_at.is_none_or(|retired_at| now < retired_at.saturating_add(VERIFIES_AFTER_MS))
+        self.verifies_until().is_none_or(|until| now < until)
+    }
+
+    fn verifies_until(&self) -> Option<i64> {
+        self.retired_at.map(|retired_at| retired_at.saturating_add(VERIFIES_AFTER_MS))
     }
 }
 

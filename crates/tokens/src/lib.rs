@@ -47,5 +47,5 @@ mod schema;
 pub use access::{AccessTokens, Grant, IssueError, Issued, Lifetime, LifetimeError, VerifyError};
 pub use claims::{CLIENT_ID, Claims};
 pub use jwks::{Jwk, Jwks, SigningAlgorithm};
-pub use keys::{KeysError, RotationPolicy, SigningKeys};
+pub use keys::{KeysError, RotationPolicy, SigningKeyInfo, SigningKeys};
 pub use schema::MIGRATIONS;

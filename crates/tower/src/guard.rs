@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use data_encoding::{BASE64, BASE64URL_NOPAD};
+use data_encoding::BASE64;
 use http::HeaderValue;
 use serde::Deserialize;
 use url::form_urlencoded;
@@ -240,16 +240,15 @@ impl Inner {
             #[serde(default)]
             x: String,
             #[serde(default)]
+            y: String,
+            #[serde(default)]
             kid: String,
         }
         let answer = self.http.get(self.at("/.well-known/jwks.json")).timeout(ANSWERS_WITHIN).send().await?;
         let set: Set = answer.error_for_status()?.json().await?;
-        let ed25519 = set.keys.into_iter().filter(|key| key.kty == "OKP" && key.crv == "Ed25519");
-        Ok(ed25519
-            .filter_map(|key| {
-                let public = BASE64URL_NOPAD.decode(key.x.as_bytes()).ok()?;
-                Some((key.kid, public.try_into().ok()?))
-            })
+        let keys = set.keys.into_iter();
+        Ok(keys
+            .filter_map(|key| Some((key.kid, token::Key::of(&key.kty, &key.crv, &key.x, &key.y)?)))
             .collect())
     }
 

@@ -16,7 +16,7 @@
 //!   nobody in. The same before it has heard anything.
 //! - What ends by itself, as a session that nobody uses, is no event: a token is asked about anew after
 //!   [`Settings::recheck_after`].
-//! - Only EdDSA over the issuer's keys; only tokens of the type `at+jwt`, of this issuer, for this audience, of a client of
+//! - Only EdDSA and ES256 over the issuer's keys, each by the keys that are for it; only tokens of the type `at+jwt`, of this issuer, for this audience, of a client of
 //!   the same tenant, in their time. One that
 //!   is bound to a key of its client's (DPoP) is refused: proofs are not read here, and without one it is worth nothing.
 //!

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Access tokens (RFC 9068), read strictly: compact JWS (RFC 7515, section 7.1) with Ed25519 (RFC 8037) and nothing else.
+//! Access tokens (RFC 9068), read strictly: compact JWS (RFC 7515, section 7.1) with Ed25519 (RFC 8037) or ES256 (RFC 7518, section
+//! 3.4), whichever the key is for, and nothing else.
 //!
 //! Not by `jsonwebtoken`: its cryptography is chosen once for a process, which is for the service to do and not for a layer in it.
 
 use std::collections::HashMap;
 
 use data_encoding::BASE64URL_NOPAD;
-use ring::signature::{ED25519, UnparsedPublicKey};
+use ring::signature::{ECDSA_P256_SHA256_FIXED, ED25519, UnparsedPublicKey, VerificationAlgorithm};
 use serde::Deserialize;
 
 /// The longest token that is looked at, in bytes.
 const LONGEST: usize = 16 * 1024;
+
+/// The algorithms that issuers sign with: not the one whose key a service shares with them.
+const ALGORITHMS: [&str; 2] = ["EdDSA", "ES256"];
 
 /// How far the clocks of issuer and service may differ, in seconds.
 pub(crate) const SKEW: i64 = 60;
@@ -95,7 +99,41 @@ impl Refused {
 }
 
 /// The issuer's public keys, by their ids.
-pub(crate) type Keys = HashMap<String, [u8; 32]>;
+pub(crate) type Keys = HashMap<String, Key>;
+
+/// A public key, which is for one algorithm.
+#[derive(Clone, Debug)]
+pub(crate) enum Key {
+    /// The point, compressed (RFC 8032, section 5.1.5).
+    Ed25519([u8; 32]),
+    /// The point, uncompressed (SEC 1, section 2.3.3).
+    P256([u8; 65]),
+}
+
+impl Key {
+    /// A key of a key set (RFC 7517), if it is of a kind that signs tokens here.
+    pub(crate) fn of(kty: &str, crv: &str, x: &str, y: &str) -> Option<Self> {
+        let number = |text: &str| <[u8; 32]>::try_from(BASE64URL_NOPAD.decode(text.as_bytes()).ok()?).ok();
+        match (kty, crv) {
+            ("OKP", "Ed25519") => Some(Key::Ed25519(number(x)?)),
+            ("EC", "P-256") => {
+                let point = [&[4][..], &number(x)?, &number(y)?].concat();
+                Some(Key::P256(point.try_into().ok()?))
+            }
+            _ => None,
+        }
+    }
+
+    /// What it verifies for a header that names this algorithm.
+    fn for_algorithm(&self, alg: &str) -> Option<UnparsedPublicKey<&[u8]>> {
+        let (algorithm, key): (&'static dyn VerificationAlgorithm, &[u8]) = match (self, alg) {
+            (Key::Ed25519(key), "EdDSA") => (&ED25519, key),
+            (Key::P256(key), "ES256") => (&ECDSA_P256_SHA256_FIXED, key),
+            _ => return None,
+        };
+        Some(UnparsedPublicKey::new(algorithm, key))
+    }
+}
 
 /// The claims that count.
 #[derive(Clone, Debug, Deserialize)]
@@ -143,14 +181,13 @@ pub(crate) fn open(token: &str, keys: &Keys) -> Result<Opened, Refused> {
     let (signed, signature) = token.rsplit_once('.').ok_or(Refused::Malformed)?;
     let (header, payload) = signed.split_once('.').ok_or(Refused::Malformed)?;
     let header: Header = part(header)?;
-    if header.alg != "EdDSA" || header.typ != "at+jwt" || header.crit.is_some() {
+    if !ALGORITHMS.contains(&header.alg.as_str()) || header.typ != "at+jwt" || header.crit.is_some() {
         return Err(Refused::Untrusted);
     }
     let Some(key) = keys.get(&header.kid) else { return Ok(Opened::UnknownKey) };
+    let key = key.for_algorithm(&header.alg).ok_or(Refused::Untrusted)?;
     let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).map_err(|_| Refused::Malformed)?;
-    UnparsedPublicKey::new(&ED25519, key)
-        .verify(signed.as_bytes(), &signature)
-        .map_err(|_| Refused::Untrusted)?;
+    key.verify(signed.as_bytes(), &signature).map_err(|_| Refused::Untrusted)?;
     part(payload).map(Box::new).map(Opened::Signed)
 }
 
@@ -208,7 +245,37 @@ pub(crate) mod tests {
     pub(crate) fn key() -> (Ed25519KeyPair, Keys) {
         let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
         let public = pair.public_key().as_ref().try_into().unwrap();
-        (pair, HashMap::from([("k1".to_owned(), public)]))
+        (pair, HashMap::from([("k1".to_owned(), Key::Ed25519(public))]))
+    }
+
+    #[test]
+    fn a_key_verifies_by_its_own_algorithm() {
+        use ring::rand::SystemRandom;
+        use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+        let random = SystemRandom::new();
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+        let pair =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap();
+        let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
+        let encode = |bytes: &[u8]| BASE64URL_NOPAD.encode(bytes);
+        let key = Key::of("EC", "P-256", &encode(x), &encode(y)).unwrap();
+        let (ed25519, mut keys) = self::key();
+        keys.insert("k2".to_owned(), key);
+        let token = |alg: &str, kid: &str| {
+            let header = json!({ "alg": alg, "typ": "at+jwt", "kid": kid }).to_string();
+            let signed = format!("{}.{}", encode(header.as_bytes()), encode(claims().to_string().as_bytes()));
+            let signature = pair.sign(&random, signed.as_bytes()).unwrap();
+            format!("{signed}.{}", encode(signature.as_ref()))
+        };
+        assert!(matches!(open(&token("ES256", "k2"), &keys), Ok(Opened::Signed(_))));
+        for (alg, kid) in [("ES256", "k1"), ("EdDSA", "k2"), ("EdDSA", "k1"), ("HS256", "k2")] {
+            assert_eq!(open(&token(alg, kid), &keys).err(), Some(Refused::Untrusted), "{alg} {kid}");
+        }
+        let crossed = signed(&ed25519, &json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": "k2" }), &claims());
+        assert_eq!(open(&crossed, &keys).err(), Some(Refused::Untrusted));
+        for (kty, crv, x, y) in [("EC", "P-384", x, y), ("RSA", "", x, y), ("EC", "P-256", x, &[][..])] {
+            assert!(Key::of(kty, crv, &encode(x), &encode(y)).is_none(), "{kty} {crv}");
+        }
     }
 
     pub(crate) fn signed(pair: &Ed25519KeyPair, header: &Value, claims: &Value) -> String {

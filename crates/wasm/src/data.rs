@@ -24,6 +24,15 @@ struct Listed {
     name: String,
     is_default: bool,
     created_at: i64,
+    kept_versions: u32,
+}
+
+/// A version of a file, for the page.
+#[derive(Serialize)]
+struct Kept {
+    version: u64,
+    stored_at: i64,
+    sealed_size: u64,
 }
 
 /// A file, for the page.
@@ -63,6 +72,7 @@ impl Core {
             name: one.name,
             is_default: one.is_default,
             created_at: one.created_at,
+            kept_versions: one.kept_versions,
         });
         to_js(&listed.collect::<Vec<_>>())
     }
@@ -139,10 +149,49 @@ impl Core {
     ) -> Answer {
         let drive = self.drive(collection).await?;
         let entry = self.entry(&drive, &path).await?;
-        let mut sink = PageSink(write);
-        let told = |bytes: u64| tell(&progress, bytes);
-        drive.copy_into(&entry, &mut sink, &told).await.map_err(Failure::from)?;
-        to_js(&File::of(entry))
+        give(&drive, entry, write, &progress).await
+    }
+
+    /// Says how many versions before the current one a collection keeps of each file; of the account's own files, if none is
+    /// named.
+    #[wasm_bindgen(js_name = keepVersions)]
+    pub async fn keep_versions(&self, collection: Option<String>, kept: f64) -> Answer {
+        let drive = self.drive(collection).await?;
+        let id = drive.collection().ok_or_else(|| Failure::failed("not_found", "there are no files yet"))?;
+        let kept = u32::try_from(whole(kept)).unwrap_or(u32::MAX);
+        drive.account().client.keep_versions(id, kept).await.map_err(Failure::from)?;
+        Ok(JsValue::UNDEFINED)
+    }
+
+    /// The versions of a file that can be read, the newest first.
+    #[wasm_bindgen(js_name = fileVersions)]
+    pub async fn file_versions(&self, collection: Option<String>, path: String) -> Answer {
+        let drive = self.drive(collection).await?;
+        let entry = self.entry(&drive, &path).await?;
+        let found = drive.versions(&entry).await.map_err(Failure::from)?;
+        let kept = found.iter().map(|one| Kept {
+            version: one.version,
+            stored_at: one.stored_at,
+            sealed_size: one.sealed_size,
+        });
+        to_js(&kept.collect::<Vec<_>>())
+    }
+
+    /// Gives a file's bytes as they were in a version: see `getFile`.
+    #[wasm_bindgen(js_name = getVersion)]
+    pub async fn get_version(
+        &self,
+        collection: Option<String>,
+        path: String,
+        version: f64,
+        write: Function,
+        progress: Function,
+    ) -> Answer {
+        let drive = self.drive(collection).await?;
+        let entry = self.entry(&drive, &path).await?;
+        let entry = drive.version(&entry, whole(version)).await.map_err(Failure::from)?;
+        let gone = || Failure::failed("not_found", "this version is not kept any more");
+        give(&drive, entry.ok_or_else(gone)?, write, &progress).await
     }
 
     /// Removes a file, if it is still this version.
@@ -158,6 +207,13 @@ impl Core {
         drive.remove(&entry).await.map_err(Failure::from)?;
         Ok(JsValue::UNDEFINED)
     }
+}
+
+/// Gives a file's bytes to the page, and says what it is.
+async fn give(drive: &Drive, entry: Entry, write: Function, progress: &Function) -> Answer {
+    let told = |bytes: u64| tell(progress, bytes);
+    drive.copy_into(&entry, &mut PageSink(write), &told).await.map_err(Failure::from)?;
+    to_js(&File::of(entry))
 }
 
 impl Core {

@@ -130,6 +130,8 @@ export interface Collection {
   /** Whether these are the account's own files, where files go that are put nowhere else. */
   is_default: boolean;
   created_at: number;
+  /** How many versions before the current one it keeps of each file. */
+  kept_versions: number;
 }
 
 /** A file. */
@@ -142,6 +144,13 @@ export interface StoredFile {
   stored_at: number;
   /** The account's number of who wrote it, where the collection was shared. */
   author: string | null;
+}
+
+/** A version of a file, as far as the server knows it. */
+export interface FileVersion {
+  version: number;
+  stored_at: number;
+  sealed_size: number;
 }
 
 /** A collection's files, and items that do not open. */
@@ -329,6 +338,12 @@ export interface Calls {
   putFile(collection: string | undefined, path: string, content: Blob, progress?: Progress): number;
   getFile(collection: string | undefined, path: string, progress?: Progress): { file: StoredFile; content: Blob };
   removeFile(collection: string | undefined, path: string, version: number): void;
+  /** The versions of a file that can be read, the newest first; of the account's own collections only. */
+  fileVersions(collection: string | undefined, path: string): FileVersion[];
+  /** A file as it was in a version. */
+  getVersion(collection: string | undefined, path: string, version: number, progress?: Progress): { file: StoredFile; content: Blob };
+  /** How many versions before the current one a collection keeps of each file, 0 to 100; with 0 those that it has are deleted. */
+  keepVersions(collection: string | undefined, kept: number): void;
 
   /** An account by its number, one's own if none is named, with its keys proved. */
   lookUp(number?: string): KnownAccount;

@@ -85,10 +85,11 @@ async function does(core: Core, id: number, name: keyof Calls, args: unknown[]):
     }
     case "getFile": {
       const [collection, path] = args as [string | undefined, string];
-      const pieces: Blob[] = [];
-      const write = (bytes: Uint8Array<ArrayBuffer>) => void pieces.push(new Blob([bytes]));
-      const file: unknown = await core.getFile(collection, path, write, progress);
-      return { file, content: new Blob(pieces) };
+      return gathered((write) => core.getFile(collection, path, write, progress));
+    }
+    case "getVersion": {
+      const [collection, path, version] = args as [string | undefined, string, number];
+      return gathered((write) => core.getVersion(collection, path, version, write, progress));
     }
     case "verify":
       return core.verify(args[0] as string | undefined, progress);
@@ -97,6 +98,13 @@ async function does(core: Core, id: number, name: keyof Calls, args: unknown[]):
       return call.apply(core, args);
     }
   }
+}
+
+/** What `give` writes, in one piece. */
+async function gathered(give: (write: (bytes: Uint8Array<ArrayBuffer>) => void) => Promise<unknown>) {
+  const pieces: Blob[] = [];
+  const file = await give((bytes) => void pieces.push(new Blob([bytes])));
+  return { file, content: new Blob(pieces) };
 }
 
 function say(message: ToPage): void {

@@ -197,7 +197,7 @@ impl Load {
                 })
                 .collect();
             // Longer than other turns: the system counts processor time by hundredths of a second.
-            thread::park_timeout(turn() * size(3, 2));
+            thread::sleep(turn() * size(3, 2));
             is_over.store(true, Ordering::Relaxed);
             working.into_iter().flat_map(|worker| worker.join().expect("a worker")).collect()
         });

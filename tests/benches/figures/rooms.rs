@@ -181,6 +181,7 @@ impl Home {
             kind: "bench",
             sealed_key: b"key",
             sealed_meta: b"",
+            kept_versions: 0,
         };
         objects.create_collection(&mut tx, new).await.expect("a collection");
         let content = noise(1, CONTENT);
@@ -225,6 +226,7 @@ impl Ajar {
                 kind: "bench",
                 sealed_key: b"key",
                 sealed_meta: b"",
+                kept_versions: 0,
             };
             objects.create_collection(&mut tx, new).await.expect("a collection");
             let items: Vec<_> = (0..ITEMS).map(|_| ItemId::random()).collect();

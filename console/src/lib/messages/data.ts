@@ -39,6 +39,23 @@ export const data = {
   damaged: "Something here does not open: it was changed or damaged",
 };
 
+export const versions = {
+  show: "Versions",
+  of: (path: string) => `Versions of ${path}`,
+  text: "What this file was before. Removing the file removes them too.",
+  current: "now",
+  sealed: (size: string) => `${size} sealed`,
+  downloadOf: (version: number) => `Download version ${version}`,
+  revert: "Put back",
+  revertOf: (version: number) => `Put back version ${version}`,
+  reverted: (version: number) => `The file is again what it was in version ${version}.`,
+  none: "No earlier version is kept.",
+  keep: "Earlier versions kept of each file here",
+  keepHint: "0 to 100. They count as what they are against your space.",
+  keepNone: "With 0, the earlier versions of every file in this collection are deleted now.",
+  kept: (kept: number) => `${count(kept, "earlier version is", "earlier versions are")} kept of each file from now on.`,
+};
+
 export const sharing = {
   share: "Share",
   title: (name: string) => `Share ${name}`,

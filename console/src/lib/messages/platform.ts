@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 // The platform's page.
 
+import { count } from "./count";
+
 export const platform = {
   title: "Platform",
   text: "For those who run this server. Of what is in a tenant you see nothing.",
@@ -18,6 +20,21 @@ export const platform = {
   resumeOf: (id: string) => `Resume ${id}`,
   suspendTenantText: "Nobody gets into the tenant until the suspension ends. Its people read the reason in their history.",
   suspendAccountText: "The account gets in nowhere until the suspension ends.",
+  keys: "Keys",
+  keysText: "What tokens are signed with, and what everything else is sealed under.",
+  rootKey: "Root key",
+  rootKeyText: "It is changed at the machine: bailiwick root-key rotate.",
+  olderRootKeys: (keys: number) => `${count(keys, "older root key still opens", "older root keys still open")} what was sealed before.`,
+  signing: "signs",
+  waiting: (when: string) => `signs from ${when}`,
+  verifies: (when: string) => `verifies until ${when}`,
+  since: (when: string) => `Signs since ${when}`,
+  until: (when: string) => `Signed until ${when}`,
+  rotate: "Make a new signing key",
+  rotateText: "It signs at once. The key until now goes on verifying what it signed, until its last token has expired.",
+  removeKey: "Remove",
+  removeKeyOf: (kid: string) => `Remove the signing key ${kid}`,
+  removeKeyText: "For a key that has leaked. Every token that it signed is refused from now on; applications have to ask for new ones.",
   account: "An account",
   accountText: "Whether an account is suspended. Its owner names the id; who they are is not known here.",
   accountId: "Account id",

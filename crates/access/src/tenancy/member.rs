@@ -171,19 +171,52 @@ impl Tenancy {
         if changed == 1 { Ok(()) } else { Err(TenancyError::NotFound) }
     }
 
-    /// Changes how the tenant's people see a member.
+    /// Suspends a member at once who is not suspended. `false` for who is, or is no member: whoever suspended them ends that.
+    ///
+    /// # Errors
+    /// [`TenancyError::LastOwner`].
+    pub async fn suspend_if_live(&self, tx: &mut WriteTx, account: Uuid) -> Result<bool, TenancyError> {
+        Stamp::People.renew(tx).await?;
+        require_another_owner(tx, account).await?;
+        let now = tx.now();
+        let changed = tx
+            .execute(
+                "UPDATE member SET state = 'suspended', changed_at = $2 WHERE account = $1 AND state = 'live'",
+                params![&account, now],
+            )
+            .await?;
+        Ok(changed == 1)
+    }
+
+    /// Ends a suspension that began at this time. `false` when there is none: it ended, or somebody has suspended them since.
+    pub async fn resume_suspended_at(
+        &self,
+        tx: &mut WriteTx,
+        account: Uuid,
+        suspended_at: i64,
+    ) -> Result<bool, TenancyError> {
+        Stamp::People.renew(tx).await?;
+        let now = tx.now();
+        let changed = tx
+            .execute(
+                "UPDATE member SET state = 'live', changed_at = $3 \
+                 WHERE account = $1 AND state = 'suspended' AND changed_at = $2",
+                params![&account, suspended_at, now],
+            )
+            .await?;
+        Ok(changed == 1)
+    }
+
+    /// Changes how the tenant's people see a member. Since when they are as they are stays.
     pub async fn label_member(
         &self,
         tx: &mut WriteTx,
         account: Uuid,
         label: &Name,
     ) -> Result<(), TenancyError> {
-        let (sealed, now) = (label.seal(&self.keys(tx).await?, account), tx.now());
+        let sealed = label.seal(&self.keys(tx).await?, account);
         let changed = tx
-            .execute(
-                "UPDATE member SET sealed_label = $2, changed_at = $3 WHERE account = $1",
-                params![&account, &sealed, now],
-            )
+            .execute("UPDATE member SET sealed_label = $2 WHERE account = $1", params![&account, &sealed])
             .await?;
         if changed == 1 { Ok(()) } else { Err(TenancyError::NotFound) }
     }

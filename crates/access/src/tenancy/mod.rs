@@ -35,6 +35,8 @@ mod tenant;
 
 use custody::{Custody, TenantKeys};
 use serde::Serialize;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use store::{Migration, ReadTx, Record, Scope};
 
 pub use collection::{Collection, CollectionSeal, NewCollection};
@@ -134,8 +136,14 @@ impl Tenancy {
         change: &Change<'_>,
     ) -> Result<Record, TenancyError> {
         let subject = subject.to_string();
-        let details =
-            serde_json::to_vec(change).map_err(|error| TenancyError::Unreadable(error.to_string()))?;
+        let unreadable = |error: serde_json::Error| TenancyError::Unreadable(error.to_string());
+        let mut details = serde_json::to_vec(change).map_err(unreadable)?;
+        if details.len() > MAX_DETAILS {
+            details = serde_json::to_vec(&change.differences()).map_err(unreadable)?;
+        }
+        if details.len() > MAX_DETAILS {
+            details = serde_json::to_vec(&change.hashes()).map_err(unreadable)?;
+        }
         let sealed = self.keys(tx).await?.seal(RECORD, &[subject.as_bytes()], &details);
         Ok(Record::about(subject).details(sealed))
     }
@@ -159,6 +167,10 @@ impl Tenancy {
     }
 }
 
+/// The longest change that is recorded as it is, in bytes: what seals it adds to that. Of a longer one a record says what differs; and of
+/// what differs in more than that, hashes.
+const MAX_DETAILS: usize = store::MAX_DETAILS - 1_024;
+
 /// What a record says of a change.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Change<'a> {
@@ -171,6 +183,47 @@ pub struct Change<'a> {
     /// Why, where that is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
+}
+
+impl Change<'_> {
+    /// The change with only what differs: of objects their members, of lists their elements.
+    fn differences(&self) -> Self {
+        let (Some(before), Some(after)) = (&self.before, &self.after) else { return self.clone() };
+        Change { before: Some(less(before, after)), after: Some(less(after, before)), reason: self.reason }
+    }
+
+    /// SHA-256 of what was so before and after, as JSON, with the sizes.
+    fn hashes(&self) -> Self {
+        let hash = |value: &serde_json::Value| {
+            let text = value.to_string();
+            let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(&text));
+            json!({ "sha256": hash, "bytes": text.len() })
+        };
+        Change {
+            before: self.before.as_ref().map(hash),
+            after: self.after.as_ref().map(hash),
+            reason: self.reason,
+        }
+    }
+}
+
+/// What of a value is not the same in another.
+fn less(value: &serde_json::Value, other: &serde_json::Value) -> serde_json::Value {
+    use serde_json::Value::{Array, Object};
+    match (value, other) {
+        (Object(members), Object(others)) => members
+            .iter()
+            .filter(|(name, member)| others.get(*name) != Some(member))
+            .map(|(name, member)| {
+                (name.clone(), others.get(name).map_or_else(|| member.clone(), |other| less(member, other)))
+            })
+            .collect(),
+        (Array(elements), Array(others)) => {
+            let others: std::collections::HashSet<String> = others.iter().map(ToString::to_string).collect();
+            elements.iter().filter(|element| !others.contains(&element.to_string())).cloned().collect()
+        }
+        _ => value.clone(),
+    }
 }
 
 const RECORD: &str = "access/record";

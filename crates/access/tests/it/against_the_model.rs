@@ -102,6 +102,27 @@ fn whatever_happens_decisions_are_what_the_model_says_on_every_engine() {
     });
 }
 
+#[tokio::test]
+async fn a_dry_run_that_is_told_to_end_ends_and_says_that_it_is_not_complete() {
+    let house = House::built(sqlite(ROOMS).await.unwrap()).await;
+    let mut tx = World::new(&house).read().await;
+    let text = "@id(\"a\") forbid (principal, action == Action::\"device.read\", resource);";
+    let fits = house.access.policies_with(&mut tx, text).await.unwrap();
+    let policies = fits.unwrap_or_else(|problems| panic!("{problems:?}"));
+    let trial = house.access.trial(&mut tx, policies).await.unwrap();
+    let whole = trial.run(|| true);
+    assert!(whole.is_complete && whole.total > 0, "{whole:?}");
+
+    let asked = std::cell::Cell::new(0);
+    let cut = trial.run(|| {
+        asked.set(asked.get() + 1);
+        asked.get() <= 3
+    });
+    assert_eq!((cut.is_complete, asked.get()), (false, 4), "it does not go on: {cut:?}");
+    let none = trial.run(|| false);
+    assert!(!none.is_complete && none.effects.is_empty(), "{none:?}");
+}
+
 async fn follow(house: &House, steps: &[Step]) {
     let mut world = World::new(house);
     world.prepare().await;
@@ -286,7 +307,7 @@ impl<'a> World<'a> {
                 let fits = house.access.policies_with(tx, &text).await?;
                 let policies = fits.unwrap_or_else(|problems| panic!("{problems:?} in\n{text}"));
                 let trial = house.access.trial(tx, policies).await?;
-                self.compare_trial(&trial.run(), model);
+                self.compare_trial(&trial.run(|| true), model);
                 let new = NewPolicies {
                     text: &text,
                     author: "acc_test",

@@ -184,7 +184,8 @@ async fn create(context: &Context, arguments: CreateArgs) -> Result<(), Failure>
     };
     let account = context.account().await?;
     let create = async || interrupt::held(account.create_api_key(&wish)).await;
-    let (made, _held) = context.with_proof(&account, &arguments.proof, None, create).await?;
+    let made = context.with_proof(&account, &arguments.proof, None, create).await;
+    let (made, _held) = made.map_err(|failure| naming_scopes(failure, &wish.scopes))?;
     let mut document = serde_json::to_value(&made.listed).unwrap_or_else(|_| json!({}));
     if let Value::Object(fields) = &mut document {
         fields.insert("api_key".to_owned(), json!(made.text.as_str()));
@@ -291,6 +292,23 @@ pub(super) fn scopes(words: &[String]) -> Vec<String> {
     names
 }
 
+/// Says which of the scopes it is that the server refuses: it says only that one is.
+fn naming_scopes(failure: Failure, wished: &[String]) -> Failure {
+    let known = || READ.into_iter().chain(WRITE).chain(OTHERS);
+    let is_unknown = |scope: &&String| !known().any(|name| name == scope.as_str());
+    let unknown: Vec<_> = wished.iter().filter(is_unknown).map(|scope| format!("{scope:?}")).collect();
+    if failure.field() != Some("scopes") || unknown.is_empty() {
+        return failure;
+    }
+    let names: Vec<_> = known().collect();
+    let text = format!(
+        "an API key cannot be used for {}: there are read, write and log, or by their names {}",
+        unknown.join(", "),
+        names.join(", ")
+    );
+    failure.saying(&text)
+}
+
 /// A time from now, a day in UTC, or never.
 pub(super) fn expires_at(when: &str) -> Result<Option<i64>, Failure> {
     if when == "never" {
@@ -318,6 +336,27 @@ const READ: [&str; 6] =
     ["collection.list", "collection.read", "item.read", "file.read", "changes.follow", "usage.read"];
 const WRITE: [&str; 6] =
     ["collection.create", "collection.write", "item.write", "item.delete", "file.write", "file.delete"];
+/// What an API key may do besides, where the account may.
+const OTHERS: [&str; 18] = [
+    "collection.delete",
+    "log.read",
+    "api_key.read",
+    "tenant.list",
+    "tenant.read",
+    "tenant.update",
+    "organisation.read",
+    "organisation.write",
+    "member.read",
+    "team.read",
+    "team.write",
+    "role.read",
+    "device.read",
+    "device.write",
+    "device.delete",
+    "policy.read",
+    "service_account.read",
+    "decision.explain",
+];
 
 #[cfg(test)]
 mod tests {

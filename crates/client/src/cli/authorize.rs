@@ -83,10 +83,16 @@ pub(super) async fn authorize(context: &Context, arguments: AuthorizeArgs) -> Re
     Ok(())
 }
 
+/// What follows a mark in a link.
+fn after<'a>(link: &'a str, mark: &str) -> Option<&'a str> {
+    link.split_once(mark).map(|(_, rest)| rest)
+}
+
 fn asked(arguments: &AuthorizeArgs) -> Result<Asked, Failure> {
     // The link as it stands in the browser, or what stands in it alone.
     let request = arguments.link.as_deref();
-    let request = request.map(|link| link.split_once("#authorize=").map_or(link, |(_, request)| request));
+    let request =
+        request.map(|link| after(link, "#authorize=").or_else(|| after(link, "#silent=")).unwrap_or(link));
     if request.is_none() && arguments.code.is_none() {
         return Err(Failure::usage(
             "give the link that the application opened, or --code, --list or --revoke",

@@ -58,6 +58,17 @@ enum CollectionsCommand {
         /// What to call it
         new: CollectionName,
     },
+    /// Say how many versions of each file are kept beside the current one
+    Keep {
+        /// What the collection is called, or its id
+        name: String,
+        /// How many, 0 to 100; with 0 those that there are go at once
+        #[arg(value_parser = clap::value_parser!(u32).range(..=100))]
+        versions: u32,
+        /// Do not ask once more
+        #[arg(long)]
+        yes: bool,
+    },
     /// Remove a collection with all that is in it
     Rm {
         /// What it is called, or its id
@@ -94,6 +105,24 @@ pub(super) async fn collections(context: &mut Context, arguments: CollectionsArg
             context.output.result(&document, || format!("It is called {new} now."));
             Ok(())
         }
+        CollectionsCommand::Keep { name, versions, yes } => {
+            let found = find(&opened, &name).await?;
+            let called = harmless(&found.name);
+            if versions == 0 && found.kept_versions > 0 && !yes {
+                let question = format!("All earlier versions of the files in {called} will be gone. Go on?");
+                if !prompt::confirm(context.output, &question, "--yes to remove them")? {
+                    return Err(Failure::failed("not_confirmed", "nothing was changed"));
+                }
+            }
+            opened.client.keep_versions(found.id, versions).await?;
+            context.remember_change(&opened.client)?;
+            let document = json!({ "collection": found.id, "kept_versions": versions });
+            context.output.result(&document, || match versions {
+                0 => format!("{called} keeps no earlier versions."),
+                _ => format!("{called} keeps {versions} earlier versions of each file."),
+            });
+            Ok(())
+        }
         CollectionsCommand::Rm { name, yes } => {
             let found = find(&opened, &name).await?;
             let called = harmless(&found.name);
@@ -117,7 +146,7 @@ async fn list(context: &Context, opened: &Opened) -> Result<(), Failure> {
         .map(|one| {
             json!({
                 "id": one.id, "name": one.name, "default": one.is_default, "created_at": one.created_at,
-                "generation": one.generation,
+                "generation": one.generation, "kept_versions": one.kept_versions,
             })
         })
         .collect();

@@ -2,6 +2,7 @@
 //! What every command needs: the profile, the server, the account.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use keyring::ApiKey;
 use protocol::service::Service;
@@ -32,6 +33,8 @@ pub(crate) struct Context {
     api_key_file: Option<PathBuf>,
     /// An account that is read without being kept.
     opened: Option<Opened>,
+    /// How to say in which tenant the command works: nothing, where it is the only one.
+    tenant: OnceLock<String>,
 }
 
 impl Context {
@@ -49,12 +52,25 @@ impl Context {
             _ => Keychain::Auto,
         };
         let (output, profile) = (Output::new(globals.json), Profile::at(folder).with_keychain(keychain));
-        Ok(Context { output, profile, globals, api_key_file: None, opened: None })
+        Ok(Context { output, profile, globals, api_key_file: None, opened: None, tenant: OnceLock::new() })
     }
 
     /// The same, working with the API key of this file, if one is named.
     pub(crate) fn by_key(self, key: ApiKeyArgs) -> Self {
         Context { api_key_file: key.api_key_file, ..self }
+    }
+
+    /// Remembers that the command works in this tenant, and whether it was named.
+    pub(crate) fn work_in(&self, tenant: TenantId, is_named: bool) {
+        let _ = self.tenant.set(if is_named { format!(" --tenant {tenant}") } else { String::new() });
+    }
+
+    /// The same failure, with how to learn why where a tenant refused.
+    pub(crate) fn hinted(&self, failure: Failure) -> Failure {
+        match self.tenant.get() {
+            Some(tenant) => failure.asking_why(tenant),
+            None => failure,
+        }
     }
 
     /// Works with this account from now on, and not with this device's.

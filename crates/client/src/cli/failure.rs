@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a command says when it did not succeed, and with which status it ends.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use protocol::{Code, Problem};
@@ -14,7 +14,7 @@ use crate::client::pairing::PairingError;
 use crate::client::signin::SignInError;
 use crate::client::{ConnectError, RequestError};
 use crate::export::ExportError;
-use crate::files::{DriveError, GetError, PathError, PutError, SyncError};
+use crate::files::{DriveError, GetError, PathError, PutError, RevertError, SyncError};
 use crate::output::write_line;
 use crate::profile::ProfileError;
 use crate::sharing::SharingError;
@@ -29,6 +29,8 @@ pub(crate) struct Failure {
     message: String,
     problem: Option<Box<Problem>>,
     details: Vec<Value>,
+    /// What a person may do about it.
+    hint: Option<String>,
 }
 
 const FAILED: u8 = 1;
@@ -46,6 +48,7 @@ impl Failure {
             message: message.into(),
             problem: None,
             details: Vec::new(),
+            hint: None,
         }
     }
 
@@ -97,6 +100,41 @@ impl Failure {
         self
     }
 
+    /// Adds a sentence.
+    pub(crate) fn adding(mut self, sentence: &str) -> Self {
+        self.message = format!("{} {sentence}", self.message);
+        self
+    }
+
+    /// Says that what is needed is needed in the whole tenant.
+    pub(crate) fn in_whole_tenant(mut self) -> Self {
+        if let Some(action) = self.needs() {
+            let needed = format!("It needs {action}");
+            let message =
+                self.message.replace(&format!("{needed}."), &format!("{needed} in the whole tenant."));
+            self.message = message;
+        }
+        self
+    }
+
+    /// Says how to learn why a tenant refused; `tenant` is the option that names it.
+    pub(crate) fn asking_why(mut self, tenant: &str) -> Self {
+        self.hint = self.needs().map(|action| format!("`bailiwick why --what {action}{tenant}` says why."));
+        self
+    }
+
+    /// The action that was refused, when the server names it.
+    fn needs(&self) -> Option<&str> {
+        let problem = self.problem.as_ref().filter(|problem| problem.code == Code::Forbidden)?;
+        let is_name = |c: char| c.is_ascii_lowercase() || matches!(c, '.' | '_');
+        problem.action.as_deref().filter(|action| action.chars().all(is_name))
+    }
+
+    /// The field at fault, when the server names it.
+    pub(crate) fn field(&self) -> Option<&str> {
+        self.problem.as_ref()?.field.as_deref()
+    }
+
     /// Names the file that it is about.
     pub(crate) fn about(mut self, path: &str) -> Self {
         if !self.message.contains(path) {
@@ -142,7 +180,8 @@ impl Failure {
             }
             write_line(&mut stderr, &document.to_string());
         } else {
-            write_line(&mut stderr, &format!("bailiwick: {}", self.message));
+            let hint = self.hint.map(|hint| format!(" {hint}")).unwrap_or_default();
+            write_line(&mut stderr, &format!("bailiwick: {}{hint}", self.message));
         }
         ExitCode::from(self.status)
     }
@@ -156,12 +195,54 @@ pub fn usage_failed(error: &clap::Error) -> ExitCode {
 
 /// The same for one line of several.
 pub(crate) fn usage_of(error: &clap::Error, json: bool) -> ExitCode {
-    if !error.use_stderr() || !json {
+    if !error.use_stderr() {
         let _ = error.print();
-        return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        return ExitCode::SUCCESS;
     }
-    Failure::usage(usage_text(&error.render().to_string())).report(true)
+    let rendered = error.render();
+    if json {
+        return Failure::usage(usage_text(&rendered.to_string())).report(true);
+    }
+    let arguments: Vec<_> =
+        std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let plain = rendered.to_string();
+    let shorter = without_environment(&plain, &arguments);
+    let has_colours = cfg!(unix) && io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    if shorter == plain {
+        let _ = error.print();
+    } else if has_colours {
+        let styled = without_environment(&rendered.ansi().to_string(), &arguments);
+        write_line(&mut io::stderr().lock(), styled.trim_end());
+    } else {
+        write_line(&mut io::stderr().lock(), shorter.trim_end());
+    }
+    ExitCode::from(USAGE)
 }
+
+/// What clap says, without the options that it names as if they were required since the environment sets them.
+fn without_environment(text: &str, arguments: &[String]) -> String {
+    let is_given = |option: &str| {
+        let starts = |argument: &String| argument.split('=').next() == Some(option);
+        arguments.iter().any(starts)
+    };
+    let unnamed = |line: &str| {
+        FROM_ENVIRONMENT.iter().filter(|(option, _)| !is_given(option)).fold(
+            line.to_owned(),
+            |line, (option, value)| {
+                let plain = format!(" {option} {value}");
+                let bold = format!(" \u{1b}[1m{option}\u{1b}[0m {value}");
+                line.replace(&plain, "").replace(&bold, "")
+            },
+        )
+    };
+    text.split_inclusive('\n')
+        .map(|line| if line.contains("Usage:") { unnamed(line) } else { line.to_owned() })
+        .collect()
+}
+
+/// The options that have variables of their own, as clap writes them.
+const FROM_ENVIRONMENT: [(&str, &str); 4] =
+    [("--server", "<URL>"), ("--config-dir", "<DIR>"), ("--ca-file", "<FILE>"), ("--tenant", "<TENANT>")];
 
 /// What clap says before its hints, in one line: the arguments that are missing stand in lines of their own.
 fn usage_text(rendered: &str) -> String {
@@ -203,6 +284,13 @@ impl From<RequestError> for Failure {
             }
             RequestError::Unreachable { .. } => {
                 Failure { status: NOT_REACHABLE, ..Failure::failed("unreachable", message) }
+            }
+            RequestError::Unexpected { status: status @ (301 | 302 | 303 | 307 | 308) } => {
+                let text = format!(
+                    "the server answers with a redirect (status {status}) and does nothing here: give the address that it \
+                     leads to, which begins with https://, with --server"
+                );
+                Failure::failed("unexpected_answer", text)
             }
             RequestError::Unexpected { .. } => Failure::failed("unexpected_answer", message),
             RequestError::Malformed { .. } => Failure::failed("malformed_answer", message),
@@ -335,6 +423,15 @@ impl From<PutError> for Failure {
             PutError::NoName => Failure::usage(message),
             PutError::Taken(_) => Failure::failed("name_taken", message),
             PutError::Interrupted => Failure::failed("interrupted", message),
+        }
+    }
+}
+
+impl From<RevertError> for Failure {
+    fn from(error: RevertError) -> Self {
+        match error {
+            RevertError::Get(error) => error.into(),
+            RevertError::Put(error) => error.into(),
         }
     }
 }
@@ -496,5 +593,36 @@ mod tests {
         );
         let unknown = "error: unexpected argument '--nonsense' found\n\n  tip: to pass …\n\nUsage: x\n";
         assert_eq!(usage_text(unknown), "unexpected argument '--nonsense' found");
+    }
+
+    #[test]
+    fn what_the_environment_sets_is_not_asked_for() {
+        let text = "error: no --server <URL>\n\nUsage: bailiwick put --server <URL> --config-dir <DIR> <LOCAL>\n\nFor more";
+        let without = "error: no --server <URL>\n\nUsage: bailiwick put <LOCAL>\n\nFor more";
+        assert_eq!(without_environment(text, &[]), without);
+        let given = ["put".to_owned(), "--server=https://x".to_owned()];
+        let kept = "error: no --server <URL>\n\nUsage: bailiwick put --server <URL> <LOCAL>\n\nFor more";
+        assert_eq!(without_environment(text, &given), kept);
+        let bold = "\u{1b}[1mUsage:\u{1b}[0m x \u{1b}[1m--server\u{1b}[0m <URL> <A>";
+        assert_eq!(without_environment(bold, &[]), "\u{1b}[1mUsage:\u{1b}[0m x <A>");
+    }
+
+    #[test]
+    fn a_refusal_says_what_is_needed_and_where_to_ask() {
+        let mut problem = Problem::new(Code::Forbidden);
+        problem.action = Some("member.read".to_owned());
+        let failure = Failure::from(RequestError::Refused(Box::new(problem.clone()))).in_whole_tenant();
+        assert!(
+            failure.message.ends_with("It needs member.read in the whole tenant."),
+            "{}",
+            failure.message
+        );
+        let failure = failure.asking_why(" --tenant ten_1");
+        let hint = "`bailiwick why --what member.read --tenant ten_1` says why.";
+        assert_eq!(failure.hint.as_deref(), Some(hint));
+        problem.action = Some("x; rm".to_owned());
+        let failure = Failure::from(RequestError::Refused(Box::new(problem))).asking_why("");
+        assert_eq!(failure.hint, None, "nothing that a person should not run");
+        assert_eq!(Failure::usage("wrong").asking_why("").hint, None);
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::collections::WhereArgs;
 use super::context::Context;
 use super::failure::Failure;
-use super::prompt;
+use super::{prompt, versions};
 use crate::files::disk;
 use crate::files::{
     Drive, Entry, GetError, Got, Index, LocalFile, Names, Overwrite, Put, PutError, RemotePath, Resume, Tree,
@@ -60,6 +60,10 @@ pub struct GetArgs {
     /// Replace local files that differ
     #[arg(long)]
     force: bool,
+
+    /// The file as it was in this version: `bailiwick versions` lists them
+    #[arg(long, value_name = "NUMBER")]
+    at_version: Option<u64>,
 
     #[command(flatten)]
     at: WhereArgs,
@@ -194,6 +198,11 @@ pub(super) async fn get(context: &mut Context, arguments: GetArgs) -> Result<(),
         None if is_file => drive.find_file(&remote).await?,
         None => None,
     };
+    if let Some(version) = arguments.at_version {
+        let entry = found.ok_or_else(|| no_such(&remote))?;
+        let entry = versions::version(&drive, &entry, version).await?;
+        return get_one(context, &drive, &entry, &arguments.local, overwrite).await;
+    }
     if is_file && let Some(entry) = found {
         return get_one(context, &drive, &entry, &arguments.local, overwrite).await;
     }

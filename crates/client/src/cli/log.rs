@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Showing the history. For people with names in place of ids, where this device can tell them: the server knows none.
 
+mod change;
+mod legend;
 mod requests;
 
-use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use protocol::log::{LogEntry, Record};
-use protocol::{Code, ItemId, TenantId, UploadId};
+use protocol::{Code, TenantId, UploadId};
 use serde_json::json;
 
+use self::legend::Legend;
 use super::context::Context;
 use super::failure::Failure;
 use crate::client::Client;
 use crate::client::log::Log;
-use crate::files::{Drive, Names};
-use crate::output::{harmless, moment, write_line};
+use crate::output::write_line;
 
 /// Arguments of `log`.
 #[derive(Args, Debug)]
@@ -54,6 +54,9 @@ pub(super) async fn log(context: &mut Context, arguments: LogArgs) -> Result<(),
     let of = arguments.tenant.unwrap_or(home);
     let own = context.profile.stored()?.filter(|_| !by_key).map(|stored| stored.account.to_string());
     let mut from = arguments.from;
+    if let Some(tenant) = arguments.tenant.filter(|tenant| *tenant != home) {
+        context.work_in(tenant, true);
+    }
     settle(&client, of).await;
     if let Some(request) = context.profile.last_change()?.filter(|_| !by_key && of == home) {
         // What was just done is worth a moment.
@@ -61,13 +64,15 @@ pub(super) async fn log(context: &mut Context, arguments: LogArgs) -> Result<(),
     }
     let mut legend = match context.output.is_json() {
         true => None,
-        false => Some(Legend::new(context, &client, &own.unwrap_or_default()).await),
+        false => {
+            let tenant = (of != home).then_some(of);
+            Some(Legend::new(context, &client, &own.unwrap_or_default(), tenant).await)
+        }
     };
     loop {
-        let page = client.records(of, from, PAGE).await?;
+        let page = client.records(of, from, PAGE).await.map_err(|error| context.hinted(error.into()))?;
         if let Some(legend) = &mut legend {
-            // Once a page: some names nobody can tell any more.
-            legend.is_current = false;
+            legend.turn_page();
         }
         let mut records = page.records.iter().peekable();
         while let Some(entry) = records.next() {
@@ -106,17 +111,16 @@ fn of(context: &mut Context, tenant: Option<TenantId>) -> Result<TenantId, Failu
 
 /// Whether two records say the same of the same, at another moment.
 fn is_alike(one: &LogEntry, other: &LogEntry) -> bool {
-    let says = |entry: &LogEntry| {
-        let record = entry.record.as_ref()?;
-        let subject = upload_of(&record.subject).map_or_else(|| record.subject.clone(), |id| id.to_string());
-        Some((record.actor.clone(), record.via.clone(), record.action.clone(), subject))
+    let (Some(one), Some(other)) = (&one.record, &other.record) else { return false };
+    let about = |record: &Record| {
+        upload_of(&record.subject).map_or_else(|| record.subject.clone(), |upload| upload.to_string())
     };
-    says(one).is_some_and(|one| Some(one) == says(other))
-}
-
-/// Whether a record is about a file.
-fn is_named(subject: &str) -> bool {
-    subject.parse::<ItemId>().is_ok() || upload_of(subject).is_some()
+    // What nobody opens here is the same when its bytes are.
+    let says_the_same = one.opened == other.opened && (one.opened.is_some() || one.details == other.details);
+    (&one.actor, &one.via, &one.action) == (&other.actor, &other.via, &other.action)
+        && one.corrects == other.corrects
+        && says_the_same
+        && about(one) == about(other)
 }
 
 /// The upload that a record is about, or about a part of.
@@ -135,94 +139,6 @@ fn line_of_json(entry: &LogEntry) -> String {
         None => json!({ "number": number, "missing": true }),
     }
     .to_string()
-}
-
-/// What ids are called, as far as this device can tell.
-struct Legend {
-    own: String,
-    /// Sessions and devices by their ids.
-    devices: HashMap<String, String>,
-    drive: Option<Drive>,
-    names: Option<Names>,
-    kept_in: PathBuf,
-    /// Whether the names are as new as the records.
-    is_current: bool,
-}
-
-impl Legend {
-    /// What cannot be told is left as it is: an id.
-    async fn new(context: &Context, client: &Client, own: &str) -> Self {
-        let mut devices = HashMap::new();
-        for device in client.devices().await.map(|devices| devices.devices).unwrap_or_default() {
-            devices.insert(device.id.to_string(), device.name);
-        }
-        for session in client.sessions().await.map(|sessions| sessions.sessions).unwrap_or_default() {
-            devices.insert(session.id.to_string(), session.device_name);
-        }
-        let drive = context.drive().await.ok();
-        let kept_in = context.profile.names();
-        let own = own.to_owned();
-        let mut legend = Legend { own, devices, drive, names: None, kept_in, is_current: false };
-        legend.refresh().await;
-        legend
-    }
-
-    async fn refresh(&mut self) {
-        if let Some(drive) = &self.drive {
-            self.names = Names::current(drive, &self.kept_in).await.ok();
-        }
-        self.is_current = true;
-    }
-
-    async fn line(&mut self, entry: &LogEntry) -> String {
-        let number = entry.number;
-        let Some(record) = &entry.record else {
-            return format!("{number:>6}  this record is gone: run `bailiwick verify`");
-        };
-        if is_named(&record.subject) && self.name_of(&record.subject).is_none() && !self.is_current {
-            self.refresh().await;
-        }
-        let subject =
-            self.name_of(&record.subject).map_or_else(|| self.called(&record.subject), str::to_owned);
-        let said = record.opened.as_ref().map(|opened| format!("  {opened}")).unwrap_or_default();
-        format!(
-            "{number:>6}  {}  {:<20}  {:<24}  {}{}",
-            moment(record.at),
-            harmless(&record.action),
-            harmless(&self.actor(record)),
-            harmless(&subject),
-            harmless(&said)
-        )
-    }
-
-    /// The name of the file that a record is about.
-    fn name_of(&self, subject: &str) -> Option<&str> {
-        let names = self.names.as_ref()?;
-        match subject.parse() {
-            Ok(item) => names.of(item),
-            Err(_) => names.of_upload(upload_of(subject)?),
-        }
-    }
-
-    fn actor(&self, record: &Record) -> String {
-        let who = if record.actor == self.own { "you" } else { record.actor.as_str() };
-        match self.devices.get(&record.via) {
-            Some(device) => format!("{who} on {device}"),
-            None if record.via.starts_with("ses_") => format!("{who}, earlier session"),
-            None => who.to_owned(),
-        }
-    }
-
-    fn called(&self, subject: &str) -> String {
-        if subject == self.own {
-            return "this account".to_owned();
-        }
-        match (self.devices.get(subject), subject.starts_with("ses_")) {
-            (Some(device), true) => format!("session on {device}"),
-            (Some(device), false) => format!("device {device}"),
-            (None, _) => subject.to_owned(),
-        }
-    }
 }
 
 /// Records of what was just done may be a moment away from the log.

@@ -26,6 +26,7 @@ mod login;
 mod methods;
 mod pair;
 mod passkeys;
+mod passwords;
 mod prompt;
 mod public;
 mod sessions;
@@ -33,6 +34,7 @@ mod sharing;
 mod signup;
 mod sync;
 mod tenant;
+mod versions;
 mod whoami;
 
 use std::path::PathBuf;
@@ -149,6 +151,8 @@ pub enum Command {
     Sync(ByKey<sync::SyncArgs>),
     /// Make collections of files, and name and remove them: each can be shared by itself
     Collections(collections::CollectionsArgs),
+    /// List the versions of a file, or put it back to one
+    Versions(ByKey<versions::VersionsArgs>),
     /// Let another account read files, or write them too
     Share(sharing::ShareArgs),
     /// Take that back
@@ -243,6 +247,7 @@ async fn dispatch(command: Command, globals: Globals) -> Result<(), Failure> {
         Command::Rm(given) => list::remove(&mut context.by_key(given.key), given.arguments).await,
         Command::Sync(given) => sync::sync(&mut context.by_key(given.key), given.arguments).await,
         Command::Collections(arguments) => collections::collections(&mut context, arguments).await,
+        Command::Versions(given) => versions::versions(&mut context.by_key(given.key), given.arguments).await,
         Command::Share(arguments) => sharing::share(&mut context, arguments).await,
         Command::Unshare(arguments) => sharing::unshare(&mut context, arguments).await,
         Command::Shares => sharing::shares(&mut context).await,

@@ -8,6 +8,7 @@ use protocol::Secret;
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
+use super::passwords::weakness;
 use crate::client::account::Proof;
 use crate::files::disk;
 use crate::output::Output;
@@ -83,17 +84,15 @@ fn hidden(question: &str) -> std::io::Result<Zeroizing<String>> {
     rpassword::prompt_password(question).map(Zeroizing::new)
 }
 
-/// A new password: a line of standard input, or asked for twice. Short ones are refused.
+/// A new password: a line of standard input, or asked for twice. Those that are guessed at once are refused.
 pub(crate) fn new_password(stdin: bool, prompt: &str, output: Output) -> Result<Zeroizing<String>, Failure> {
     loop {
         let typed = password(stdin, prompt, output)?;
-        if typed.chars().count() < LEAST_PASSWORD {
-            let text =
-                format!("a password has at least {LEAST_PASSWORD} characters; a few random words are good");
+        if let Some(why) = weakness(&typed) {
             if stdin {
-                return Err(Failure::failed("weak_password", text));
+                return Err(Failure::failed("weak_password", why));
             }
-            output.note(&text);
+            output.note(why);
             continue;
         }
         if stdin || *password(false, "The same once more: ", output)? == *typed {
@@ -156,6 +155,4 @@ fn terminal(error: &io::Error) -> Failure {
     Failure::failed("terminal", format!("the terminal cannot be read: {}", disk::said(error)))
 }
 
-/// NIST SP 800-63B, section 5.1.1.
-const LEAST_PASSWORD: usize = 8;
 const MAX_LINE: usize = 2048;

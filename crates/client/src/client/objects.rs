@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Collections, items and uploads, as they lie on the server: sealed.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use protocol::objects::{
-    Changes, Collection, Collections, Description, Item, ItemVersion, NewCollection, NewUpload, PutItem,
-    Upload,
+    Changes, Collection, Collections, Description, EarlierVersions, Item, ItemVersion, KeptVersions,
+    NewCollection, NewUpload, PutItem, Upload,
 };
 use protocol::{Code, CollectionId, ItemId, UploadId};
 use reqwest::header::{IF_MATCH, IF_NONE_MATCH, RANGE};
@@ -80,6 +82,51 @@ impl Client {
         let path = format!("/api/v1/collections/{collection}/description");
         self.acknowledged(&self.send(Call::new(Method::PUT, &path).json(description)?).await?);
         Ok(())
+    }
+
+    /// Says how many versions before the current one a collection keeps of each item, 0 to 100. With 0 those that it has are
+    /// deleted.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn keep_versions(
+        &self,
+        collection: CollectionId,
+        kept_versions: u32,
+    ) -> Result<(), RequestError> {
+        let path = format!("/api/v1/collections/{collection}/versions");
+        let body = KeptVersions { kept_versions };
+        self.acknowledged(&self.send(Call::new(Method::PUT, &path).json(&body)?).await?);
+        Ok(())
+    }
+
+    /// The versions of an item that can be read, the newest first. Of the account's own collections only.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn item_versions(
+        &self,
+        collection: CollectionId,
+        item: ItemId,
+    ) -> Result<EarlierVersions, RequestError> {
+        self.get(&format!("{}/versions", self.item_path(collection, item))).await
+    }
+
+    /// A version of an item, as it was written; `None` when it is not kept.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn item_version(
+        &self,
+        collection: CollectionId,
+        item: ItemId,
+        version: u64,
+    ) -> Result<Option<Item>, RequestError> {
+        match self.get(&format!("{}/versions/{version}", self.item_path(collection, item))).await {
+            Ok(item) => Ok(Some(item)),
+            Err(error) if error.is(Code::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Where a collection is, one's own or a shared one.
@@ -228,8 +275,8 @@ impl Client {
         self.done(Call::new(Method::PUT, &path).bytes(bytes).streaming()).await
     }
 
-    /// Bytes of the sealed file that belongs to an item: those from `start` up to, without, `end`. They take the place of
-    /// what is in `bytes`.
+    /// Bytes of the sealed file that belongs to an item, or to that version of it: those from `start` up to, without, `end`.
+    /// They take the place of what is in `bytes`.
     ///
     /// # Errors
     /// [`RequestError`].
@@ -237,11 +284,15 @@ impl Client {
         &self,
         collection: CollectionId,
         item: ItemId,
-        start: u64,
-        end: u64,
+        version: Option<u64>,
+        Range { start, end }: Range<u64>,
         bytes: &mut Vec<u8>,
     ) -> Result<(), RequestError> {
-        let path = format!("{}/items/{item}/file", self.collection_path(collection));
+        let of = self.item_path(collection, item);
+        let path = match version {
+            None => format!("{of}/file"),
+            Some(version) => format!("{of}/versions/{version}/file"),
+        };
         let range = format!("bytes={start}-{}", end.saturating_sub(1));
         let length = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
         let mut attempt = 0;

@@ -6,6 +6,7 @@
 //! account.json, methods.json     what the server says of the account
 //! collections.ndjson             collections, their keys sealed under the account key
 //! items/<collection>.ndjson      items, sealed as they lay on the server
+//! versions/<collection>.ndjson   versions of them that were replaced and kept
 //! files/<upload>                 sealed files, byte for byte
 //! log/checkpoint, log/tile/…     the history as C2SP tlog-tiles
 //! log/records.ndjson             the records, as they were
@@ -71,6 +72,8 @@ pub struct Exported {
     pub collections: u64,
     /// Items.
     pub items: u64,
+    /// Versions of them that were replaced.
+    pub versions: u64,
     /// Sealed files.
     pub files: u64,
     /// Records of the history.
@@ -169,4 +172,6 @@ pub enum ExportError {
 const VERSION: u32 = 1;
 const MANIFEST: &str = "export.json";
 const COLLECTIONS: &str = "collections.ndjson";
+/// Versions of items that were replaced.
+const VERSIONS: &str = "versions";
 const RECORDS: &str = "records.ndjson";

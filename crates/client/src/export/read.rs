@@ -14,7 +14,9 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::lines::{read_json, read_lines};
-use super::{COLLECTIONS, ExportError, ExportKey, MANIFEST, Manifest, RECORDS, Unreadable, VERSION};
+use super::{
+    COLLECTIONS, ExportError, ExportKey, MANIFEST, Manifest, RECORDS, Unreadable, VERSION, VERSIONS,
+};
 use crate::files::disk::NewFile;
 use crate::files::{CollectionName, Entry, GetError, Progress, is_folder};
 use crate::pins::Pins;
@@ -116,6 +118,7 @@ impl Export {
                     std::fs::create_dir_all(&target)
                         .map_err(|error| ExportError::Local(target.clone(), error))?;
                     self.open_items(&keys, &collection, items, &target, &mut opened, progress)?;
+                    self.open_versions(&keys, &collection, &target, &mut opened, progress)?;
                 }
                 Err(error) => opened.unreadable.push(Unreadable::new(collection.id, error)),
             }
@@ -167,6 +170,49 @@ impl Export {
             let beside = if is_folder(&entries, &entry.path) { " (file)" } else { "" };
             match self.open_file(keys, entry, target, beside, progress) {
                 Ok(()) => opened.files += 1,
+                Err(ExportError::Local(path, error)) if error.kind() == io::ErrorKind::StorageFull => {
+                    return Err(ExportError::Local(path, error));
+                }
+                Err(error) => opened.unreadable.push(Unreadable::new(&entry.path, error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Versions that were replaced lie in a folder of their own, each with its number.
+    fn open_versions(
+        &self,
+        keys: &CollectionKeys,
+        collection: &Collection,
+        target: &Path,
+        opened: &mut Opened,
+        progress: Progress<'_>,
+    ) -> Result<(), ExportError> {
+        let path = self.folder.join(VERSIONS).join(format!("{}.ndjson", collection.id));
+        if !path.exists() {
+            return Ok(());
+        }
+        let target = target.join("(earlier versions)");
+        for item in read_lines::<Item>(&path)? {
+            let item = match item {
+                Ok(item) => item,
+                Err(error) => {
+                    opened.unreadable.push(Unreadable::new(format!("versions of {}", collection.id), error));
+                    continue;
+                }
+            };
+            let entry = match crate::files::open_item(keys, self.manifest.home, collection.id, &item) {
+                Ok(entry) => entry,
+                Err(why) => {
+                    opened.unreadable.push(Unreadable::new(item.id, why));
+                    continue;
+                }
+            };
+            let beside = format!(" (version {})", entry.version);
+            let written =
+                fs::create_dir_all(&target).map_err(|error| ExportError::Local(target.clone(), error));
+            match written.and_then(|()| self.open_file(keys, &entry, &target, &beside, progress)) {
+                Ok(()) => opened.versions += 1,
                 Err(ExportError::Local(path, error)) if error.kind() == io::ErrorKind::StorageFull => {
                     return Err(ExportError::Local(path, error));
                 }
@@ -261,6 +307,8 @@ impl Export {
 pub struct Opened {
     /// How many files were written.
     pub files: u64,
+    /// How many earlier versions of them were.
+    pub versions: u64,
     /// What does not open, or could not be written.
     pub unreadable: Vec<Unreadable>,
 }

@@ -7,13 +7,13 @@ use std::path::Path;
 
 use keyring::SystemRng;
 use ledger::{EntryBundle, Tile};
-use protocol::objects::Item;
+use protocol::objects::{FileInfo, Item};
 use protocol::service::Service;
-use protocol::{Code, CollectionId, MethodId, TenantId};
+use protocol::{Code, CollectionId, ItemId, MethodId, TenantId};
 
 use super::lines::{Lines, write_json, write_lines, write_within};
 use super::{
-    COLLECTIONS, ExportError, ExportKey, Exported, MANIFEST, Manifest, RECORDS, Unreadable, VERSION,
+    COLLECTIONS, ExportError, ExportKey, Exported, MANIFEST, Manifest, RECORDS, Unreadable, VERSION, VERSIONS,
 };
 use crate::client::log::Log;
 use crate::client::signin::Unlocked;
@@ -87,23 +87,23 @@ async fn export_collections(
         exported.collections += 1;
         let path = items_folder.join(format!("{}.ndjson", collection.id));
         let mut lines = Lines::create(&path)?;
+        let mut replaced = Vec::new();
         let mut after = 0;
         loop {
             let page = client.changes(collection.id, after, true, PAGE).await?;
             for item in page.items.iter().filter(|item| !item.deleted) {
                 lines.push(item)?;
                 exported.items += 1;
-                let Some(file) = &item.file else { continue };
-                let path = files_folder.join(file.id.to_string());
-                match export_file(client, collection.id, item, &path, progress).await {
-                    Ok(()) => exported.files += 1,
-                    // What the server cannot give is no reason to leave the others there.
-                    Err(ExportError::Request(
-                        error @ (RequestError::Refused(_) | RequestError::Malformed { .. }),
-                    )) if !is_over(&error) => {
-                        exported.unreadable.push(Unreadable::new(item.id, error));
-                    }
-                    Err(error) => return Err(error),
+                if collection.kept_versions > 0 && item.version > 1 {
+                    replaced.push(item.id);
+                }
+                let path = |file: &FileInfo| files_folder.join(file.id.to_string());
+                let taken = match &item.file {
+                    Some(file) => export_file(client, collection.id, item, None, &path(file), progress).await,
+                    None => continue,
+                };
+                if given(taken, item.id, exported)? {
+                    exported.files += 1;
                 }
             }
             if !page.more || page.next <= after {
@@ -112,14 +112,68 @@ async fn export_collections(
             after = page.next;
         }
         lines.finish()?;
+        if !replaced.is_empty() {
+            let mut lines =
+                Lines::create_within(&folder.join(VERSIONS), &format!("{}.ndjson", collection.id))?;
+            for item in replaced {
+                let taken =
+                    export_versions(client, collection.id, item, &mut lines, &files_folder, progress).await;
+                match taken {
+                    Ok(versions) => exported.versions += versions,
+                    Err(error) => drop(given(Err(error), item, exported)?),
+                }
+            }
+            lines.finish()?;
+        }
     }
     Ok(())
+}
+
+/// The versions of an item before its current one; how many there are.
+async fn export_versions(
+    client: &Client,
+    collection: CollectionId,
+    item: ItemId,
+    lines: &mut Lines,
+    files_folder: &Path,
+    progress: Progress<'_>,
+) -> Result<u64, ExportError> {
+    let versions = client.item_versions(collection, item).await?.versions;
+    let mut count = 0;
+    for version in versions.iter().skip(1).map(|one| one.version) {
+        // It may have made room for others meanwhile.
+        let Some(earlier) = client.item_version(collection, item, version).await? else { continue };
+        lines.push(&earlier)?;
+        count += 1;
+        let Some(file) = &earlier.file else { continue };
+        let path = files_folder.join(file.id.to_string());
+        // Versions may have one file.
+        if !path.exists() {
+            export_file(client, collection, &earlier, Some(version), &path, progress).await?;
+        }
+    }
+    Ok(count)
+}
+
+/// Whether the server gave it. What it cannot give is noted, and no reason to leave the others there.
+fn given(taken: Result<(), ExportError>, item: ItemId, exported: &mut Exported) -> Result<bool, ExportError> {
+    match taken {
+        Ok(()) => Ok(true),
+        Err(ExportError::Request(error @ (RequestError::Refused(_) | RequestError::Malformed { .. })))
+            if !is_over(&error) =>
+        {
+            exported.unreadable.push(Unreadable::new(item, error));
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 async fn export_file(
     client: &Client,
     collection: CollectionId,
     item: &Item,
+    version: Option<u64>,
     path: &Path,
     progress: Progress<'_>,
 ) -> Result<(), ExportError> {
@@ -129,7 +183,7 @@ async fn export_file(
     let (mut start, mut bytes) = (0, Vec::new());
     while start < size {
         let end = size.min(start + STEP);
-        client.file_range(collection, item.id, start, end, &mut bytes).await?;
+        client.file_range(collection, item.id, version, start..end, &mut bytes).await?;
         new.file().write_all(&bytes).map_err(failed)?;
         progress(end - start);
         start = end;

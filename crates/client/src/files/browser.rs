@@ -135,7 +135,7 @@ impl Drive {
         for span in spans(&opener) {
             self.account
                 .client
-                .file_range(open.id, entry.item, span.sealed.start, span.sealed.end, &mut bytes)
+                .file_range(open.id, entry.item, entry.earlier(), span.sealed.clone(), &mut bytes)
                 .await
                 .map_err(DriveError::from)?;
             open_span(&opener, &span, &mut bytes, sink)?;

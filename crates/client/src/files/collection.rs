@@ -110,6 +110,8 @@ pub struct NamedCollection {
     pub created_at: i64,
     /// Which of its keys is in use, from 1.
     pub generation: u32,
+    /// How many versions before the current one it keeps of each file.
+    pub kept_versions: u32,
 }
 
 /// What a collection may be called: 1 to 64 characters, neither a path nor an id.
@@ -161,6 +163,7 @@ pub async fn collections(account: &Opened) -> Result<Vec<NamedCollection>, Drive
             is_default: is_default(account.home, collection.id),
             created_at: collection.created_at,
             generation: keys.generation(),
+            kept_versions: collection.kept_versions,
         });
     }
     named.sort_by(|one, other| (!one.is_default, &one.name).cmp(&(!other.is_default, &other.name)));
@@ -203,6 +206,7 @@ pub(super) async fn create(account: &Opened, id: CollectionId, name: &str) -> Re
         kind: KIND.to_owned(),
         sealed_key: sealed_key.into_bytes().into(),
         sealed_meta: sealed_description(&keys, account.home, id, name).into(),
+        kept_versions: KEPT_VERSIONS,
     };
     account.client.create_collection(&new).await.map(drop)
 }
@@ -299,6 +303,8 @@ const DESCRIPTION_VERSION: u32 = 1;
 /// What the account's own files are called.
 pub const DEFAULT_NAME: &str = "Files";
 const KIND: &str = "files";
+/// How many versions before the current one a new collection of files keeps.
+const KEPT_VERSIONS: u32 = 10;
 const MAX_NAME: usize = 64;
 /// So often somebody may delete the whole collection.
 pub(super) const MAX_COLLECTIONS: u32 = 100;

@@ -122,7 +122,7 @@ impl Drive {
                     let ChunkSpan { sealed, .. } = &span;
                     self.account
                         .client
-                        .file_range(collection, entry.item, sealed.start, sealed.end, &mut bytes)
+                        .file_range(collection, entry.item, entry.earlier(), sealed.clone(), &mut bytes)
                         .await
                         .map_err(DriveError::from)?;
                     Ok((span, bytes))
@@ -231,6 +231,12 @@ pub trait Sink: Send + 'static {
 impl Sink for NewFile {
     fn writer(&mut self) -> &mut dyn Write {
         self.file()
+    }
+}
+
+impl Sink for std::fs::File {
+    fn writer(&mut self) -> &mut dyn Write {
+        self
     }
 }
 

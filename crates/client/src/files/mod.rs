@@ -24,6 +24,7 @@ mod repeated;
 mod sync;
 mod tree;
 mod upload;
+mod versions;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -59,6 +60,7 @@ pub(crate) use path::{check_free, is_folder};
 pub use sync::{LeftOut, SyncConflict, SyncError, SyncOptions, SyncReport, SyncState};
 pub use tree::{LocalFile, Tree};
 pub use upload::{Put, PutError, Resume};
+pub use versions::{FileVersion, RevertError};
 
 /// Told of bytes that were moved.
 pub type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
@@ -82,6 +84,8 @@ pub struct Entry {
     pub path: RemotePath,
     /// What it is.
     pub content: Content,
+    /// Whether another version has taken its place.
+    pub(crate) is_earlier: bool,
     /// The number of the change that stored it: by that its key is found.
     pub(crate) sequence: u64,
     /// Who wrote it, by their proven word: the account's number. Nobody is named in a collection that was never shared.
@@ -498,6 +502,7 @@ pub(crate) fn open_item(
         version: item.version,
         path,
         content,
+        is_earlier: false,
         sequence: item.sequence,
         author: None,
         stored_at: item.changed_at,

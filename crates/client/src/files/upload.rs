@@ -21,7 +21,7 @@ use super::content::{Content, MAX_INLINE, StoredFile};
 use super::path::{NameTaken, RemotePath, check_free};
 use super::repeated::RepeatedRng;
 use super::tree::LocalFile;
-use super::{Drive, DriveError, Entry, Index, MAX_TRIES, OpenCollection, Progress, disk};
+use super::{Drive, DriveError, Entry, Index, MAX_TRIES, OpenCollection, Progress, RevertError, disk};
 use crate::client::RequestError;
 use crate::client::objects::Expected;
 use crate::place;
@@ -115,6 +115,27 @@ impl Drive {
         let opened = Opened { path: PathBuf::from("-"), file };
         let version = self.put_opened(opened, content, expected, None, None, progress).await?;
         Ok((Put::Stored { version }, size))
+    }
+
+    /// Puts what a file was in an earlier version, as its next one. Until it is sent it is kept in the folder `spool`, in a file
+    /// without a name.
+    ///
+    /// # Errors
+    /// [`RevertError`].
+    pub async fn put_again(
+        &self,
+        earlier: &Entry,
+        spool: &Path,
+        progress: Progress<'_>,
+    ) -> Result<u64, RevertError> {
+        let failed = |error| PutError::Local(spool.to_owned(), error);
+        let file = disk::private_folder(spool).and_then(|()| disk::anonymous(spool)).map_err(failed)?;
+        let file = self.copy_to(earlier, file, progress).await?;
+        let opened = Opened { path: PathBuf::from(earlier.path.as_str()), file };
+        let (expected, _) = self.state_of(&earlier.path, None).await?;
+        let mut content = Content::new(&earlier.path, earlier.content.size, [0; 32]);
+        (content.modified_ms, content.mode) = (earlier.content.modified_ms, earlier.content.mode);
+        Ok(self.put_opened(opened.again()?, content, expected, None, None, &|_| {}).await?)
     }
 
     /// Puts a file; from the beginning, when the collection gets another key meanwhile.

@@ -8,12 +8,15 @@ use uuid::Uuid;
 
 use super::filter::Filter;
 use super::user::MAX_PAGE;
-use super::{Found, Patch, ScimError, UserId, checked};
+use super::{Found, Patch, ScimError, UserId, checked, let_others_run, only_in};
 use crate::domain::keyed;
 use crate::{Federation, FederationError};
 
 /// How many users a group has at most.
 pub const MAX_GROUP_MEMBERS: usize = 10_000;
+/// How many members the groups of one page have together, unless the first alone has more: a page with all that are allowed would be
+/// hundreds of megabytes.
+pub const MAX_PAGE_MEMBERS: usize = 20_000;
 
 /// A group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,7 +142,7 @@ impl Federation {
         if inserted == 0 {
             return Err(ScimError::Uniqueness("displayName"));
         }
-        self.put_group_members(tx, &group).await?;
+        self.put_group_members(tx, team, &[], &group.terms.members).await?;
         Ok(group)
     }
 
@@ -157,7 +160,17 @@ impl Federation {
         self.open_group(tx, row.ok_or(ScimError::NotFound)?, members).await
     }
 
-    /// A page of the groups, by id, from `start` (counted from 0) on, at most `count`; those that a filter asks for.
+    /// One group, to be changed: whoever else changes it meanwhile waits, so that nobody goes by what is not so any more.
+    ///
+    /// # Errors
+    /// [`ScimError::NotFound`].
+    pub async fn group_to_change(&self, tx: &mut WriteTx, team: Uuid) -> Result<Group, ScimError> {
+        tx.execute("UPDATE scim_group SET changed_at = changed_at WHERE team = $1", params![&team]).await?;
+        self.group(tx, team, true).await
+    }
+
+    /// A page of the groups, by id, from `start` (counted from 0) on, at most `count`; those that a filter asks for. With `members`
+    /// the page ends before the group that would have it list more than [`MAX_PAGE_MEMBERS`].
     ///
     /// # Errors
     /// [`ScimError::InvalidFilter`].
@@ -177,25 +190,46 @@ impl Federation {
                     params![i64::from(count.min(MAX_PAGE)), start.max(0)],
                 )
                 .await?;
-            let mut resources = Vec::with_capacity(rows.len());
-            for row in rows {
-                resources.push(self.open_group(tx, row, members).await?);
-            }
+            let resources = self.open_page(tx, rows, members).await?;
             return Ok(Found { resources, total });
         };
-        let group = self.group_by(tx, filter, members).await?;
+        let mut group = self.group_by(tx, filter).await?;
         let total = i64::from(group.is_some());
         let is_on_page = start <= 0 && count > 0;
+        if let Some(group) = group.as_mut().filter(|_| is_on_page && members) {
+            group.terms.members = members_of(tx, group.team).await?;
+        }
         Ok(Found { resources: group.into_iter().filter(|_| is_on_page).collect(), total })
     }
 
-    /// The group that all clauses are true of.
-    async fn group_by(
+    /// The first of these groups, as many as a page has.
+    async fn open_page(
         &self,
         tx: &mut ReadTx,
-        filter: &Filter,
+        rows: Vec<Row>,
         members: bool,
-    ) -> Result<Option<Group>, ScimError> {
+    ) -> Result<Vec<Group>, ScimError> {
+        let (mut page, mut room) = (Vec::with_capacity(rows.len()), MAX_PAGE_MEMBERS);
+        for row in rows {
+            if members {
+                // Counted before they are read.
+                let (count,): (i64,) = tx
+                    .query_one("SELECT count(*) FROM scim_group_member WHERE team = $1", params![&row.0])
+                    .await?;
+                let count = usize::try_from(count).unwrap_or(usize::MAX);
+                if count > room && !page.is_empty() {
+                    break;
+                }
+                room = room.saturating_sub(count);
+            }
+            page.push(self.open_group(tx, row, members).await?);
+            let_others_run(page.len()).await;
+        }
+        Ok(page)
+    }
+
+    /// The group that all clauses are true of, without who is in it.
+    async fn group_by(&self, tx: &mut ReadTx, filter: &Filter) -> Result<Option<Group>, ScimError> {
         let value = |name: &str| {
             filter.clauses().iter().find(|clause| clause.attribute == name).map(|clause| &clause.value)
         };
@@ -229,16 +263,17 @@ impl Federation {
             }
         };
         let Some(row) = row else { return Ok(None) };
-        let mut group = self.open_group(tx, row, true).await?;
-        let is_in =
-            |user: &String| user.parse::<UserId>().is_ok_and(|user| group.terms.members.contains(&user));
+        let group = self.open_group(tx, row, false).await?;
         let is_meant = value("displayname")
             .is_none_or(|name| name.to_lowercase() == group.terms.display_name.to_lowercase())
             && value("externalid").is_none_or(|id| Some(id) == group.terms.external_id.as_ref())
-            && value("members").or(value("members.value")).is_none_or(is_in);
-        if !members {
-            group.terms.members.clear();
-        }
+            && match value("members").or(value("members.value")) {
+                None => true,
+                Some(user) => match user.parse::<UserId>() {
+                    Ok(user) => is_in(tx, group.team, user).await?,
+                    Err(_) => false,
+                },
+            };
         Ok(is_meant.then_some(group))
     }
 
@@ -252,7 +287,7 @@ impl Federation {
         team: Uuid,
         terms: GroupTerms,
     ) -> Result<(Group, Group), ScimError> {
-        let before = self.group(tx, team, true).await?;
+        let before = self.group_to_change(tx, team).await?;
         let group = Group { terms, changed_at: tx.now(), ..before.clone() };
         let (lookup, sealed) = self.group_columns(tx, &group).await?;
         let taken: Option<(Uuid,)> = tx
@@ -269,7 +304,7 @@ impl Federation {
             params![&team, &lookup, &sealed, group.changed_at],
         )
         .await?;
-        self.put_group_members(tx, &group).await?;
+        self.put_group_members(tx, team, &before.terms.members, &group.terms.members).await?;
         Ok((before, group))
     }
 
@@ -296,7 +331,8 @@ impl Federation {
     /// The accounts that turned out to be these users'.
     pub async fn accounts_of(&self, tx: &mut ReadTx, users: &[UserId]) -> Result<Vec<Uuid>, ScimError> {
         let mut accounts = Vec::new();
-        for user in users {
+        for (done, user) in users.iter().enumerate() {
+            let_others_run(done).await;
             let row: Option<(Option<Uuid>,)> =
                 tx.query_opt("SELECT account FROM scim_user WHERE id = $1", params![user]).await?;
             accounts.extend(row.and_then(|(account,)| account));
@@ -304,9 +340,24 @@ impl Federation {
         Ok(accounts)
     }
 
-    async fn put_group_members(&self, tx: &mut WriteTx, group: &Group) -> Result<(), ScimError> {
-        tx.execute("DELETE FROM scim_group_member WHERE team = $1", params![&group.team]).await?;
-        for user in &group.terms.members {
+    /// Writes who is in a group now and was not, and who was and is not.
+    async fn put_group_members(
+        &self,
+        tx: &mut WriteTx,
+        team: Uuid,
+        before: &[UserId],
+        after: &[UserId],
+    ) -> Result<(), ScimError> {
+        for (done, user) in only_in(before, after).iter().enumerate() {
+            let_others_run(done).await;
+            tx.execute(
+                "DELETE FROM scim_group_member WHERE team = $1 AND user_id = $2",
+                params![&team, user],
+            )
+            .await?;
+        }
+        for (done, user) in only_in(after, before).iter().enumerate() {
+            let_others_run(2 * done).await;
             let there: Option<(i64,)> =
                 tx.query_opt("SELECT active FROM scim_user WHERE id = $1", params![user]).await?;
             if there.is_none() {
@@ -314,7 +365,7 @@ impl Federation {
             }
             tx.execute(
                 "INSERT INTO scim_group_member (team, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-                params![&group.team, user],
+                params![&team, user],
             )
             .await?;
         }
@@ -338,19 +389,27 @@ impl Federation {
         let keys = self.custody.tenant(tx).await?;
         let plain = keys.open(GROUP, &[team.as_bytes()], &sealed).map_err(|_| unreadable())?;
         let Kept { display_name, external_id } = serde_json::from_slice(&plain).map_err(|_| unreadable())?;
-        let rows: Vec<(Uuid,)> = match members {
-            true => {
-                tx.query(
-                    "SELECT user_id FROM scim_group_member WHERE team = $1 ORDER BY user_id",
-                    params![&team],
-                )
-                .await?
-            }
-            false => Vec::new(),
-        };
-        let members = rows.into_iter().map(|(user,)| UserId::from_uuid(user)).collect();
+        let members = if members { members_of(tx, team).await? } else { Vec::new() };
         Ok(Group { team, terms: GroupTerms { display_name, external_id, members }, created_at, changed_at })
     }
+}
+
+/// Who is in a group, by id.
+async fn members_of(tx: &mut ReadTx, team: Uuid) -> Result<Vec<UserId>, ScimError> {
+    let rows: Vec<(UserId,)> = tx
+        .query("SELECT user_id FROM scim_group_member WHERE team = $1 ORDER BY user_id", params![&team])
+        .await?;
+    Ok(rows.into_iter().map(|(user,)| user).collect())
+}
+
+async fn is_in(tx: &mut ReadTx, team: Uuid, user: UserId) -> Result<bool, ScimError> {
+    let row: Option<(UserId,)> = tx
+        .query_opt(
+            "SELECT user_id FROM scim_group_member WHERE team = $1 AND user_id = $2",
+            params![&team, &user],
+        )
+        .await?;
+    Ok(row.is_some())
 }
 
 /// A team's id, as it is written.

@@ -15,9 +15,11 @@ mod patch;
 mod user;
 
 pub use filter::{Clause, Filter};
-pub use group::{Group, GroupTerms, MAX_GROUP_MEMBERS};
+pub use group::{Group, GroupTerms, MAX_GROUP_MEMBERS, MAX_PAGE_MEMBERS};
 pub use patch::{Patch, PatchOperation};
 pub use user::{Email, Found, MAX_USERS, PersonName, User, UserTerms};
+
+use std::collections::HashSet;
 
 use store::StoreError;
 
@@ -81,6 +83,20 @@ impl From<StoreError> for ScimError {
 impl From<custody::KeyError> for ScimError {
     fn from(error: custody::KeyError) -> Self {
         ScimError::Failed(error.into())
+    }
+}
+
+/// The users that are among the first and not among the others.
+pub fn only_in(users: &[UserId], others: &[UserId]) -> Vec<UserId> {
+    let others: HashSet<&UserId> = others.iter().collect();
+    users.iter().filter(|user| !others.contains(user)).copied().collect()
+}
+
+/// Waits a turn when so many hundreds of statements were made: on the embedded engine they run where they are asked, and nothing else
+/// runs there meanwhile.
+pub async fn let_others_run(statements: usize) {
+    if statements > 0 && statements.is_multiple_of(100) {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -25,6 +25,8 @@ pub struct User {
     pub terms: UserTerms,
     /// The account that turned out to be theirs.
     pub account: Option<Uuid>,
+    /// When that was suspended because of what was told, as long as this may end it, in Unix milliseconds.
+    pub suspended_at: Option<i64>,
     /// Since when, in Unix milliseconds.
     pub created_at: i64,
     /// When it was changed last.
@@ -233,11 +235,14 @@ fn flag_of(value: &Value) -> Result<bool, ScimError> {
     }
 }
 
-type Row = (Uuid, Vec<u8>, i64, Option<Uuid>, i64, i64);
+type Row = (Uuid, Vec<u8>, i64, Option<Uuid>, Option<i64>, i64, i64);
 
 macro_rules! select {
     ($rest:literal) => {
-        concat!("SELECT id, sealed, active, account, created_at, changed_at FROM scim_user ", $rest)
+        concat!(
+            "SELECT id, sealed, active, account, suspended_at, created_at, changed_at FROM scim_user ",
+            $rest
+        )
     };
 }
 
@@ -252,7 +257,7 @@ impl Federation {
             return Err(ScimError::TooMany("a tenant is told of at most 100,000 users"));
         }
         let (id, now) = (UserId::random(), tx.now());
-        let user = User { id, terms, account: None, created_at: now, changed_at: now };
+        let user = User { id, terms, account: None, suspended_at: None, created_at: now, changed_at: now };
         let (name, external, sealed) = self.user_columns(tx, &user).await?;
         let inserted = tx
             .execute(
@@ -421,6 +426,18 @@ impl Federation {
         Ok(linked == 1)
     }
 
+    /// Notes when the account was suspended because of what was told; `None` for a suspension that is not this one's to end.
+    pub async fn note_suspension(
+        &self,
+        tx: &mut WriteTx,
+        id: UserId,
+        suspended_at: Option<i64>,
+    ) -> Result<(), ScimError> {
+        tx.execute("UPDATE scim_user SET suspended_at = $2 WHERE id = $1", params![&id, suspended_at])
+            .await?;
+        Ok(())
+    }
+
     /// Under whose address somebody came in by the tenant's provider: for whom the tenant is told of afterwards.
     pub async fn note_address(
         &self,
@@ -494,7 +511,7 @@ impl Federation {
     }
 
     async fn open_user(&self, tx: &mut ReadTx, row: Row) -> Result<User, ScimError> {
-        let (id, sealed, active, account, created_at, changed_at) = row;
+        let (id, sealed, active, account, suspended_at, created_at, changed_at) = row;
         let unreadable = || FederationError::Unreadable("a provisioned user");
         let plain =
             self.custody.tenant(tx).await?.open(USER, &[id.as_bytes()], &sealed).map_err(|_| unreadable())?;
@@ -502,7 +519,7 @@ impl Federation {
         if i64::from(terms.active) != active {
             return Err(unreadable().into());
         }
-        Ok(User { id: UserId::from_uuid(id), terms, account, created_at, changed_at })
+        Ok(User { id: UserId::from_uuid(id), terms, account, suspended_at, created_at, changed_at })
     }
 
     pub(super) async fn scim_key(&self, tx: &mut ReadTx) -> Result<[u8; 32], ScimError> {

@@ -82,7 +82,14 @@ async fn a_deleted_collection_takes_its_items_files_and_key_along() {
         assert!(matches!(again, Err(CollectionError::NotFound)));
         drop(tx);
         let mut tx = home.write().await;
-        let new = NewCollection { id: gone, owner: ME, kind: "files", sealed_key: b"k", sealed_meta: b"" };
+        let new = NewCollection {
+            id: gone,
+            owner: ME,
+            kind: "files",
+            sealed_key: b"k",
+            sealed_meta: b"",
+            kept_versions: 0,
+        };
         assert!(matches!(home.objects.create_collection(&mut tx, new).await, Err(CollectionError::Exists)));
     }
 }
@@ -97,6 +104,7 @@ async fn what_is_out_of_bounds_is_refused_by_name() {
             kind: "chat",
             sealed_key: b"k",
             sealed_meta: b"",
+            kept_versions: 0,
         };
         for (wrong, expected) in [
             (NewCollection { kind: "", ..good }, "kind"),
@@ -104,6 +112,7 @@ async fn what_is_out_of_bounds_is_refused_by_name() {
             (NewCollection { sealed_key: b"", ..good }, "sealed_key"),
             (NewCollection { sealed_key: &long, ..good }, "sealed_key"),
             (NewCollection { sealed_meta: &long, ..good }, "sealed_meta"),
+            (NewCollection { kept_versions: 101, ..good }, "kept_versions"),
         ] {
             let refused = home.objects.create_collection(&mut home.write().await, wrong).await;
             assert!(matches!(refused, Err(CollectionError::Invalid { field, .. }) if field == expected));

@@ -102,7 +102,14 @@ impl Home {
     pub(crate) async fn collection(&self) -> CollectionId {
         let id = CollectionId::random();
         let mut tx = self.write().await;
-        let new = NewCollection { id, owner: ME, kind: "files", sealed_key: b"key", sealed_meta: b"meta" };
+        let new = NewCollection {
+            id,
+            owner: ME,
+            kind: "files",
+            sealed_key: b"key",
+            sealed_meta: b"meta",
+            kept_versions: 0,
+        };
         self.objects.create_collection(&mut tx, new).await.unwrap();
         tx.commit(Record::about(id)).await.unwrap();
         id

@@ -15,3 +15,4 @@ mod granted;
 mod home;
 mod items;
 mod sweep;
+mod versions;

@@ -13,7 +13,10 @@ use axum::http::{HeaderMap, HeaderName, Uri};
 use identity::{AccountId, MethodId, SessionId};
 use protocol::{Code, Problem};
 use store::{ReadTx, StoreError, TenantId};
-use tokens::oauth::{Asked, ClientId, GrantTerms, ProofKey, Proven, ProviderError, Subject, Verified};
+use tokens::oauth::{
+    Asked, ClientId, GrantTerms, LONGEST_ASSERTION_MS, ProofKey, Proven, ProviderError, Subject, Used,
+    Verified,
+};
 use zeroize::Zeroizing;
 
 use super::{Visitor, look, look_in};
@@ -110,7 +113,7 @@ impl ShownToken {
         if !found.token.claims.cnf.as_ref().is_some_and(|bound| proven.key.is_of(bound)) {
             return Err(refuse("the token is bound to another key, or to none").into());
         }
-        match app.proofs.note(app.now(), &proven) {
+        match app.proofs.note(app.now(), &proven.used) {
             Noted::First => Ok(found),
             Noted::Again => Err(refuse("the DPoP proof was used before").into()),
             Noted::Full => Err(ApiError::new(Code::Unavailable)),
@@ -123,10 +126,13 @@ pub(crate) fn address_of(app: &App, uri: &Uri) -> String {
     format!("{}{}", app.provider.issuer().trim_end_matches('/'), uri.path())
 }
 
-/// The proofs that were shown here within the last minutes, in this process: each is good once. Where proofs are shown to get
-/// tokens, the database remembers them for all servers.
-#[derive(Default)]
-pub(crate) struct Proofs(Mutex<Generations>);
+/// The proofs, or the clients' assertions, that were shown here within the last minutes, in this process: each is good once. Where
+/// they are shown to get tokens, the database remembers them for all servers.
+pub(crate) struct Proofs {
+    /// Longer than one can be used.
+    generation_ms: i64,
+    generations: Mutex<Generations>,
+}
 
 /// What was shown lately, and what before: a proof is older than both when it is forgotten.
 #[derive(Default)]
@@ -144,13 +150,23 @@ pub(crate) enum Noted {
 }
 
 impl Proofs {
-    pub(crate) fn note(&self, now: i64, proven: &Proven) -> Noted {
-        let proofs = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !(0..Self::GENERATION_MS).contains(&(now - proofs.since)) {
+    /// Proofs of keys: they can be used from a minute before they say that they were made to a minute after.
+    pub(crate) fn of_keys() -> Self {
+        Proofs { generation_ms: 150_000, generations: Mutex::default() }
+    }
+
+    /// Assertions of clients.
+    pub(crate) fn of_clients() -> Self {
+        Proofs { generation_ms: LONGEST_ASSERTION_MS, generations: Mutex::default() }
+    }
+
+    pub(crate) fn note(&self, now: i64, used: &Used) -> Noted {
+        let proofs = &mut *self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        if !(0..self.generation_ms).contains(&(now - proofs.since)) {
             proofs.older = std::mem::take(&mut proofs.newer);
             proofs.since = now;
         }
-        let id = proven.used.id();
+        let id = used.id();
         if proofs.older.contains(id) || proofs.newer.contains(id) {
             return Noted::Again;
         }
@@ -161,8 +177,6 @@ impl Proofs {
         Noted::First
     }
 
-    /// Longer than a proof can be used: from a minute before it says it was made to a minute after.
-    const GENERATION_MS: i64 = 150_000;
     /// How many a generation takes: 32 MiB of them.
     const MOST: usize = 500_000;
 }
@@ -193,7 +207,8 @@ pub(super) async fn living(
 ) -> Result<(Caller, Option<GrantTerms>), ApiError> {
     let client = app.provider.client(tx, token.client.client).await.map_err(gone)?;
     app.provider.require_not_revoked(tx, &token.claims.jti).await?;
-    if !token.scope.is_within(&client.terms.scopes) {
+    let is_for = client.terms.is_for(&token.claims.aud, app.provider.issuer());
+    if !token.scope.is_within(&client.terms.scopes) || !is_for {
         return Err(ApiError::new(Code::TokenRevoked));
     }
     let (caller, terms) = match token.subject {

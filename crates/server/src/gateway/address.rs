@@ -23,10 +23,7 @@ pub(crate) struct Address(IpAddr);
 
 impl Address {
     pub(crate) fn of(request: &Request, trusted: &[Network], header: ForwardedHeader) -> Self {
-        let peer = request
-            .extensions()
-            .get::<ConnectInfo<SocketAddr>>()
-            .map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |info| info.0.ip());
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(NOBODY, |info| info.0.ip());
         let mut address = canonical(peer);
         let is_trusted = |address| trusted.iter().any(|proxy| proxy.contains(address));
         if !is_trusted(address) {
@@ -37,8 +34,8 @@ impl Address {
             ForwardedHeader::Forwarded => forwarded(request.headers()),
         };
         for hop in forwarded.iter().rev() {
-            // A proxy that does not say whom it speaks for speaks for itself.
-            let Some(hop) = hop else { break };
+            // Whom a proxy hides, or names so that nobody can read it, is nobody: not the proxy, whose networks may be let in.
+            let Some(hop) = hop else { return Address(NOBODY) };
             address = canonical(*hop);
             if !is_trusted(address) {
                 break;
@@ -99,16 +96,20 @@ impl<S: Sync> FromRequestParts<S> for Address {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get().copied().unwrap_or(Address(IpAddr::V6(Ipv6Addr::UNSPECIFIED))))
+        Ok(parts.extensions.get().copied().unwrap_or(Address(NOBODY)))
     }
 }
 
-/// The hops of `X-Forwarded-For`, the farthest first; those that cannot be read are none.
+/// Of whom nothing is known: no network that anybody names contains it.
+const NOBODY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
+/// The hops of `X-Forwarded-For`, the farthest first; those that cannot be read are none. Each is read by itself: what the caller
+/// wrote before it may be no text.
 fn x_forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let values = headers.get_all("x-forwarded-for").iter();
     values
-        .flat_map(|value| value.to_str().unwrap_or_default().split(','))
-        .map(|hop| node(hop.trim()))
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(|hop| node(std::str::from_utf8(hop).ok()?.trim()))
         .collect()
 }
 
@@ -206,8 +207,24 @@ mod tests {
         assert_eq!(x_forwarded_for("10.0.0.1", &["127.0.0.1, 198.51.100.1"]), "198.51.100.1");
         assert_eq!(x_forwarded_for("10.0.0.1", &["127.0.0.1", "198.51.100.1"]), "198.51.100.1");
         assert_eq!(x_forwarded_for("10.0.0.1", &["127.0.0.1, nonsense, 198.51.100.1"]), "198.51.100.1");
-        assert_eq!(x_forwarded_for("10.0.0.1", &["nonsense"]), "10.0.0.1");
+        assert_eq!(x_forwarded_for("10.0.0.1", &["nonsense"]), "::");
         assert_eq!(x_forwarded_for("10.0.0.1", &[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn nobody_becomes_the_proxy_by_what_cannot_be_read() {
+        let through = |header, name: &'static str, value: &[u8]| {
+            let mut request = request("10.0.0.1", &[]);
+            request.headers_mut().append(name, axum::http::HeaderValue::from_bytes(value).unwrap());
+            Address::of(&request, &["10.0.0.1".parse().unwrap()], header).ip().to_string()
+        };
+        let x_forwarded_for = |value| through(ForwardedHeader::XForwardedFor, "x-forwarded-for", value);
+        assert_eq!(x_forwarded_for(b"\xff, 198.51.100.1"), "198.51.100.1", "as nginx hands it on");
+        assert_eq!(x_forwarded_for(b"127.0.0.1, \xff"), "::");
+        let forwarded = |value| through(ForwardedHeader::Forwarded, "forwarded", value);
+        assert_eq!(forwarded(b"x=\", for=198.51.100.1"), "::");
+        assert_eq!(forwarded(b"\xff, for=198.51.100.1"), "::");
+        assert!(!Address(NOBODY).is_loopback());
     }
 
     #[test]
@@ -250,13 +267,13 @@ mod tests {
             ("for=192.0.2.60;proto=http;by=203.0.113.43", "192.0.2.60"),
             ("for=192.0.2.43, for=198.51.100.17", "198.51.100.17"),
             ("for=\"192.0.2.43:8080\";host=\"a,b;for=192.0.2.1\"", "192.0.2.43"),
-            // Hidden, unknown, missing, repeated, not well formed: the proxy speaks for itself.
-            ("for=_hidden", "10.0.0.1"),
-            ("for=192.0.2.1, for=unknown", "10.0.0.1"),
-            ("for=192.0.2.1, proto=https", "10.0.0.1"),
-            ("for=192.0.2.1;for=192.0.2.2", "10.0.0.1"),
-            ("for=192.0.2.1, for=\"192.0.2.2", "10.0.0.1"),
-            ("", "10.0.0.1"),
+            // Hidden, unknown, missing, repeated, not well formed: nobody.
+            ("for=_hidden", "::"),
+            ("for=192.0.2.1, for=unknown", "::"),
+            ("for=192.0.2.1, proto=https", "::"),
+            ("for=192.0.2.1;for=192.0.2.2", "::"),
+            ("for=192.0.2.1, for=\"192.0.2.2", "::"),
+            ("", "::"),
         ] {
             assert_eq!(forwarded("10.0.0.1", &[value]), address, "{value}");
         }

@@ -112,13 +112,19 @@ fn bare(value: &HeaderValue) -> &[u8] {
     value.split_at(scheme).1.trim_ascii()
 }
 
-/// Bounds what one address, one token, and all together may ask for, and how long an answer may take.
+/// Bounds what one address, one token, and all together may ask for, and how long an answer may take. Who watches over the server
+/// hears how it is, however often they and their neighbours asked.
 async fn bound(State(app): State<App>, address: Address, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
     let route = format!("{} {route}", method_name(request.method()));
+    if route.ends_with(" /livez") {
+        return next.run(request).await;
+    }
+    let is_counted = !route.ends_with(" /readyz");
     let token = app.rates.counts_tokens().then(|| cookie::shown(&app.url, request.headers())).flatten();
     let counted = Counted { address: &address, route: &route, token: token.as_ref().map(bare) };
-    let shares = match app.rates.check(&counted, &app.metrics).await {
+    let asked = if is_counted { app.rates.check(&counted, &app.metrics).await.map(Some) } else { Ok(None) };
+    let shares = match asked {
         Ok(shares) => shares,
         Err(limited) => {
             app.metrics.limited();
@@ -135,7 +141,9 @@ async fn bound(State(app): State<App>, address: Address, request: Request, next:
     let mut response = answered.unwrap_or_else(|_| ApiError::new(Code::Unavailable).into_response());
     // Of a limit that was met inside, that is told: it is why.
     let met = response.extensions_mut().remove::<Shares>();
-    met.unwrap_or(shares).tell(response.headers_mut());
+    if let Some(shares) = met.or(shares) {
+        shares.tell(response.headers_mut());
+    }
     response
 }
 

@@ -7,6 +7,7 @@
 //! An answer is waited for briefly. Whatever goes wrong, the connection is given up, and until there is a new one every server
 //! counts for itself; the log and a metric say so. A request never fails because Redis does.
 
+use std::error::Error as _;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use zeroize::Zeroizing;
 
 use super::rate::Rate;
 use crate::config::{Config, ConfigError};
+use crate::logging::chain;
 use crate::metrics::Metrics;
 use crate::state::App;
 
@@ -44,6 +46,8 @@ pub(crate) struct Asked {
 /// The servers' common count.
 pub(crate) struct SharedLimits {
     client: Client,
+    /// Where it is: host and port.
+    at: String,
     script: Script,
     /// What hides addresses and tokens from Redis.
     seed: Zeroizing<[u8; 32]>,
@@ -62,7 +66,7 @@ impl SharedLimits {
             return Ok(None);
         }
         let refused = |setting: &'static str, why: String| ConfigError::Refused { setting, why };
-        let cannot = |error: RedisError| refused("redis_url", without_url(&error));
+        let cannot = |error: RedisError| refused("redis_url", reason(&error));
         let client = if config.redis_url.starts_with("rediss://") {
             let path = &config.redis_ca_file;
             let root_cert = match path.as_os_str().is_empty() {
@@ -77,6 +81,7 @@ impl SharedLimits {
             Client::open(config.redis_url.as_str()).map_err(cannot)?
         };
         Ok(Some(SharedLimits {
+            at: client.get_connection_info().addr().to_string(),
             client,
             script: Script::new(GCRA),
             seed,
@@ -105,7 +110,7 @@ impl SharedLimits {
                 return Some(answers.into_iter().map(said).collect());
             }
             Ok(Ok(_)) => "an answer of another form".to_owned(),
-            Ok(Err(error)) => without_url(&error),
+            Ok(Err(error)) => reason(&error),
             Err(_) => format!("no answer within {ANSWERS_WITHIN:?}"),
         };
         self.give_up(&why, metrics);
@@ -116,7 +121,8 @@ impl SharedLimits {
         let had_one = self.connection.write().unwrap_or_else(PoisonError::into_inner).take().is_some();
         if had_one {
             metrics.limits_are_shared(false);
-            tracing::error!(why, "Redis does not answer: each server counts its limits for itself");
+            let at = &self.at;
+            tracing::error!(why, at, "Redis does not answer: each server counts its limits for itself");
             self.lost.notify_one();
         }
     }
@@ -152,9 +158,10 @@ pub(crate) async fn keep(app: App, mut stop: watch::Receiver<bool>) {
                 Err(error) => {
                     if said.is_none_or(|said| said.elapsed() >= SAID_EVERY) {
                         said = Some(Instant::now());
-                        let why = without_url(&error);
+                        let (why, at) = (reason(&error), &shared.at);
                         tracing::error!(
                             why,
+                            at,
                             "Redis cannot be reached: each server counts its limits for itself"
                         );
                     }
@@ -177,12 +184,22 @@ async fn connect(client: &Client) -> Result<MultiplexedConnection, RedisError> {
     client.get_multiplexed_async_connection_with_config(&config).await
 }
 
-/// What is said of an error: not the URL, in which there may be a password.
-fn without_url(error: &RedisError) -> String {
-    match error.detail() {
-        Some(detail) if !detail.contains("://") => format!("{}: {detail}", error.category()),
-        _ => error.category().to_owned(),
+/// What is said of an error, with what caused it and what to look at: not the URL, in which there may be a password.
+fn reason(error: &RedisError) -> String {
+    let said = match (error.source(), error.detail()) {
+        // What the system or TLS said, where the category is no more than "I/O error".
+        (Some(_), _) => chain(error),
+        (None, Some(detail)) if !detail.contains("://") => format!("{}: {detail}", error.category()),
+        (None, _) => error.category().to_owned(),
+    };
+    if said.contains("UnknownIssuer") {
+        return format!("{said}: name the authority that signed its certificate in redis_ca_file");
     }
+    // What rustls says of an answer that is no TLS.
+    if said.contains("InvalidContentType") {
+        return format!("{said}: there is no TLS at this port, which redis_url begins with rediss:// for");
+    }
+    said
 }
 
 /// At or above zero what is left, below it how long to wait, in microseconds.
@@ -223,6 +240,16 @@ return answers
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn why_redis_cannot_be_reached_is_said_and_what_to_look_at() {
+        let of = |kind, text: &'static str| reason(&std::io::Error::new(kind, text).into());
+        let refused = of(std::io::ErrorKind::ConnectionRefused, "connection refused");
+        assert_eq!(refused, "connection refused");
+        let invalid = std::io::ErrorKind::InvalidData;
+        assert!(of(invalid, "invalid peer certificate: UnknownIssuer").contains("redis_ca_file"));
+        assert!(of(invalid, "received corrupt message of type InvalidContentType").contains("rediss://"));
+    }
 
     #[test]
     fn redis_learns_no_address_and_no_token() {

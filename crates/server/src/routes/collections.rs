@@ -41,6 +41,7 @@ fn to_collection(collection: objects::Collection) -> Collection {
         former_keys: collection.former_keys.into_iter().map(to_former_key).collect(),
         sealed_meta: collection.sealed_meta.into(),
         sequence: collection.sequence,
+        kept_versions: collection.kept_versions,
         created_at: collection.created_at,
     }
 }
@@ -92,6 +93,7 @@ pub(crate) async fn create(
         kind: &new.kind,
         sealed_key: new.sealed_key.as_slice(),
         sealed_meta: new.sealed_meta.as_slice(),
+        kept_versions: new.kept_versions,
     };
     let collection = app.objects.create_collection(&mut tx, collection).await?;
     tx.commit(Record::about(new.id)).await?;

@@ -215,27 +215,27 @@ pub(crate) async fn download(
     let place = app.downloads.place(signed.home()).await?;
     let resource = Resource::File { collection: collection.uuid(), id: item.uuid() };
     let party = Party::owner(signed);
-    let tx = party.enter(&app, Action::FileRead, resource).await?;
-    send(app, place, party, tx, collection, item, &headers).await
+    let mut tx = party.enter(&app, Action::FileRead, resource).await?;
+    let item = app.objects.item(&mut tx, collections::id(collection), items::id(item)).await?;
+    send(app, place, party, tx, collection, &item, &headers).await
 }
 
-/// Records that an item's file is read, and sends it.
+/// Records that the file of a version of an item is read, and sends it.
 pub(crate) async fn send(
     app: App,
     place: Place,
     party: Party,
     mut tx: WriteTx,
     collection: CollectionId,
-    item: ItemId,
+    item: &objects::Item,
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
-    let found = app.objects.item(&mut tx, collections::id(collection), items::id(item)).await?;
-    let Some(file) = found.blob else {
+    let Some(file) = item.blob else {
         return Err(objects::ReadError::NotFound.into());
     };
     let range = byte_range(headers, file.size)?;
     let plan = app.objects.read_plan(&mut tx, collections::id(collection), file.id, range.clone()).await?;
-    tx.commit(Record::about(item)).await?;
+    tx.commit(Record::about(ItemId::from_uuid(*item.id.uuid()))).await?;
     let sent = plan.range();
     let download = Download { file: app.blobs.read(plan), app, _place: place, party, unchecked: 0 };
     let mut response = Body::from_stream(download.sent()).into_response();

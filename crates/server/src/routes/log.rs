@@ -83,9 +83,8 @@ pub(crate) async fn records(
 ) -> Result<Json<Records>, ApiError> {
     let limit = query.limit.unwrap_or(200).clamp(1, 1_000);
     let mut tx = open(&app, &visitor, Ok(signed), &log, false).await?;
-    let records = history::records(&mut tx, query.from, limit).await?;
+    let (records, more) = history::records(&mut tx, query.from, limit).await?;
     let next = records.last().map_or(query.from, |last| last.number + 1);
-    let more = records.len() == limit as usize;
     let mut records: Vec<LogEntry> = records.into_iter().map(to_entry).collect();
     if tx.tenant().kind() != TenantKind::Platform {
         for record in records.iter_mut().filter_map(|entry| entry.record.as_mut()) {

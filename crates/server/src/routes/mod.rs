@@ -19,6 +19,7 @@ pub(crate) mod oauth;
 pub(crate) mod pairing;
 pub(crate) mod passkey_signup;
 pub(crate) mod passkeys;
+pub(crate) mod platform_keys;
 pub(crate) mod recovery_key;
 pub(crate) mod scim;
 pub(crate) mod service;
@@ -28,6 +29,7 @@ pub(crate) mod sharing;
 pub(crate) mod signin;
 pub(crate) mod signup;
 pub(crate) mod tenants;
+pub(crate) mod versions;
 
 use std::time::Duration;
 
@@ -139,6 +141,10 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(collections::events))
         .routes(routes!(collections::usage))
         .routes(routes!(items::read, items::put, items::delete))
+        .routes(routes!(versions::keep))
+        .routes(routes!(versions::list))
+        .routes(routes!(versions::read))
+        .routes(routes!(versions::download))
         .routes(routes!(files::begin))
         .routes(routes!(files::status, files::abandon))
         .routes(routes!(files::put_part))
@@ -189,6 +195,9 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(tenants::platform::suspend, tenants::platform::resume))
         .routes(routes!(accounts::read))
         .routes(routes!(accounts::suspend, accounts::resume))
+        .routes(routes!(platform_keys::read))
+        .routes(routes!(platform_keys::rotate))
+        .routes(routes!(platform_keys::remove))
         .routes(routes!(tenants::service_accounts::list, tenants::service_accounts::create))
         .routes(routes!(tenants::service_accounts::change, tenants::service_accounts::delete))
         .routes(routes!(tenants::service_accounts::list_keys, tenants::service_accounts::create_key))
@@ -230,6 +239,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .routes(routes!(oauth::consent::read))
         .routes(routes!(oauth::consent::approve))
         .routes(routes!(oauth::consent::deny))
+        .routes(routes!(oauth::consent::login_required))
         .routes(routes!(oauth::consents::list))
         .routes(routes!(oauth::consents::take_back))
         .routes(routes!(oauth::device::ask))

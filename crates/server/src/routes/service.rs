@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the service says of itself.
 
+use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use protocol::service::{Health, Service};
 use protocol::{Code, Problem};
 use store::TenantId;
@@ -39,14 +41,20 @@ pub(crate) async fn alive() -> Json<Health> {
 /// Whether it can serve: the database answers.
 #[utoipa::path(get, path = "/readyz", tag = "service", operation_id = "ready", responses((status = 200, body = Health), (status = 503, body = Problem)))]
 pub(crate) async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiError> {
+    let unready = |why| ApiError::from(Problem::new(Code::Unavailable).detail(why));
+    can_serve(&app).await.map_err(unready)?;
+    Ok(Json(Health { status: "ok".into() }))
+}
+
+/// Whether requests can be served, or why not.
+async fn can_serve(app: &App) -> Result<(), &'static str> {
     if *app.stopping.borrow() {
-        return Err(Problem::new(Code::Unavailable).detail("the server is stopping").into());
+        return Err("the server is stopping");
     }
     app.store.is_ready().await.map_err(|error| {
         tracing::error!(%error, "the database does not answer");
-        ApiError::from(Problem::new(Code::Unavailable).detail("the database does not answer"))
-    })?;
-    Ok(Json(Health { status: "ok".into() }))
+        "the database does not answer"
+    })
 }
 
 /// The public keys that verify access tokens (RFC 7517).
@@ -56,18 +64,40 @@ pub(crate) async fn jwks(State(app): State<App>) -> impl IntoResponse {
     ([(header::CACHE_CONTROL, "public, max-age=300")], keys)
 }
 
-/// Prometheus metrics: for callers on this machine. What a proxy on this machine passes on is not from here, also when
-/// the configuration does not name the proxy.
+/// Prometheus metrics, where they have no address of their own: for callers on this machine. What a proxy on this machine passes on
+/// is not from here, also when the configuration does not name the proxy.
 pub(crate) async fn metrics(
     State(app): State<App>,
     visitor: Visitor,
     headers: HeaderMap,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Response, ApiError> {
     const PASSED_ON: [&str; 5] = ["x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded", "via"];
     if !visitor.address.is_loopback() || PASSED_ON.iter().any(|name| headers.contains_key(*name)) {
         return Err(ApiError::new(Code::NotFound));
     }
+    text_of_metrics(&app)
+}
+
+/// What is served on `metrics_listen`, to whoever reaches it. Past the gateway: it is there to be read when that has no turn left,
+/// and what is asked here is nobody's request.
+pub(crate) fn watched(app: &App) -> Router {
+    let metrics = |State(app): State<App>| async move { text_of_metrics(&app) };
+    let ready = |State(app): State<App>| async move {
+        match can_serve(&app).await {
+            Ok(()) => Json(Health { status: "ok".into() }).into_response(),
+            Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
+        }
+    };
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(alive))
+        .route("/readyz", get(ready))
+        .with_state(app.clone())
+}
+
+fn text_of_metrics(app: &App) -> Result<Response, ApiError> {
     app.metrics.followers.set(i64::try_from(app.feed.followers()).unwrap_or(i64::MAX));
     let text = app.metrics.text().map_err(ApiError::internal)?;
-    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }

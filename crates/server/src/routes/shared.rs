@@ -203,8 +203,9 @@ pub(crate) async fn download(
     let place = app.downloads.place(signed.home()).await?;
     let party = Member::party(&app, signed, home, collection).await?;
     let resource = Resource::File { collection: collection.uuid(), id: item.uuid() };
-    let tx = party.enter(&app, Action::FileRead, resource).await?;
-    files::send(app, place, party, tx, collection, item, &headers).await
+    let mut tx = party.enter(&app, Action::FileRead, resource).await?;
+    let item = app.objects.item(&mut tx, collections::id(collection), items::id(item)).await?;
+    files::send(app, place, party, tx, collection, &item, &headers).await
 }
 
 /// The public keys that a member signs with, as everybody else finds them in the directory.

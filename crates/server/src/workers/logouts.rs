@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use access::{Action, Caller, Resource};
+use federation::FederationError;
 use protocol::Code;
 use store::{News, Record, TenantId, WriteTx};
 use tokens::oauth::{Due, GrantId, LOGOUT_TRIES, ProviderError, Watched};
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 use crate::caller::client::{consenting_in, require_consenting};
 use crate::error::ApiError;
+use crate::logging::chain;
 use crate::state::App;
 
 /// How often a page of all is looked at.
@@ -38,6 +40,8 @@ pub(crate) async fn look(app: App, mut news: broadcast::Receiver<News>, mut stop
     let mut rounds = interval(ROUND_EVERY);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut accounts, mut after) = (BTreeSet::new(), GrantId::from_uuid(Uuid::nil()));
+    // Of whom there was news in the round before: what had only just begun then has settled since.
+    let mut lately = BTreeSet::new();
     loop {
         tokio::select! {
             heard = news.recv() => match heard {
@@ -58,7 +62,10 @@ pub(crate) async fn look(app: App, mut news: broadcast::Receiver<News>, mut stop
             _ = rounds.tick() => {}
             _ = stop.changed() => return,
         }
-        if let Err(error) = round(&app, &std::mem::take(&mut accounts), &mut after).await {
+        let heard = std::mem::take(&mut accounts);
+        let looked_at = heard.union(&lately).copied().collect();
+        lately = heard;
+        if let Err(error) = round(&app, &looked_at, &mut after).await {
             tracing::warn!(code = error.code().as_str(), "what has ended is not known; it will be");
         }
     }
@@ -210,13 +217,30 @@ async fn tell_one(app: &App, due: &Due) -> Result<(), ApiError> {
         }
         Err(error) if due.tries + 1 >= LOGOUT_TRIES => {
             app.metrics.logout_untold();
-            tracing::error!(client = %client, %error, "an application was not told of a sign-out, and will not be");
+            let why = reason(&error, uri);
+            tracing::error!(client = %client, why, "an application was not told of a sign-out, and will not be");
             forget(app, grant).await
         }
         Err(error) => {
-            tracing::warn!(client = %client, %error, "an application was not told of a sign-out yet");
+            let why = reason(&error, uri);
+            tracing::warn!(client = %client, why, "an application was not told of a sign-out yet");
             Ok(())
         }
+    }
+}
+
+/// Why an application was not told. Of its address the host and the port alone: what else is in it may be secret.
+fn reason(error: &FederationError, uri: &str) -> String {
+    let why = match error {
+        FederationError::Unreachable(why) => format!("the application cannot be reached: {why}"),
+        FederationError::Refused(why) => format!("the application refused: {why}"),
+        FederationError::Malformed(why) => format!("the application's answer cannot be used: {why}"),
+        other => chain(other),
+    };
+    let url = url::Url::parse(uri).ok();
+    match url.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default()?))) {
+        Some((host, port)) => format!("{why} (at {host}:{port})"),
+        None => why,
     }
 }
 

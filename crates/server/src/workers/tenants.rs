@@ -129,6 +129,8 @@ async fn list_as(app: &App, tenant: TenantId, state: CustomerState) -> Result<()
     let mut tx = directory(app).await?;
     if state == CustomerState::Gone {
         app.tenancy.note_gone(&mut tx, tenant).await?;
+        // Whoever runs its domains now may prove them.
+        app.federation.release_domains(&mut tx, tenant).await?;
     } else {
         app.tenancy.set_listed_state(&mut tx, tenant, state.name()).await?;
     }

@@ -20,7 +20,7 @@ fn the_openapi_document_in_the_repository_is_the_one_that_is_served() {
 #[test]
 fn every_route_says_who_may_call_it_and_what_it_answers() {
     /// Routes for people who have not signed in.
-    const OPEN: [&str; 28] = [
+    const OPEN: [&str; 29] = [
         "/.well-known/bailiwick",
         "/.well-known/jwks.json",
         "/.well-known/oauth-authorization-server",
@@ -29,6 +29,7 @@ fn every_route_says_who_may_call_it_and_what_it_answers() {
         "/readyz",
         "/api/v1/api-keys/report",
         "/api/v1/auth/token",
+        "/api/v1/authorize/login-required",
         "/api/v1/pairings",
         "/api/v1/pairings/device/answer",
         "/api/v1/pairings/device/cancel",

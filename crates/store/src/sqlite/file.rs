@@ -10,15 +10,16 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Mutex;
 
 use super::make_private_folder;
+use super::readers::Readers;
 use super::writer::Writer;
 use crate::{Migration, StoreError};
 
-/// An open file: one connection that writes, one that reads beside it.
+/// An open file: one connection that writes, and those that read beside it.
 pub(crate) struct File {
     pub(crate) writer: Arc<Mutex<Writer>>,
     /// How many wait for the writer's turn.
     pub(crate) waiting: AtomicUsize,
-    pub(crate) reader: Arc<Mutex<Connection>>,
+    pub(crate) readers: Readers,
 }
 
 /// Tables that nothing may change or remove from, whatever SQL arrives.
@@ -43,13 +44,10 @@ impl File {
         }
         migrate(&writer, migrations).map_err(|error| Self::named(path, error))?;
         guard(&mut writer)?;
-        let mut reader = Self::connect(path, false).map_err(|error| Self::named(path, error))?;
-        reader.pragma_update(None, "query_only", true)?;
-        guard(&mut reader)?;
         Ok(File {
             writer: Arc::new(Mutex::new(Writer::new(writer))),
             waiting: AtomicUsize::new(0),
-            reader: Arc::new(Mutex::new(reader)),
+            readers: Readers::open(path)?,
         })
     }
 
@@ -82,15 +80,13 @@ impl File {
         if let Ok(mut writer) = self.writer.try_lock() {
             writer.trim();
         }
-        if let Ok(reader) = self.reader.try_lock() {
-            trim(&reader);
-        }
+        self.readers.trim();
     }
 
     /// Whether no transaction is open on the file.
     pub(crate) fn is_idle(&self) -> bool {
         Arc::strong_count(&self.writer) == 1
-            && Arc::strong_count(&self.reader) == 1
+            && self.readers.are_idle()
             && self.writer.try_lock().is_ok_and(|writer| writer.is_idle())
     }
 
@@ -100,6 +96,14 @@ impl File {
             other => other,
         }
     }
+}
+
+/// Opens a connection that only reads. Waits for the disk.
+pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
+    let mut reader = File::connect(path, false).map_err(|error| File::named(path, error))?;
+    reader.pragma_update(None, "query_only", true)?;
+    guard(&mut reader)?;
+    Ok(reader)
 }
 
 /// The largest file that is read through when it is opened to be kept, in bytes: a fraction of a second.

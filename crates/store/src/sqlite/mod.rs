@@ -6,6 +6,7 @@
 //! tenant take turns; those that come close together share one commit ([`writer`]).
 
 mod file;
+mod readers;
 mod statement;
 mod writer;
 
@@ -15,8 +16,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use file::File;
 pub use file::{copy_database, read_copy};
+pub(crate) use readers::SqliteReader;
 pub(crate) use statement::run;
-pub(crate) use writer::{SqliteReader, SqliteWriter};
+pub(crate) use writer::SqliteWriter;
 
 use crate::{Migration, OpenError, StoreError, TenantId};
 

@@ -18,7 +18,7 @@ use crate::transaction::Answer;
 use crate::{Param, StoreError};
 
 /// How long a transaction waits for its turn before it answers [`StoreError::Busy`].
-const TURN: Duration = Duration::from_secs(10);
+pub(super) const TURN: Duration = Duration::from_secs(10);
 
 /// A commit that lately took less than this runs where it is asked: handing it to another thread would take longer. A disk
 /// that is waited for takes many times as long.
@@ -220,34 +220,5 @@ impl Drop for SqliteWriter {
         if let Some(mut turn) = self.turn.take() {
             turn.undo(self.is_nested);
         }
-    }
-}
-
-/// A read transaction on a tenant's file: one consistent view, beside the writer.
-pub(crate) struct SqliteReader {
-    connection: OwnedMutexGuard<Connection>,
-    _file: Arc<File>,
-}
-
-impl SqliteReader {
-    pub(crate) async fn begin(file: Arc<File>) -> Result<Self, StoreError> {
-        let connection = match Arc::clone(&file.reader).try_lock_owned() {
-            Ok(connection) => connection,
-            Err(_) => tokio::time::timeout(TURN, Arc::clone(&file.reader).lock_owned())
-                .await
-                .map_err(|_| StoreError::Busy)?,
-        };
-        statement::control(&connection, "BEGIN DEFERRED")?;
-        Ok(SqliteReader { connection, _file: file })
-    }
-
-    pub(crate) fn run(&self, sql: &str, params: &[Param<'_>]) -> Result<Answer, StoreError> {
-        super::run(&self.connection, sql, params)
-    }
-}
-
-impl Drop for SqliteReader {
-    fn drop(&mut self) {
-        let _ = statement::control(&self.connection, "ROLLBACK");
     }
 }

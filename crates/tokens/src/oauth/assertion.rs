@@ -195,3 +195,5 @@ const LONGEST: usize = 8 * 1024;
 const LEEWAY: i64 = 60;
 /// The longest that an assertion may be good for, in seconds.
 const LIFETIME: i64 = 10 * 60;
+/// How long an assertion can be used at the longest, in milliseconds, with what clocks may differ.
+pub const LONGEST_ASSERTION_MS: i64 = (LIFETIME + 120) * 1_000;

@@ -238,6 +238,11 @@ impl ClientTerms {
         }
     }
 
+    /// Whether its tokens may be for this resource: it may have been registered for other ones since.
+    pub fn is_for(&self, resource: &str, default: &str) -> bool {
+        self.resource_of(Some(resource), default).is_ok()
+    }
+
     fn check(&self) -> Result<(), ProviderError> {
         let name = self.name.as_str();
         if !(1..=MAX_NAME).contains(&name.chars().count())

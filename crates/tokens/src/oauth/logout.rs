@@ -17,7 +17,7 @@ pub const LOGOUT_TRIES: i64 = 12;
 /// The pause after the first try, in milliseconds.
 pub const LOGOUT_PAUSE_MS: i64 = 20_000;
 /// How long after its note a grant is there, if it ever will be, in milliseconds.
-const SETTLED_MS: i64 = 5_000;
+const SETTLED_MS: i64 = 2_000;
 /// How long a logout token is good, in seconds.
 const LIFETIME: i64 = 120;
 

@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use custody::{Custody, StateSealer};
 
-pub use assertion::{ClientKeys, Used};
+pub use assertion::{ClientKeys, LONGEST_ASSERTION_MS, Used};
 pub use client::{
     Authentication, Client, ClientAddress, ClientTerms, GrantType, MAX_CLIENTS, MAX_URIS, NewAuthentication,
     Proof,

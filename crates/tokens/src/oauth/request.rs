@@ -22,7 +22,7 @@ pub const REQUEST_MS: i64 = 10 * 60_000;
 /// How long a pushed request waits for its browser, in milliseconds.
 pub const PUSHED_MS: i64 = 60_000;
 /// The longest `state` or `nonce`, in bytes.
-pub const LONGEST_WORD: usize = 512;
+pub const LONGEST_WORD: usize = 2_048;
 
 /// A request for somebody's consent, checked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -49,6 +49,10 @@ pub struct ConsentRequest {
     pub ask_again: bool,
     /// Have them prove again who they are (`prompt=login`).
     pub prove_again: bool,
+    /// Nobody is to be asked anything (`prompt=none`): what they cannot answer by a session and by what they allowed before is
+    /// refused.
+    #[serde(default)]
+    pub silent: bool,
     /// How long ago they may have proved who they are at the most, in seconds (`max_age`).
     pub max_age: Option<i64>,
     /// The thumbprint of the key that the code will be bound to (`dpop_jkt`, RFC 9449, section 10).
@@ -84,6 +88,7 @@ impl ConsentRequest {
             challenge,
             ask_again: false,
             prove_again: false,
+            silent: false,
             max_age: None,
             key: None,
             browser: None,

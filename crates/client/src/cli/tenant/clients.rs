@@ -72,7 +72,8 @@ struct CreateArgs {
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
 
-    /// By which ways it gets tokens: authorization_code, refresh_token, client_credentials, device_code, token_exchange
+    /// By which ways it gets tokens: authorization_code, refresh_token, client_credentials, device_code, token_exchange,
+    /// password (for old clients, where the tenant allows plain passwords)
     #[arg(long, value_delimiter = ',', value_name = "GRANTS")]
     grants: Vec<String>,
 
@@ -100,9 +101,9 @@ struct CreateArgs {
     #[arg(long, value_name = "URI")]
     serves: Vec<String>,
 
-    /// The service account that it speaks for by itself (sva_…), for client_credentials
+    /// The service account that it speaks for by itself, by its id (sva_…) or its name, for client_credentials
     #[arg(long, value_name = "ACCOUNT")]
-    service_account: Option<ServiceAccountId>,
+    service_account: Option<String>,
 
     /// It gets only tokens that are bound to a key of its own (DPoP)
     #[arg(long)]
@@ -167,7 +168,12 @@ pub(super) async fn clients(context: &Context, arguments: ClientsArgs) -> Result
     match command.unwrap_or(ClientsCommand::List) {
         ClientsCommand::List => list(context, &client, tenant).await?,
         ClientsCommand::Create(create) => {
-            let new = create.into_new()?;
+            let named = super::Named { client: &client, tenant };
+            let service_account = match &create.service_account {
+                Some(account) => Some(named.service_account(account).await?),
+                None => None,
+            };
+            let new = create.into_new(service_account)?;
             let made =
                 changed(context, &proof, async |client| client.create_client(tenant, &new).await).await?;
             let mut document = json!(made.client);
@@ -223,7 +229,7 @@ pub(super) async fn clients(context: &Context, arguments: ClientsArgs) -> Result
 }
 
 impl CreateArgs {
-    fn into_new(self) -> Result<NewClient, Failure> {
+    fn into_new(self, service_account: Option<ServiceAccountId>) -> Result<NewClient, Failure> {
         let jwks = self.jwks.as_deref().map(key_set).transpose()?;
         let authentication = match (self.public, &jwks) {
             (true, _) => "public",
@@ -240,7 +246,7 @@ impl CreateArgs {
             scopes: self.scopes,
             resources: self.resource,
             serves: self.serves,
-            service_account: self.service_account,
+            service_account,
             dpop_bound_access_tokens: self.dpop,
             token_signing_alg: Some(self.signing_alg),
             jwks,

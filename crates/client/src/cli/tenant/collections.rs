@@ -132,6 +132,10 @@ struct AdmitArgs {
     #[arg(long, conflicts_with = "accounts")]
     all: bool,
 
+    /// The fingerprint that you compared, of the one account that you name: if it has another, it is not admitted
+    #[arg(long, conflicts_with = "all")]
+    fingerprint: Option<String>,
+
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -201,7 +205,10 @@ pub(super) async fn collections(context: &Context, arguments: CollectionsArgs) -
         CollectionsCommand::Admit(arguments) => {
             let mut open = drive.open(&arguments.collection.collection).await?;
             let accounts = whom(&arguments, &open, &opened.client, tenant, &trust).await?;
-            admit(context, &drive, &mut open, &accounts, arguments.yes || !arguments.all).await?;
+            let is_compared = is_compared(arguments.fingerprint.as_deref(), &accounts)?;
+            // A program that names somebody means them.
+            let is_meant = context.output.is_json() && !arguments.all;
+            admit(context, &drive, &mut open, &accounts, arguments.yes || is_compared || is_meant).await?;
         }
         CollectionsCommand::NextKey(Collection { collection }) => {
             let mut open = drive.open(&collection).await?;
@@ -248,22 +255,51 @@ async fn whom(
     Ok(known)
 }
 
+/// Whether the fingerprint that was given is the account's. Another one is an error.
+fn is_compared(given: Option<&str>, accounts: &[std::sync::Arc<KnownAccount>]) -> Result<bool, Failure> {
+    let Some(given) = given else { return Ok(false) };
+    let [account] = accounts else {
+        return Err(Failure::usage("a fingerprint is that of one account: name one"));
+    };
+    let found = fingerprint(account);
+    if !found.is_empty() && significant(given) == significant(&found) {
+        return Ok(true);
+    }
+    let text = format!(
+        "account {} has another fingerprint than the one that you compared, {found}: it was not admitted",
+        account.number
+    );
+    Err(Failure::verification(text).with_code("keys_not_trusted"))
+}
+
+fn fingerprint(account: &KnownAccount) -> String {
+    account.fingerprint().map(|fingerprint| fingerprint.to_string()).unwrap_or_default()
+}
+
+/// The signs of a fingerprint, however somebody wrote them down (Crockford's base32).
+fn significant(fingerprint: &str) -> String {
+    let sign = |sign: char| match sign.to_ascii_uppercase() {
+        'O' => '0',
+        'I' | 'L' => '1',
+        sign => sign,
+    };
+    fingerprint.chars().filter(char::is_ascii_alphanumeric).map(sign).collect()
+}
+
 async fn admit(
     context: &Context,
     drive: &TenantDrive,
     open: &mut OpenTenantCollection,
     accounts: &[std::sync::Arc<KnownAccount>],
-    yes: bool,
+    is_sure: bool,
 ) -> Result<(), Failure> {
-    let fingerprint = |account: &KnownAccount| {
-        account.fingerprint().map(|fingerprint| fingerprint.to_string()).unwrap_or_default()
-    };
     let lines: Vec<String> =
         accounts.iter().map(|account| format!("{}  {}", account.number, fingerprint(account))).collect();
-    if !yes && !accounts.is_empty() {
+    if !is_sure && !accounts.is_empty() {
         context.output.note(&lines.join("\n"));
+        context.output.note("Compare this with what `bailiwick fingerprint` shows them.");
         let question = format!("Admit {}?", count(accounts.len() as u64, "account"));
-        if !prompt::confirm(context.output, &question, "--yes")? {
+        if !prompt::confirm(context.output, &question, "--yes, or the --fingerprint that you compared")? {
             return Err(Failure::failed("not_confirmed", "nobody was admitted"));
         }
     }

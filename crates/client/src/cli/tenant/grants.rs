@@ -5,11 +5,11 @@ use clap::{Args, Subcommand};
 use protocol::tenants::grants::{HolderId, RoleGrant};
 use serde_json::json;
 
-use super::{Which, changed};
+use super::{Which, Words, changed};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::prompt::ProofArgs;
-use crate::output::{harmless, moment, table};
+use crate::output::{moment, table};
 
 /// Arguments of `tenant grants`.
 #[derive(Args, Debug)]
@@ -72,14 +72,19 @@ pub(super) async fn grants(context: &Context, arguments: GrantsArgs) -> Result<(
             };
             let (mut all, mut after): (Vec<RoleGrant>, Option<String>) = (Vec::new(), None);
             loop {
-                let page = client.grants(tenant, of, at, after.as_deref()).await?;
+                let page = client.grants(tenant, of, at, after.as_deref()).await;
+                let page = page.map_err(|error| {
+                    let failure = Failure::from(error);
+                    if at.is_none() { failure.in_whole_tenant() } else { failure }
+                })?;
                 all.extend(page.grants);
                 after = page.next;
                 if after.is_none() {
                     break;
                 }
             }
-            context.output.result(&json!({ "grants": all }), || shown(&all));
+            let words = Words::for_people(context, &client, tenant).await;
+            context.output.result(&json!({ "grants": all }), || shown(&all, &words));
         }
         GrantsCommand::Give(Given { holder, role, at }) => {
             let holder = named.holder(&holder).await?;
@@ -87,7 +92,10 @@ pub(super) async fn grants(context: &Context, arguments: GrantsArgs) -> Result<(
             changed(context, &proof, async |client| client.put_grant(tenant, holder, &role, place).await)
                 .await?;
             let document = json!({ "holder": holder, "role": role, "place": place, "held": true });
-            context.output.result(&document, || format!("{holder} is {} at {place}.", harmless(&role)));
+            let words = Words::for_people(context, &client, tenant).await;
+            context.output.result(&document, || {
+                format!("{} is {} at {}.", words.holder(holder), words.of(&role), words.place(place))
+            });
         }
         GrantsCommand::Take(Given { holder, role, at }) => {
             let holder = named.holder(&holder).await?;
@@ -95,23 +103,29 @@ pub(super) async fn grants(context: &Context, arguments: GrantsArgs) -> Result<(
             changed(context, &proof, async |client| client.delete_grant(tenant, holder, &role, place).await)
                 .await?;
             let document = json!({ "holder": holder, "role": role, "place": place, "held": false });
-            context
-                .output
-                .result(&document, || format!("{holder} is no longer {} at {place}.", harmless(&role)));
+            let words = Words::for_people(context, &client, tenant).await;
+            context.output.result(&document, || {
+                format!(
+                    "{} is no longer {} at {}.",
+                    words.holder(holder),
+                    words.of(&role),
+                    words.place(place)
+                )
+            });
         }
     }
     Ok(())
 }
 
-fn shown(grants: &[RoleGrant]) -> String {
+fn shown(grants: &[RoleGrant], words: &Words) -> String {
     let mut rows = vec![["HOLDER", "ROLE", "PLACE", "SINCE", "GIVEN BY"].map(str::to_owned).to_vec()];
     rows.extend(grants.iter().map(|grant| {
         vec![
-            grant.holder.to_string(),
-            harmless(&grant.role),
-            grant.place.to_string(),
+            words.holder(grant.holder),
+            words.of(&grant.role),
+            words.place(grant.place),
             moment(grant.granted_at),
-            harmless(&grant.granted_by),
+            words.of(&grant.granted_by),
         ]
     }));
     table(&rows)

@@ -137,6 +137,11 @@ pub(super) async fn join(context: &Context, arguments: JoinArgs) -> Result<(), F
         Some((_, token)) => token,
         None => link.trim(),
     };
+    if !token.starts_with(INVITATION) {
+        let text =
+            "this is no invitation: it is a link that ends with #invite=bwi_…, as whoever invited you has it";
+        return Err(Failure::usage(text));
+    }
     let join = Join { token: Secret::from(token.to_owned()), label: arguments.label };
     let joined = client.join_tenant(&join).await?;
     context
@@ -161,3 +166,6 @@ fn shown(invitations: &[Invitation]) -> String {
     }));
     table(&rows)
 }
+
+/// How the part of an invitation's link begins that lets somebody in.
+const INVITATION: &str = "bwi_";

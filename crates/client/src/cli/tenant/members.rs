@@ -70,7 +70,8 @@ pub(super) async fn members(context: &Context, arguments: MembersArgs) -> Result
     let named = super::Named { client: &client, tenant };
     let (member, change) = match command.unwrap_or(MembersCommand::List) {
         MembersCommand::List => {
-            let members = all_members(&client, tenant).await?;
+            let members =
+                all_members(&client, tenant).await.map_err(|error| Failure::from(error).in_whole_tenant())?;
             context.output.result(&json!({ "members": members }), || shown(&members));
             return Ok(());
         }

@@ -27,6 +27,7 @@ use serde_json::json;
 
 use self::named::Named;
 pub(super) use self::why::{WhyArgs, why};
+pub(super) use self::words::Words;
 use super::context::Context;
 use super::failure::Failure;
 use super::prompt::ProofArgs;
@@ -127,6 +128,11 @@ pub(super) struct Which {
 }
 
 pub(super) async fn tenant(context: &mut Context, arguments: TenantArgs) -> Result<(), Failure> {
+    let done = run(context, arguments).await;
+    done.map_err(|failure| context.hinted(failure))
+}
+
+async fn run(context: &mut Context, arguments: TenantArgs) -> Result<(), Failure> {
     match arguments.command.unwrap_or(TenantCommand::List { all: false }) {
         TenantCommand::List { all: false } => list(context).await,
         TenantCommand::List { all: true } => ending::list_all(context).await,
@@ -183,11 +189,15 @@ impl Which {
     /// The tenant that was named, or the only one that there is.
     pub(super) async fn find(self, context: &Context) -> Result<TenantId, Failure> {
         if let Some(tenant) = self.tenant {
+            context.work_in(tenant, true);
             return Ok(tenant);
         }
         let (client, _) = context.client()?;
         match client.tenants().await?.tenants.as_slice() {
-            [only] => Ok(only.id),
+            [only] => {
+                context.work_in(only.id, false);
+                Ok(only.id)
+            }
             [] => Err(Failure::failed(
                 "no_tenant",
                 "you are in no tenant: `bailiwick tenant create NAME` founds one",

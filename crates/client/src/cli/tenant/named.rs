@@ -5,7 +5,7 @@
 use protocol::tenants::devices::TenantDevice;
 use protocol::tenants::grants::{HolderId, PlaceId};
 use protocol::tenants::members::TenantMember;
-use protocol::{AccountId, OrganisationId, RoleId, TeamId, TenantDeviceId, TenantId};
+use protocol::{AccountId, Code, OrganisationId, RoleId, ServiceAccountId, TeamId, TenantDeviceId, TenantId};
 
 use crate::cli::failure::Failure;
 use crate::client::{Client, RequestError};
@@ -41,26 +41,45 @@ impl Named<'_> {
         Ok(all.into_iter().filter(|team| team.name == name).map(|team| team.id).collect())
     }
 
+    /// A service account, by its id or its name.
+    pub(super) async fn service_account(self, text: &str) -> Result<ServiceAccountId, Failure> {
+        if let Ok(id) = text.parse() {
+            return Ok(id);
+        }
+        only("service account", text, self.service_accounts(text).await?)
+    }
+
+    async fn service_accounts(self, name: &str) -> Result<Vec<ServiceAccountId>, RequestError> {
+        let all = self.client.service_accounts(self.tenant).await?.service_accounts;
+        Ok(all.into_iter().filter(|one| one.name == name).map(|one| one.id).collect())
+    }
+
     /// A member, by the account's id or by how the tenant's people see them.
     pub(super) async fn member(self, text: &str) -> Result<AccountId, Failure> {
         if let Ok(id) = text.parse() {
             return Ok(id);
         }
-        let all = members(self.client, self.tenant).await?;
+        let all = members(self.client, self.tenant).await.map_err(unlisted)?;
         let named = all.into_iter().filter(|member| member.label == text).map(|member| member.account);
         only("member", text, named.collect())
     }
 
-    /// Who holds roles: by an id, or a member or a team by name.
+    /// Who holds roles: a member, a team or a service account, by an id or a name.
     pub(super) async fn holder(self, text: &str) -> Result<HolderId, Failure> {
         if let Ok(id) = text.parse() {
             return Ok(id);
         }
-        let all = members(self.client, self.tenant).await?;
+        let all = members(self.client, self.tenant).await.map_err(unlisted)?;
         let members = all.into_iter().filter(|member| member.label == text);
         let mut named: Vec<HolderId> = members.map(|member| HolderId::Member(member.account)).collect();
         named.extend(self.teams(text).await?.into_iter().map(HolderId::Team));
-        only("member or team", text, named)
+        // Whoever may not see the service accounts still names people and teams.
+        let programs = match self.service_accounts(text).await {
+            Err(error) if error.is(Code::Forbidden) => Vec::new(),
+            found => found?,
+        };
+        named.extend(programs.into_iter().map(HolderId::ServiceAccount));
+        only("member, team or service account", text, named)
     }
 
     /// A role as it is given: a built-in one's name, or the id of one of the tenant's own, which may be named too.
@@ -109,6 +128,17 @@ pub(super) async fn members(client: &Client, tenant: TenantId) -> Result<Vec<Ten
             Some(next) => after = Some(next),
             None => return Ok(all),
         }
+    }
+}
+
+/// Why no name of a member is known here, and what goes without one.
+fn unlisted(error: RequestError) -> Failure {
+    let is_refusal = error.is(Code::Forbidden);
+    let failure = Failure::from(error).in_whole_tenant();
+    if is_refusal {
+        failure.adding("Whom you name by an id (acc_…) need not be looked up.")
+    } else {
+        failure
     }
 }
 

@@ -64,7 +64,8 @@ pub(super) async fn roles(context: &Context, arguments: RolesArgs) -> Result<(),
     let named = super::Named { client: &client, tenant };
     match command.unwrap_or(RolesCommand::List) {
         RolesCommand::List => {
-            let roles = client.roles(tenant).await?.roles;
+            let found = client.roles(tenant).await;
+            let roles = found.map_err(|error| Failure::from(error).in_whole_tenant())?.roles;
             context.output.result(&json!({ "roles": roles }), || shown(&roles));
         }
         RolesCommand::Create { name, actions } => {
@@ -91,9 +92,41 @@ pub(super) async fn roles(context: &Context, arguments: RolesArgs) -> Result<(),
 
 fn shown(roles: &[Role]) -> String {
     let mut rows = vec![["ROLE", "NAME", "HELD", "ACTIONS"].map(str::to_owned).to_vec()];
-    rows.extend(roles.iter().map(|role| {
+    for role in roles {
         let held = if role.is_tenant_wide { "in the tenant" } else { "anywhere" };
-        vec![harmless(&role.role), harmless(&role.name), held.to_owned(), harmless(&role.actions.join(" "))]
-    }));
+        let mut first = vec![harmless(&role.role), harmless(&role.name), held.to_owned()];
+        for group in grouped(&role.actions) {
+            first.push(harmless(&group));
+            rows.push(std::mem::replace(&mut first, vec![String::new(); 3]));
+        }
+        if role.actions.is_empty() {
+            rows.push(first);
+        }
+    }
     table(&rows)
+}
+
+/// Actions with those of the same things in one line: `device.read .write`.
+fn grouped(actions: &[String]) -> Vec<String> {
+    let thing = |action: &str| action.split_once('.').map_or_else(String::new, |(thing, _)| thing.to_owned());
+    actions
+        .chunk_by(|one, next| thing(one) == thing(next))
+        .map(|group| {
+            let (first, rest) = group.split_at(1);
+            let rest = rest.iter().map(|action| action.strip_prefix(&thing(action)).unwrap_or(action));
+            first.iter().map(String::as_str).chain(rest).collect::<Vec<_>>().join(" ")
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_are_told_by_what_they_are_done_to() {
+        let actions = ["device.read", "device.write", "log.read", "oddity"].map(str::to_owned);
+        assert_eq!(grouped(&actions), ["device.read .write", "log.read", "oddity"]);
+        assert!(grouped(&[]).is_empty());
+    }
 }

@@ -97,7 +97,8 @@ pub(super) async fn service_accounts(
     let ServiceAccountsArgs { which, proof, command } = arguments;
     let (client, _) = context.client()?;
     let tenant = which.find(context).await?;
-    let find = async |account: &str| find(&client, tenant, account).await;
+    let named = super::Named { client: &client, tenant };
+    let find = async |account: &str| named.service_account(account).await;
     match command.unwrap_or(ServiceAccountsCommand::List) {
         ServiceAccountsCommand::List => list(context, &client, tenant).await?,
         ServiceAccountsCommand::Create { name } => {
@@ -217,18 +218,4 @@ async fn create_key(
         )
     });
     Ok(())
-}
-
-/// The service account of this id or name.
-async fn find(client: &Client, tenant: TenantId, text: &str) -> Result<ServiceAccountId, Failure> {
-    if let Ok(id) = text.parse() {
-        return Ok(id);
-    }
-    let all = client.service_accounts(tenant).await?.service_accounts;
-    let named: Vec<_> = all.into_iter().filter(|one| one.name == text).map(|one| one.id).collect();
-    match named.as_slice() {
-        [only] => Ok(*only),
-        [] => Err(Failure::failed("not_found", format!("there is no service account {text:?}"))),
-        _ => Err(Failure::usage(format!("{text:?} are several service accounts: give the id"))),
-    }
 }

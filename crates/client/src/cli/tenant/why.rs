@@ -119,7 +119,10 @@ fn explained(why: &DecisionExplained, words: &Words) -> String {
             _ => "built in",
         };
         let does = if is_allowed { "allowed" } else { "forbidden" };
-        let policy_id = harmless(&policy.policy);
+        let policy_id = match policy.policy.strip_prefix("role/") {
+            Some(role) => words.of(role),
+            None => harmless(&policy.policy),
+        };
         text.push_str(&format!("  {does} by {policy_id} ({kind}): {}\n", harmless(&policy.says)));
     }
     if why.policies.is_empty() && why.fault.is_none() {

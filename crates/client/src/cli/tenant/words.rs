@@ -14,11 +14,11 @@ use crate::output::harmless;
 
 /// What things of a tenant are called.
 #[derive(Default)]
-pub(super) struct Words(HashMap<String, String>);
+pub(in crate::cli) struct Words(HashMap<String, String>);
 
 impl Words {
     /// What there is to read, when people read it.
-    pub(super) async fn for_people(context: &Context, client: &Client, tenant: TenantId) -> Words {
+    pub(in crate::cli) async fn for_people(context: &Context, client: &Client, tenant: TenantId) -> Words {
         let mut words = Words::default();
         if context.output.is_json() {
             return words;
@@ -33,7 +33,17 @@ impl Words {
             (id, name)
         }));
         let people = members(client, tenant).await.unwrap_or_default();
-        words.0.extend(people.into_iter().map(|one| (one.account.to_string(), one.label)));
+        let mut bearers: HashMap<String, u32> = HashMap::new();
+        for one in &people {
+            *bearers.entry(one.label.clone()).or_default() += 1;
+        }
+        words.0.extend(people.into_iter().map(|one| {
+            let id = one.account.to_string();
+            // Two of the same label are told apart.
+            let is_ambiguous = bearers.get(&one.label).is_some_and(|bearers| *bearers > 1);
+            let name = if is_ambiguous { format!("{} ({id})", one.label) } else { one.label };
+            (id, name)
+        }));
         let teams = client.teams(tenant).await.map(|all| all.teams).unwrap_or_default();
         words.0.extend(teams.into_iter().map(|one| (one.id.to_string(), format!("team {}", one.name))));
         let roles = client.roles(tenant).await.map(|all| all.roles).unwrap_or_default();
@@ -70,6 +80,11 @@ impl Words {
 
     /// What is called by this id, or the id itself.
     pub(super) fn of(&self, id: &str) -> String {
-        harmless(self.0.get(id).map_or(id, String::as_str))
+        harmless(self.name(id).unwrap_or(id))
+    }
+
+    /// What is called by this id, as somebody wrote it.
+    pub(in crate::cli) fn name(&self, id: &str) -> Option<&str> {
+        self.0.get(id).map(String::as_str)
     }
 }

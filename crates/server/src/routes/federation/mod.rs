@@ -55,10 +55,10 @@ async fn named(app: &App, request: &str, body: &ProviderStart) -> Result<Provide
         (None, Some(domain)) => {
             let name: DomainName = domain.parse().map_err(FederationError::from)?;
             let mut tx = look(app, request, StoredTenant::PLATFORM).await?;
-            let tenant = app.federation.tenant_of_domain(&mut tx, &name).await?;
+            let claim = app.federation.claim_of_domain(&mut tx, &name).await?;
             drop(tx);
             // Whether there is such a domain and whether its tenant has a provider are answered alike.
-            let tenant = tenant.ok_or_else(nobody)?;
+            let tenant = claim.ok_or_else(nobody)?.owner;
             let mut tx = look(app, request, tenant).await.map_err(|_| nobody())?;
             if !app.federation.has_domain_of(&mut tx, &format!("@{name}")).await? {
                 return Err(nobody());

@@ -4,7 +4,7 @@
 use access::{Action, Caller, Resource};
 use axum::extract::State;
 use axum::http::StatusCode;
-use federation::{DomainName, FederationError, ProviderId as StoredId};
+use federation::{DomainName, FederationError, ProvedBy, ProviderId as StoredId};
 use protocol::federation::{NewProvider, Provider, ProviderChange, Providers};
 use protocol::{Problem, ProviderId, TenantId};
 use store::{Record, TenantId as StoredTenant, WriteTx};
@@ -14,6 +14,7 @@ use crate::caller::Signed;
 use crate::error::ApiError;
 use crate::gateway::{Json, Path};
 use crate::routes::tenants::customer;
+use crate::routes::tenants::domains::take_from_another;
 use crate::state::App;
 
 /// Lists the platform's providers.
@@ -83,7 +84,7 @@ pub(crate) async fn confirm_domain(
     signed: Signed,
     Path((tenant, domain)): Path<(TenantId, String)>,
 ) -> Result<StatusCode, ApiError> {
-    let mut tx = enter(&app, &signed).await?;
+    drop(enter(&app, &signed).await?);
     let tenant = customer(tenant)?;
     let name: DomainName = domain.parse().map_err(FederationError::from)?;
     let worker = Caller::system("federation", signed.caller.request());
@@ -91,7 +92,11 @@ pub(crate) async fn confirm_domain(
     let mut view = app.access.view(&worker, tenant, Action::MaintenanceRun, Resource::Customer).await?;
     app.federation.domain(&mut view, &name).await?;
     drop(view);
-    app.federation.claim_domain(&mut tx, tenant, &name).await?;
+    // The platform takes back what it said of another tenant; what that one proved by itself stays.
+    let (request, platform) = (signed.caller.request(), ProvedBy::Platform);
+    let former = take_from_another(&app, request, tenant, &name, platform, &[]).await?;
+    let mut tx = enter(&app, &signed).await?;
+    app.federation.claim_domain(&mut tx, tenant, &name, platform, former.as_ref()).await?;
     tx.commit(Record::about(tenant)).await?;
     let mut tx = app.access.enter(&worker, tenant, Action::MaintenanceRun, Resource::Customer).await?;
     app.federation.set_verified(&mut tx, &name).await?;

@@ -21,6 +21,7 @@ use super::form::Parameters;
 use super::token::proven;
 use super::{Asking, Form, OAuthError, client};
 use crate::caller::Visitor;
+use crate::caller::client::Noted;
 use crate::error::ApiError;
 use crate::gateway::Json;
 use crate::state::App;
@@ -67,6 +68,9 @@ pub(crate) async fn push(
         let key = proven.key.confirmation().jkt;
         if request.key.as_ref().is_some_and(|announced| *announced != key) {
             return Err(OAuthError::invalid_request("dpop_jkt is another key than the one that was proved"));
+        }
+        if !matches!(app.proofs.note(app.now(), &proven.used), Noted::First) {
+            return Err(OAuthError::new("invalid_dpop_proof", "the DPoP proof was used before"));
         }
         request.key = Some(key);
     }
@@ -115,16 +119,11 @@ async fn begin(app: &App, visitor: &Visitor, form: &Form) -> Result<Begun, ApiEr
             }
         }
     };
-    if form.one("prompt") == Some("none") {
-        // There is no session to go by here: somebody has to answer.
-        let parameters = [("error", "login_required")];
-        let back = request.answer(app.provider.issuer(), &parameters);
-        return back.map(Begun::Back).ok_or_else(|| ApiError::internal("a redirect URI"));
-    }
     let keep = request.bind();
     let sealed = app.provider.seal_request(app.now(), &request)?;
     // Of the address that the browser used, as the cookie is: a server on this machine has more than one name.
-    Ok(Begun::Ask { link: format!("/#authorize={sealed}"), keep })
+    let how = if request.silent { "silent" } else { "authorize" };
+    Ok(Begun::Ask { link: format!("/#{how}={sealed}"), keep })
 }
 
 fn answer(app: &App, begun: Result<Begun, ApiError>) -> Response {
@@ -186,6 +185,7 @@ fn checked(
     if prompts.contains(&"none") && prompts.len() > 1 {
         return Err(OAuthError::invalid_request("prompt=none stands alone"));
     }
+    request.silent = prompts.contains(&"none");
     request.ask_again = prompts.contains(&"consent");
     request.prove_again = prompts.contains(&"login");
     request.key = match form.one("dpop_jkt") {
@@ -221,7 +221,8 @@ fn back(app: &App, form: &Form, redirect_uri: String, error: &str, description: 
     let mut url = url::Url::parse(&redirect_uri).ok()?;
     let mut query = url.query_pairs_mut();
     query.append_pair("error", error).append_pair("error_description", description);
-    if let Some(state) = form.one("state").filter(|state| state.len() <= LONGEST_WORD) {
+    // Also one that is too long: the client knows by it whose answer this is (RFC 6749, section 4.1.2.1).
+    if let Some(state) = form.one("state") {
         query.append_pair("state", state);
     }
     query.append_pair("iss", app.provider.issuer());

@@ -20,7 +20,7 @@ use tokens::oauth::{
 };
 
 use super::authorize::bound;
-use crate::caller::Signed;
+use crate::caller::{Signed, Visitor};
 use crate::error::ApiError;
 use crate::gateway::Json;
 use crate::routes::tenants::in_directory;
@@ -52,9 +52,7 @@ pub(crate) async fn read(
         && matches!(&pending, Pending::Browser(request) if !request.redirect_uri.starts_with("https://"));
     let is_new = |scope: &&str| ask_again || is_anybody || !before.contains(scope);
     let redirect_host = match &pending {
-        Pending::Browser(request) => url::Url::parse(&request.redirect_uri)
-            .ok()
-            .map(|url| url.host_str().unwrap_or_else(|| url.scheme()).to_owned()),
+        Pending::Browser(request) => url::Url::parse(&request.redirect_uri).ok().map(|url| returns_to(&url)),
         Pending::Device(..) => None,
     };
     Ok(Json(Shown {
@@ -86,7 +84,7 @@ pub(crate) async fn approve(
     let mut tx = signed.enter_customer(&app, address.tenant, Action::ClientUse, Resource::Customer).await?;
     let client = app.provider.client(&mut tx, address.client).await.map_err(over)?;
     // It was checked when it was asked; meanwhile the client may be another one.
-    pending.require_registered(&client)?;
+    pending.require_registered(&app, &client)?;
     let terms = pending.terms(&app, &signed);
     app.provider.give_consent(&mut tx, terms.account, client.id, &terms.scope).await?;
     match pending {
@@ -133,9 +131,15 @@ pub(crate) async fn deny(
         app.access.view(&signed.caller, address.tenant, Action::TenantRead, Resource::Customer).await?;
     app.access.also(&mut tx, &signed.caller, Action::ClientUse, Resource::Customer).await?;
     drop(tx);
+    let is_old = pending.require_proof(&app, &signed).is_err();
     match pending {
         Pending::Browser(request) => {
-            let redirect = request.answer(app.provider.issuer(), &[("error", "access_denied")]);
+            let error = match (request.silent, is_old) {
+                (false, _) => "access_denied",
+                (true, true) => "login_required",
+                (true, false) => "consent_required",
+            };
+            let redirect = request.answer(app.provider.issuer(), &[("error", error)]);
             Ok(Json(Answered { redirect: redirect.map(Into::into) }))
         }
         Pending::Device(_, code) => {
@@ -145,6 +149,26 @@ pub(crate) async fn deny(
             Ok(Json(Answered { redirect: None }))
         }
     }
+}
+
+/// Says where the browser goes on when nobody is signed in in it, and nobody is to be asked (`prompt=none`).
+#[utoipa::path(post, path = "/api/v1/authorize/login-required", tag = "oauth", operation_id = "answer_login_required", request_body = Asked,
+    responses((status = 200, body = Answered), (status = 410, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn login_required(
+    State(app): State<App>,
+    _visitor: Visitor,
+    headers: HeaderMap,
+    Json(asked): Json<Asked>,
+) -> Result<Json<Answered>, ApiError> {
+    let missing = || ApiError::field("request", "it is missing");
+    let sealed = asked.request.as_ref().ok_or_else(missing)?;
+    let request = app.provider.open_request(app.now(), sealed.expose())?;
+    bound(&app, &headers, &request)?;
+    if !request.silent {
+        return Err(ApiError::field("request", "somebody may be asked: sign in first"));
+    }
+    let redirect = request.answer(app.provider.issuer(), &[("error", "login_required")]);
+    Ok(Json(Answered { redirect: redirect.map(Into::into) }))
 }
 
 /// What waits for an answer.
@@ -220,14 +244,16 @@ impl Pending {
         Ok(())
     }
 
-    fn require_registered(&self, client: &Client) -> Result<(), ApiError> {
+    fn require_registered(&self, app: &App, client: &Client) -> Result<(), ApiError> {
         let (grant, is_registered) = match self {
             Pending::Browser(request) => {
                 (GrantType::AuthorizationCode, client.terms.redirects_to(&request.redirect_uri))
             }
             Pending::Device(..) => (GrantType::DeviceCode, true),
         };
-        if is_registered && client.terms.may(grant).is_ok() && self.scope().is_within(&client.terms.scopes) {
+        let terms = &client.terms;
+        let is_for = terms.is_for(self.resource(), app.provider.issuer());
+        if is_registered && is_for && terms.may(grant).is_ok() && self.scope().is_within(&terms.scopes) {
             return Ok(());
         }
         Err(ApiError::new(Code::RequestOver))
@@ -260,6 +286,14 @@ impl Pending {
             came_by: signed.session.came_by().map(|tenant| *tenant.uuid()),
             by_password: None,
         }
+    }
+}
+
+/// Where an answer goes, as it is shown: a host of the web, or the scheme of an application's own, in which a host is only a word.
+fn returns_to(url: &url::Url) -> String {
+    match (url.scheme(), url.host_str()) {
+        ("http" | "https", Some(host)) => host.to_owned(),
+        (scheme, _) => format!("{scheme}:"),
     }
 }
 

@@ -28,7 +28,9 @@ use zeroize::Zeroizing;
 
 pub(crate) use self::error::OAuthError;
 pub(crate) use self::form::Form;
+use crate::caller::client::Noted;
 use crate::caller::{Visitor, look};
+use crate::error::ApiError;
 use crate::state::App;
 
 /// A client that proved that it is the one.
@@ -75,6 +77,14 @@ impl Asking {
         let address: ClientAddress = id.parse().map_err(|_| unknown())?;
         let (_, client) = client(app, visitor, address).await?.ok_or_else(unknown)?;
         let used = app.provider.authenticate(&client, &address, proof, app.now()).map_err(|_| unknown())?;
+        // Whoever sees one on its way has nothing by it.
+        if let Some(used) = &used {
+            match app.assertions.note(app.now(), used) {
+                Noted::First => {}
+                Noted::Again => return Err(unknown()),
+                Noted::Full => return Err(ApiError::new(Code::Unavailable).into()),
+            }
+        }
         // Anybody can say that they are a public client.
         if client.terms.authentication != tokens::oauth::Authentication::Public
             && let Some(passage) = visitor.caller.passage()

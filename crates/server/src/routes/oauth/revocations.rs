@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -12,12 +11,12 @@ use axum::response::Sse;
 use axum::response::sse::Event;
 use futures::Stream;
 use tokens::oauth::ClientAddress;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::{Asking, Form, OAuthError, client};
 use crate::caller::Visitor;
-use crate::revocations::{Missed, Numbered};
+use crate::error::ApiError;
+use crate::revocations::{Missed, Numbered, Place};
 use crate::state::App;
 
 /// How often a follower hears that it is being told everything.
@@ -44,9 +43,9 @@ pub(crate) async fn follow(
             "only a client that serves a resource may follow",
         ));
     }
-    let full = |_| OAuthError::from(crate::error::ApiError::retry_after(30));
-    let of_tenant = app.following.of(asking.address.tenant).try_acquire_owned().map_err(full)?;
-    let of_all = Arc::clone(&app.following_all).try_acquire_owned().map_err(full)?;
+    let of_tenant = app.following.of(asking.address.tenant);
+    let place = app.revocations.place(asking.address, of_tenant, &app.following_all);
+    let place = place.ok_or_else(|| OAuthError::from(ApiError::retry_after(30)))?;
     let position = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
     let mut first = VecDeque::new();
     let next = app.revocations.after(position).unwrap_or_else(|| {
@@ -55,15 +54,7 @@ pub(crate) async fn follow(
         next
     });
     let look_again = Instant::now() + LOOK_AGAIN;
-    let follower = Follower {
-        address: asking.address,
-        visitor,
-        first,
-        next,
-        look_again,
-        app,
-        _places: (of_tenant, of_all),
-    };
+    let follower = Follower { address: asking.address, visitor, first, next, look_again, app, place };
     Ok(Sse::new(futures::stream::unfold(follower, Follower::step)))
 }
 
@@ -81,7 +72,7 @@ struct Follower {
     /// The number of the next event.
     next: u64,
     look_again: Instant,
-    _places: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    place: Place,
 }
 
 impl Follower {
@@ -89,6 +80,9 @@ impl Follower {
         let (mut newest, mut stopping) = (self.app.revocations.newest(), self.app.stopping.clone());
         let beat = Instant::now() + BEAT;
         loop {
+            if self.place.is_over() {
+                return None;
+            }
             if self.look_again <= Instant::now() {
                 self.look_again = Instant::now() + LOOK_AGAIN;
                 let found = client(&self.app, &self.visitor, self.address).await;
@@ -119,6 +113,7 @@ impl Follower {
                     }
                     return Some((Ok(Event::default().event("alive").data(self.app.now().to_string())), self));
                 }
+                () = self.place.over() => return None,
                 _ = stopping.changed() => return None,
             }
         }

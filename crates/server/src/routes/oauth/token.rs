@@ -154,7 +154,8 @@ impl Request<'_> {
                 asked
             }
         };
-        if form.one("resource").is_some_and(|resource| resource != grant.terms.resource) {
+        let is_for = self.asking.client.terms.is_for(&grant.terms.resource, app.provider.issuer());
+        if !is_for || form.one("resource").is_some_and(|resource| resource != grant.terms.resource) {
             return Err(ProviderError::Target.into());
         }
         let mut tx = self.enter(&grant.terms).await?;

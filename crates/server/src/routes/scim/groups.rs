@@ -78,7 +78,7 @@ pub(crate) async fn replace(
     body: Result<Resourceful, ScimRefusal>,
 ) -> Result<Answer, ScimRefusal> {
     let mut tx = provisioner.enter(&app, tenant).await?;
-    app.federation.group(&mut tx, group.uuid(), true).await?;
+    app.federation.group(&mut tx, group.uuid(), false).await?;
     provisioner.require_service()?;
     let terms = GroupTerms::read(&body?.0)?;
     put(&app, tenant, tx, group, terms).await
@@ -94,7 +94,7 @@ pub(crate) async fn change(
     body: Result<Change, ScimRefusal>,
 ) -> Result<Answer, ScimRefusal> {
     let mut tx = provisioner.enter(&app, tenant).await?;
-    let before = app.federation.group(&mut tx, group.uuid(), true).await?;
+    let before = app.federation.group_to_change(&mut tx, group.uuid()).await?;
     provisioner.require_service()?;
     let terms = before.terms.patched(&body?.0)?;
     put(&app, tenant, tx, group, terms).await

@@ -2,9 +2,9 @@
 //! What becomes of members when the tenant is told of people: who they turn out to be, whether they may come in, in which teams
 //! they are.
 
-use access::tenancy::{Grants, MemberState, RoleName, TeamId};
+use access::tenancy::{Grants, RoleName, TeamId};
 use access::{BuiltInRole, TenancyError};
-use federation::scim::{Group, User, UserId};
+use federation::scim::{Group, User, UserId, let_others_run, only_in};
 use store::{Record, TenantId as StoredTenant, WriteTx};
 use uuid::Uuid;
 
@@ -54,7 +54,7 @@ pub(crate) async fn arrived(
 pub(super) async fn linked(app: &App, tx: &mut WriteTx, user: &User) -> Result<(), ApiError> {
     let Some(account) = user.account else { return Ok(()) };
     if !user.terms.active && !is_owner(app, tx, account).await? {
-        set_state(app, tx, account, MemberState::Suspended).await?;
+        suspend(app, tx, user, account).await?;
     }
     for team in app.federation.teams_of_user(tx, user.id).await.map_err(internal)? {
         put_into(app, tx, team, account).await?;
@@ -62,7 +62,7 @@ pub(super) async fn linked(app: &App, tx: &mut WriteTx, user: &User) -> Result<(
     Ok(())
 }
 
-/// After a change: who may come in no more is suspended, who may again is not.
+/// After a change: who may come in no more is suspended; who may again is not, unless somebody else suspended them.
 pub(super) async fn changed(
     app: &App,
     tx: &mut WriteTx,
@@ -75,9 +75,14 @@ pub(super) async fn changed(
     match (was, is) {
         (true, false) => {
             require_no_owner(app, tx, account).await?;
-            set_state(app, tx, account, MemberState::Suspended).await?;
+            suspend(app, tx, after, account).await?;
         }
-        (false, true) => set_state(app, tx, account, MemberState::Live).await?,
+        (false, true) => {
+            if let Some(at) = before.suspended_at {
+                app.tenancy.resume_suspended_at(tx, account, at).await?;
+                app.federation.note_suspension(tx, after.id, None).await?;
+            }
+        }
         _ => {}
     }
     Ok(())
@@ -114,14 +119,13 @@ pub(super) async fn regrouped(
     before: &[UserId],
     after: &Group,
 ) -> Result<(), ScimRefusal> {
-    let only_in = |all: &[UserId], others: &[UserId]| -> Vec<UserId> {
-        all.iter().filter(|user| !others.contains(user)).copied().collect()
-    };
     let (new, gone) = (only_in(&after.terms.members, before), only_in(before, &after.terms.members));
-    for account in app.federation.accounts_of(tx, &new).await? {
+    for (done, account) in app.federation.accounts_of(tx, &new).await?.into_iter().enumerate() {
+        let_others_run(STATEMENTS_OF_ONE * done).await;
         put_into(app, tx, after.team, account).await?;
     }
-    for account in app.federation.accounts_of(tx, &gone).await? {
+    for (done, account) in app.federation.accounts_of(tx, &gone).await?.into_iter().enumerate() {
+        let_others_run(STATEMENTS_OF_ONE * done).await;
         match app.tenancy.take_from_team(tx, TeamId::from_uuid(after.team), account).await {
             Ok(_) | Err(TenancyError::NotFound) => {}
             Err(error) => return Err(error.into()),
@@ -138,11 +142,10 @@ async fn put_into(app: &App, tx: &mut WriteTx, team: Uuid, account: Uuid) -> Res
     }
 }
 
-async fn set_state(app: &App, tx: &mut WriteTx, account: Uuid, state: MemberState) -> Result<(), ApiError> {
-    match app.tenancy.set_member_state(tx, account, state).await {
-        Ok(()) | Err(TenancyError::NotFound) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+/// Suspends a member, and notes that it was done here: who was suspended by somebody else stays so, whatever is told afterwards.
+async fn suspend(app: &App, tx: &mut WriteTx, user: &User, account: Uuid) -> Result<(), ApiError> {
+    let at = app.tenancy.suspend_if_live(tx, account).await?.then_some(tx.now());
+    app.federation.note_suspension(tx, user.id, at).await.map_err(internal)
 }
 
 async fn require_no_owner(app: &App, tx: &mut WriteTx, account: Uuid) -> Result<(), ScimRefusal> {
@@ -172,3 +175,6 @@ fn internal(error: federation::scim::ScimError) -> ApiError {
         other => ApiError::internal(other),
     }
 }
+
+/// How many statements put somebody into a team, about.
+const STATEMENTS_OF_ONE: usize = 10;

@@ -2,14 +2,15 @@
 //! Domains of a tenant, whose addresses its providers speak for.
 
 use access::tenancy::Change;
-use access::{Action, Resource};
+use access::{Action, Caller, Refused, Resource};
 use axum::extract::State;
 use axum::http::StatusCode;
-use federation::{Domain as Stored, DomainName, FederationError};
+use custody::KeyError;
+use federation::{Domain as Stored, DomainClaim, DomainName, FederationError, ProvedBy};
 use protocol::federation::{Domain, Domains, NewDomain};
 use protocol::{Problem, TenantId};
 use serde_json::json;
-use store::Record;
+use store::{Record, TenantId as StoredTenant};
 
 use super::providers::enter;
 use super::{commit, customer, in_directory};
@@ -60,9 +61,11 @@ pub(crate) async fn verify(
     let mut tx = enter(&app, &signed, tenant).await?;
     let domain = app.federation.domain(&mut tx, &name).await?;
     drop(tx);
-    app.federation.look_for_proof(&domain).await?;
-    let mut tx = in_directory(&app, signed.caller.request()).await?;
-    app.federation.claim_domain(&mut tx, customer(tenant)?, &name).await?;
+    let shown_now = app.federation.look_for_proof(&domain).await?;
+    let (owner, request) = (customer(tenant)?, signed.caller.request());
+    let former = take_from_another(&app, request, owner, &name, ProvedBy::Dns, &shown_now).await?;
+    let mut tx = in_directory(&app, request).await?;
+    app.federation.claim_domain(&mut tx, owner, &name, ProvedBy::Dns, former.as_ref()).await?;
     tx.commit(Record::about(tenant)).await?;
     let mut tx = enter_again(&app, &signed, tenant).await?;
     let domain = app.federation.set_verified(&mut tx, &name).await?;
@@ -88,6 +91,47 @@ pub(crate) async fn remove(
     app.federation.release_domain(&mut tx, customer(tenant)?, &name).await?;
     tx.commit(Record::about(tenant)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes a domain from another tenant that has it, for one that proves it now by the same kind of word: what the other one once
+/// showed stands no more among what is shown now. In its own rows and its own history, before the directory hears of it: whatever
+/// happens in between, nobody is believed of a domain that they cannot show. Says which claim of another's ends by this.
+///
+/// # Errors
+/// [`FederationError::DomainTaken`] as long as the other one's word holds.
+pub(crate) async fn take_from_another(
+    app: &App,
+    request: &str,
+    tenant: StoredTenant,
+    name: &DomainName,
+    proved_by: ProvedBy,
+    shown_now: &[String],
+) -> Result<Option<DomainClaim>, ApiError> {
+    let (worker, action) = (Caller::system("federation", request), Action::MaintenanceRun);
+    let mut view = app.access.view(&worker, StoredTenant::PLATFORM, action, Resource::Platform).await?;
+    let claim = app.federation.claim_of_domain(&mut view, name).await?;
+    drop(view);
+    let Some(claim) = claim.filter(|claim| claim.owner != tenant) else { return Ok(None) };
+    if claim.proved_by != proved_by {
+        return Err(FederationError::DomainTaken.into());
+    }
+    let mut tx = match app.access.enter(&worker, claim.owner, action, Resource::Customer).await {
+        Err(Refused::NotFound) => return Ok(Some(claim)),
+        entered => entered?,
+    };
+    match app.federation.domain(&mut tx, name).await {
+        Ok(domain) if shown_now.contains(&domain.proof) => return Err(FederationError::DomainTaken.into()),
+        Ok(_) => {}
+        // A crash left the claim behind, or the tenant is gone with its keys: there is nobody to take it from.
+        Err(FederationError::NotFound | FederationError::Key(KeyError::Destroyed)) => return Ok(Some(claim)),
+        Err(error) => return Err(error.into()),
+    }
+    if app.federation.set_unverified(&mut tx, name).await? {
+        let before = Some(json!({ "domain": name.as_str() }));
+        let after = Some(json!({ "domain": name.as_str(), "proved": "by another tenant" }));
+        commit(app, tx, claim.owner, Change { before, after, reason: None }).await?;
+    }
+    Ok(Some(claim))
 }
 
 /// The request's `Idempotency-Key` was taken with the first look.

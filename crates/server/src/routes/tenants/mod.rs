@@ -24,18 +24,23 @@ pub(crate) mod service_accounts;
 pub(crate) mod support;
 pub(crate) mod teams;
 
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
 use access::tenancy::{Change, Customer, Name, NewCustomer};
-use access::{Action, Caller, Resource};
+use access::{Action, Caller, PlatformRole, Refused, Resource, TenancyError};
 use axum::extract::State;
 use axum::http::StatusCode;
 use protocol::tenants::{NewTenant, Tenant, TenantChange, Tenants};
 use protocol::{Code, Problem, TenantId};
 use serde_json::json;
 use store::{Record, TenantId as StoredTenant, TenantKind, WriteTx};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
 
 use crate::caller::{Acting, Signed};
 use crate::error::ApiError;
-use crate::gateway::{Json, Path};
+use crate::gateway::{Json, Path, TurnsOf};
 use crate::state::App;
 
 /// Founds a tenant. Whoever asks is its first owner.
@@ -53,6 +58,9 @@ pub(crate) async fn create(
     let region = body.region.as_deref().unwrap_or(DEFAULT_REGION);
     let new = NewCustomer { name: &name, region, owner, label: &label };
     let tenant = StoredTenant::customer();
+    // One after the other: those that are founded at the same time count too.
+    let _turn = FOUNDING.of(owner.account).acquire_owned().await.map_err(ApiError::internal)?;
+    require_may_found(&app, &signed).await?;
 
     let mut tx = app
         .access
@@ -89,9 +97,7 @@ pub(crate) async fn list(State(app): State<App>, signed: Signed) -> Result<Json<
         // One that was left a moment ago, or is not founded yet, is not one of theirs.
         match app.access.view(&signed.caller, tenant, Action::TenantRead, Resource::Customer).await {
             Ok(mut tx) => tenants.push(to_tenant(app.tenancy.customer(&mut tx).await?)),
-            Err(
-                access::Refused::NotFound | access::Refused::Suspended | access::Refused::ProviderRequired,
-            ) => {}
+            Err(Refused::NotFound | Refused::Suspended | Refused::ProviderRequired) => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -172,6 +178,82 @@ pub(crate) async fn in_directory(app: &App, request: &str) -> Result<WriteTx, Ap
     Ok(app.access.enter(&worker, platform, Action::MaintenanceRun, Resource::Platform).await?)
 }
 
+/// Refuses an account that founded as many tenants as one may: those that are not gone, and that it is still in. The platform's
+/// administrators found as many as they like.
+async fn require_may_found(app: &App, signed: &Signed) -> Result<(), ApiError> {
+    let most = app.config.tenants_per_account as usize;
+    if signed.roles.contains(PlatformRole::Administrator) {
+        return Ok(());
+    }
+    if most == 0 {
+        let why = "only the platform's administrators found tenants here";
+        return Err(Problem::new(Code::Forbidden).detail(why).into());
+    }
+    let (account, platform) = (*signed.session.account().uuid(), StoredTenant::PLATFORM);
+    let worker = Caller::system("tenants", signed.caller.request());
+    let mut tx = app.access.view(&worker, platform, Action::MaintenanceRun, Resource::Platform).await?.once();
+    let tenants = app.tenancy.memberships(&mut tx, account).await?;
+    drop(tx);
+    if tenants.len() < most {
+        return Ok(());
+    }
+    let mut founded = 0;
+    for tenant in tenants {
+        founded += usize::from(is_founder(app, &worker, tenant, account).await?);
+        if founded == most {
+            let why = format!("an account founds at most {most} tenants (tenants_per_account)");
+            return Err(Problem::new(Code::Conflict).detail(why).into());
+        }
+    }
+    Ok(())
+}
+
+/// Whether a tenant came to be with this account in it.
+async fn is_founder(
+    app: &App,
+    worker: &Caller,
+    tenant: StoredTenant,
+    account: Uuid,
+) -> Result<bool, ApiError> {
+    let view = app.access.view(worker, tenant, Action::MaintenanceRun, Resource::Customer).await;
+    let mut tx = match view {
+        Err(Refused::NotFound) => return Ok(false),
+        other => other?,
+    };
+    match app.tenancy.member(&mut tx, account).await {
+        Ok(member) => Ok(member.joined_at == app.tenancy.customer(&mut tx).await?.created_at),
+        // They left a moment ago.
+        Err(TenancyError::NotFound) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Turns at work that takes long: so many of each tenant, so many of all.
+struct LongWork {
+    of_one: TurnsOf<StoredTenant>,
+    of_all: Arc<Semaphore>,
+    within: Duration,
+}
+
+impl LongWork {
+    fn new(of_one: usize, of_all: usize, within: Duration) -> Self {
+        LongWork { of_one: TurnsOf::new(of_one), of_all: Arc::new(Semaphore::new(of_all)), within }
+    }
+
+    /// Waits for a turn, first among the tenant's own, which nobody else waits for; so long, then 503. It is over when it is dropped.
+    async fn turn(
+        &self,
+        tenant: StoredTenant,
+    ) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), ApiError> {
+        let both = async {
+            let own = self.of_one.of(tenant).acquire_owned().await?;
+            Ok::<_, AcquireError>((own, Arc::clone(&self.of_all).acquire_owned().await?))
+        };
+        let busy = || ApiError::from(Problem { retry_after: Some(5), ..Problem::new(Code::Unavailable) });
+        tokio::time::timeout(self.within, both).await.map_err(|_| busy())?.map_err(|_| busy())
+    }
+}
+
 fn own_entry(signed: &Signed) -> Resource {
     Resource::DirectoryEntry { account: *signed.session.account().uuid() }
 }
@@ -186,6 +268,9 @@ fn to_tenant(customer: Customer) -> Tenant {
         delete_at: customer.delete_at,
     }
 }
+
+/// Who founds a tenant at this moment.
+static FOUNDING: LazyLock<TurnsOf<Uuid>> = LazyLock::new(|| TurnsOf::new(1));
 
 /// How long a page is when nothing is said.
 const PAGE: u32 = 100;

@@ -2,7 +2,8 @@
 //! A tenant's own policies: read, checked, tried before they take effect, put, and brought back.
 
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use access::tenancy::{self, Change, NewPolicies as Stored};
 use access::{Action, Effect, PolicyProblem as Wrong, Resource, Tried};
@@ -18,11 +19,10 @@ use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use store::WriteTx;
-use tokio::sync::Semaphore;
 use utoipa::IntoParams;
 
 use super::grants::{holder_id, place_id};
-use super::{commit, customer, name};
+use super::{LongWork, commit, customer, name};
 use crate::caller::Acting;
 use crate::error::ApiError;
 use crate::gateway::{Json, Path, Query};
@@ -67,15 +67,25 @@ pub(crate) async fn try_out(
     Path(tenant): Path<TenantId>,
     Json(body): Json<PolicyText>,
 ) -> Result<Json<PolicyTrial>, ApiError> {
-    let mut tx = acting.view(&app, customer(tenant)?, Action::PolicyRead, Resource::Customer).await?;
+    let tenant = customer(tenant)?;
+    let mut tx = acting.view(&app, tenant, Action::PolicyRead, Resource::Customer).await?;
     app.access.also(&mut tx, &acting.caller, Action::DecisionExplain, Resource::Customer).await?;
     let policies = app.access.policies_with(&mut tx, &body.text).await?.map_err(|wrong| refused(&wrong))?;
     let trial = app.access.trial(&mut tx, policies).await?;
     // It asks for seconds where a tenant is large: not while it holds a view, and not where requests are answered.
     drop(tx);
-    let turn = tokio::time::timeout(TURN_WITHIN, TURN.acquire()).await;
-    let _turn = turn.ok().and_then(Result::ok).ok_or_else(|| ApiError::new(Code::Unavailable))?;
-    let tried = tokio::task::spawn_blocking(move || trial.run()).await.map_err(ApiError::internal)?;
+    let turn = DRY_RUNS.turn(tenant).await?;
+    // Gone with this request, answered or not: nobody asks on for who has hung up.
+    let waiting = Arc::new(());
+    let is_waited_for = Arc::downgrade(&waiting);
+    let tried = tokio::task::spawn_blocking(move || {
+        // Until the work is done.
+        let _turn = turn;
+        let until = Instant::now() + DONE_WITHIN;
+        trial.run(|| is_waited_for.strong_count() > 0 && Instant::now() < until)
+    });
+    let tried = tried.await.map_err(ApiError::internal)?;
+    drop(waiting);
     Ok(Json(shown_trial(tried)))
 }
 
@@ -284,10 +294,10 @@ fn shown_effect(effect: Effect) -> PolicyEffect {
     }
 }
 
-/// One dry run at a time takes a processor.
-static TURN: Semaphore = Semaphore::const_new(1);
-/// How long one waits for its turn; then 503.
-const TURN_WITHIN: Duration = Duration::from_secs(10);
+/// Each takes a processor: two at a time do, and one of a tenant.
+static DRY_RUNS: LazyLock<LongWork> = LazyLock::new(|| LongWork::new(1, 2, Duration::from_secs(10)));
+/// How long one asks; what is left then is not told.
+const DONE_WITHIN: Duration = Duration::from_secs(5);
 /// How many people and how many places are listed of one effect.
 const MAX_LISTED: usize = 100;
 /// How many problems are said when policies are refused; `check` tells all.

@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A tenant's own providers: by which its people come in, what they get by that, and that there is no other way.
 
+use std::sync::LazyLock;
+use std::time::Duration;
+
 use access::tenancy::Change;
 use access::{Action, Place, Resource, TenancyError};
 use axum::extract::State;
 use axum::http::StatusCode;
-use federation::{Given, Provider as Stored, ProviderId as StoredId, Terms};
+use federation::{Given, Provider as Stored, ProviderId as StoredId, TESTS, TESTS_OF_ONE, Terms};
+use identity::Try;
 use protocol::federation::{NewProvider, Provider, ProviderChange, ProviderRequirement, Providers};
 use protocol::{Code, Problem, ProviderId, TenantId};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use store::WriteTx;
 
-use super::{commit, customer};
+use super::{LongWork, commit, customer};
 use crate::caller::{Acting, Signed};
 use crate::error::ApiError;
 use crate::gateway::{Json, Path};
@@ -127,7 +132,12 @@ pub(crate) async fn test(
     let mut tx = enter(&app, &signed, tenant).await?;
     let provider = app.federation.provider(&mut tx, id(provider)).await?;
     drop(tx);
+    let _turn = TRIALS.turn(provider.tenant).await?;
+    // What counts is who has the server ask those that do not answer.
+    let aimed_at = Sha256::digest(signed.session.account().uuid().as_bytes()).into();
+    let charge = app.attempts.start(app.now(), Try::ProviderTest, &aimed_at, signed.address.ip())?;
     app.federation.try_out(app.now(), &provider).await?;
+    app.attempts.returned(app.now(), charge);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -197,3 +207,7 @@ fn is(given: &Given, role: access::tenancy::RoleName, place: Place) -> bool {
 fn id(provider: ProviderId) -> StoredId {
     StoredId::from_uuid(provider.uuid())
 }
+
+/// Providers that are tried out at this moment.
+static TRIALS: LazyLock<LongWork> =
+    LazyLock::new(|| LongWork::new(TESTS_OF_ONE, TESTS, Duration::from_secs(5)));

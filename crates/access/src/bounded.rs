@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Policies that somebody else wrote, before Cedar reads them.
+//!
+//! Cedar's parser, type checker and evaluator recurse into what they read, and so does freeing it: a text of a few hundred
+//! parentheses would overflow a thread's stack, which ends the process. So its nesting and the length of its chains are bounded
+//! before it is parsed, and it is parsed on a stack that has room for several times as much. What is left to evaluate then is so flat that
+//! Cedar's own check of the stack never refuses it.
+
+use std::thread;
+
+/// How deeply parentheses, brackets and braces may be nested.
+pub(crate) const MAX_NESTING: usize = 24;
+/// How many operators and members one policy may have: each may be one level of what it means.
+pub(crate) const MAX_OPERATORS: usize = 250;
+
+/// Where a text goes beyond the bounds, in bytes from its beginning, and how.
+pub(crate) fn beyond(text: &str) -> Option<(usize, String)> {
+    let (mut nesting, mut operators) = (0_usize, 0_usize);
+    let mut bytes = text.bytes().enumerate().peekable();
+    let mut in_word = false;
+    while let Some((at, byte)) = bytes.next() {
+        let follows = |bytes: &mut std::iter::Peekable<_>, next: u8| {
+            std::iter::Peekable::next_if(bytes, |(_, byte): &(usize, u8)| *byte == next).is_some()
+        };
+        let was_in_word = std::mem::replace(&mut in_word, byte.is_ascii_alphanumeric() || byte == b'_');
+        match byte {
+            b'"' => {
+                while let Some((_, byte)) = bytes.next() {
+                    match byte {
+                        b'\\' => drop(bytes.next()),
+                        b'"' => break,
+                        _ => {}
+                    }
+                }
+            }
+            b'/' if follows(&mut bytes, b'/') => while bytes.next_if(|(_, byte)| *byte != b'\n').is_some() {},
+            b'(' | b'[' | b'{' => nesting += 1,
+            b')' | b']' | b'}' => nesting = nesting.saturating_sub(1),
+            b';' => operators = 0,
+            b'|' => operators += usize::from(follows(&mut bytes, b'|')),
+            b'&' => operators += usize::from(follows(&mut bytes, b'&')),
+            b'+' | b'-' | b'*' | b'.' | b'!' => operators += 1,
+            b'i' if !was_in_word && is_if(text, at) => operators += 1,
+            _ => {}
+        }
+        if nesting > MAX_NESTING {
+            return Some((at, format!("it is nested more than {MAX_NESTING} deep")));
+        }
+        if operators > MAX_OPERATORS {
+            let why =
+                format!("a policy has at most {MAX_OPERATORS} operators and members: make several policies");
+            return Some((at, why));
+        }
+    }
+    None
+}
+
+/// Whether the word `if` stands there.
+fn is_if(text: &str, at: usize) -> bool {
+    let after = text.as_bytes().get(at + 2).copied().unwrap_or(b' ');
+    text.as_bytes().get(at + 1) == Some(&b'f') && !after.is_ascii_alphanumeric() && after != b'_'
+}
+
+/// Does something on a stack with room for what is within the bounds, in any build.
+pub(crate) fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> std::io::Result<T> {
+    thread::scope(|scope| {
+        let working =
+            thread::Builder::new().name("policies".into()).stack_size(STACK).spawn_scoped(scope, work)?;
+        working.join().map_err(|_| std::io::Error::other("reading policies ended early"))
+    })
+}
+
+/// Memory that is touched only as far as it is needed.
+const STACK: usize = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_deep_or_long_is_found_before_it_is_parsed() {
+        let within = |condition: &str| {
+            format!("@id(\"a\") permit (principal, action, resource) when {{ {condition} }};")
+        };
+        let nested = |open: &str, close: &str, times: usize| {
+            within(&format!("{}1{}", open.repeat(times), close.repeat(times)))
+        };
+        let chained = |link: &str, times: usize| within(&format!("true{}", link.repeat(times)));
+        for (text, fits) in [
+            (nested("(", ")", MAX_NESTING - 1), true),
+            (nested("(", ")", MAX_NESTING), false),
+            (nested("[", "]", 150), false),
+            (nested("{a:", "}", 150), false),
+            (chained(" || true", MAX_OPERATORS), true),
+            (chained(" || true", MAX_OPERATORS + 1), false),
+            (chained("&&true", 10_000), false),
+            (chained(".a", 10_000), false),
+            (chained("+1", 10_000), false),
+            (chained("*1", 10_000), false),
+            (format!("{}{}", within("true"), within(&"!".repeat(300))), false),
+            (within(&"if true then true else ".repeat(300)), false),
+            // Texts and comments say what they like; a policy's count is its own.
+            (within(&format!("\"{}\\\"\" == \"\"", "((((".repeat(100))), true),
+            (format!("// {}\n{}", "(".repeat(500), within("true")), true),
+            (chained(" && true", 200).repeat(20), true),
+            (within("context.iffy || context.gif"), true),
+        ] {
+            assert_eq!(beyond(&text).is_none(), fits, "{}", &text[..text.len().min(200)]);
+        }
+    }
+
+    #[test]
+    fn a_large_stack_is_large() {
+        fn deep(levels: usize) -> usize {
+            let room = std::hint::black_box([levels; 512]);
+            if levels == 0 { 0 } else { deep(levels - 1) + room[levels % 512] / levels.max(1) }
+        }
+        assert_eq!(on_large_stack(|| deep(5_000)).unwrap(), 5_000);
+        assert!(on_large_stack(|| panic!("a reader's mistake")).is_err());
+    }
+}
