@@ -7,5 +7,6 @@ mod confined;
 mod house;
 mod liar;
 mod provisioning;
+mod silent_provider;
 mod standard_provider;
 mod zone;
