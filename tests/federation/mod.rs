@@ -7,6 +7,7 @@ mod confined;
 mod house;
 mod liar;
 mod provisioning;
+mod provisioning_bounds;
 mod silent_provider;
 mod standard_provider;
 mod zone;
