@@ -37,6 +37,38 @@ fn a_token_has_a_limit_of_its_own(mut world: World) {
     assert_eq!(ask(&session_token(&other)).status, 200, "another one goes on from the same address");
 }
 
+#[test]
+fn a_token_that_is_spelled_otherwise_is_the_same_token() {
+    let mut world = World::started(Engine::Sqlite);
+    let laptop = world.machine();
+    laptop.sign_up();
+    let token = session_token(&laptop);
+    let spelled = [
+        ("authorization", format!("Bearer {token}")),
+        ("authorization", format!("bearer {token}")),
+        ("Authorization", format!("BEARER {token}")),
+        ("authorization", format!("Bearer    {token}")),
+        ("authorization", format!("  bEaReR \t{token} ")),
+        ("cookie", format!("other=1; bailiwick={token}")),
+    ];
+    let asks = ["/api/v1/account", "/api/v1/forward-auth"].into_iter().flat_map(|path| {
+        spelled.iter().map(move |(name, value)| Request::new("GET", path).header(name, value))
+    });
+    let asks: Vec<_> = asks.collect();
+    for ask in &asks {
+        assert_eq!(ask.send(&world.url()).status, 200, "{ask:?}");
+    }
+    world.set("BAILIWICK_TOKEN_REQUESTS_PER_SECOND", "1");
+    world.set("BAILIWICK_TOKEN_REQUEST_BURST", "3");
+    world.restart();
+    let begun = Instant::now();
+    let answers: Vec<_> = asks.iter().map(|ask| ask.send(&world.url())).collect();
+    let passed = answers.iter().filter(|answer| answer.status == 200).count() as u64;
+    assert!(passed <= 3 + begun.elapsed().as_secs() + 1, "{passed} of {} passed", asks.len());
+    let refused = answers.iter().filter(|answer| answer.status == 429).count() as u64;
+    assert_eq!(passed + refused, asks.len() as u64);
+}
+
 fn a_route_has_a_limit_of_its_own(mut world: World) {
     world.set("BAILIWICK_ROUTE_LIMITS", "GET /.well-known/bailiwick 1/2, POST /api/v1/signup/start 5/50");
     world.restart();

@@ -142,6 +142,63 @@ fn what_was_answered_outlives_a_kill(mut world: World) {
     assert!(laptop.verify().is_done());
 }
 
+#[test]
+fn while_nothing_can_be_recorded_there_are_only_so_many_spools_and_no_line_is_lost() {
+    let mut world = World::started(Engine::Sqlite);
+    world.set("BAILIWICK_REQUEST_AUDIT_SECONDS", "300");
+    world.restart();
+    let laptop = world.machine();
+    laptop.sign_up();
+    let token = session_token(&laptop);
+    many(&world, &token);
+    world.kill();
+    // As many as may wait, as servers would have left that were killed one after the other.
+    let folder = world.data().join("requests");
+    let spools = || fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let left = spools().into_iter().find(|path| path.metadata().unwrap().len() > 0).expect("a spool");
+    for number in spools().len()..WAITING_SPOOLS {
+        fs::copy(&left, folder.join(format!("{number:032x}.spool"))).unwrap();
+    }
+    let files = Files::under(world.data()).with_table("record");
+    let in_each = |sql: &str| {
+        for path in &files {
+            let connection = Files::open(path);
+            connection.busy_timeout(Duration::from_secs(30)).unwrap();
+            connection.execute_batch(sql).unwrap();
+        }
+    };
+    in_each(
+        "CREATE TRIGGER nothing_is_recorded BEFORE INSERT ON record WHEN NEW.action = 'request.record'
+         BEGIN SELECT RAISE(ABORT, 'not now'); END",
+    );
+    world.set("BAILIWICK_REQUEST_AUDIT_SECONDS", "1");
+    world.start();
+
+    // Through some rounds, each of which has lines.
+    let said = "requests were not recorded; it will be tried again";
+    let tries = || world.log().matches(said).count();
+    let in_a_round = 2 * WAITING_SPOOLS;
+    let mut ids = Vec::new();
+    while tries() < 5 * in_a_round {
+        // Below what one address may ask.
+        ids.extend(many(&world, &token));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(spools().len(), WAITING_SPOOLS + 1, "those, and the one that is written");
+
+    in_each("DROP TRIGGER nothing_is_recorded");
+    let begun = Instant::now();
+    while spools().len() > 2 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", spools());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    until_line(&laptop, &[], |line| line["request"] == ids[ids.len() - 1].as_str());
+    assert_has_each(&laptop, &ids);
+}
+
+/// How many wait to be recorded before no more are begun.
+const WAITING_SPOOLS: usize = 16;
+
 fn a_line_that_somebody_changed_is_not_shown(mut world: World) {
     record_each_second(&mut world);
     let laptop = world.machine();

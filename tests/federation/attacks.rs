@@ -20,7 +20,7 @@ on_both_engines!(
 );
 
 /// A tenant with a provider that lies.
-fn with_liar(world: &mut World) -> (House, Liar, String) {
+pub(super) fn with_liar(world: &mut World) -> (House, Liar, String) {
     let (house, liar) = (House::founded(world), Liar::served());
     let create =
         ["providers", "create", "Liar", "--issuer", liar.url(), "--client-id", "bailiwick", "--joins"];

@@ -35,6 +35,8 @@ pub(super) struct Lie {
     pub(super) redirect: Option<String>,
     /// How long it waits before it says anything about tokens.
     pub(super) wait: Duration,
+    /// Is there, and has nothing to say.
+    pub(super) down: bool,
 }
 
 /// A provider on this machine.
@@ -127,6 +129,7 @@ impl Liar {
             (shared.lie.clone(), shared.lie.wait)
         };
         let (status, location, answer) = match path.as_str() {
+            _ if lie.down => (503, None, String::new()),
             "/.well-known/openid-configuration" => (200, None, self.metadata(&lie).to_string()),
             "/jwks" => (200, None, json!({ "keys": [self.public("1")] }).to_string()),
             "/token" => {

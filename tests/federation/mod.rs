@@ -8,5 +8,7 @@ mod domains;
 mod house;
 mod liar;
 mod provisioning;
+mod provisioning_bounds;
+mod silent_provider;
 mod standard_provider;
 mod zone;

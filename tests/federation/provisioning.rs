@@ -17,15 +17,15 @@ on_both_engines!(
 );
 
 /// Another system with its key.
-struct Teller<'a> {
-    server: String,
-    tenant: String,
-    key: String,
+pub(super) struct Teller<'a> {
+    pub(super) server: String,
+    pub(super) tenant: String,
+    pub(super) key: String,
     house: &'a House,
 }
 
 impl<'a> Teller<'a> {
-    fn of(world: &World, house: &'a House) -> Self {
+    pub(super) fn of(world: &World, house: &'a House) -> Self {
         let role =
             house.run(&["roles", "create", "Provisioning", "--actions", "member.read,member.sync"]).json();
         let account = text(&house.run(&["service-accounts", "create", "teller"]).json()["id"]);
@@ -35,19 +35,25 @@ impl<'a> Teller<'a> {
         Teller { server: world.url(), tenant: house.tenant.clone(), key, house }
     }
 
-    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Exchange {
-        let request = Request::new(method, &format!("/scim/v2/{}/{path}", self.tenant)).bearer(&self.key);
+    pub(super) fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Exchange {
         match body {
-            Some(body) => {
-                let request = request.header("content-type", "application/scim+json");
-                request.body(body.to_string().into_bytes()).send(&self.server)
-            }
-            None => request.send(&self.server),
+            Some(body) => self.send(method, path, body.to_string().into_bytes()),
+            None => self.request(method, path).send(&self.server),
         }
     }
 
+    /// The same with a body of any bytes.
+    pub(super) fn send(&self, method: &str, path: &str, body: Vec<u8>) -> Exchange {
+        let request = self.request(method, path).header("content-type", "application/scim+json");
+        request.body(body).send(&self.server)
+    }
+
+    fn request(&self, method: &str, path: &str) -> Request {
+        Request::new(method, &format!("/scim/v2/{}/{path}", self.tenant)).bearer(&self.key)
+    }
+
     #[track_caller]
-    fn made(&self, kind: &str, body: &Value) -> Value {
+    pub(super) fn made(&self, kind: &str, body: &Value) -> Value {
         let answer = self.ask("POST", kind, Some(body));
         assert_eq!(answer.status, 201, "{}", said(&answer));
         assert_eq!(answer.header("content-type"), Some("application/scim+json"));
@@ -66,7 +72,7 @@ impl<'a> Teller<'a> {
     }
 
     #[track_caller]
-    fn found(&self, kind: &str, filter: &str) -> Vec<Value> {
+    pub(super) fn found(&self, kind: &str, filter: &str) -> Vec<Value> {
         let encoded: String =
             filter.replace('%', "%25").replace(' ', "%20").replace('"', "%22").replace('+', "%2B");
         let answer = self.ask("GET", &format!("{kind}?filter={encoded}"), None);
@@ -75,7 +81,7 @@ impl<'a> Teller<'a> {
     }
 }
 
-fn error(answer: &Exchange) -> (u16, String) {
+pub(super) fn error(answer: &Exchange) -> (u16, String) {
     let document = answer.json();
     assert_eq!(document["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:Error"]), "{document}");
     assert_eq!(document["status"], json!(answer.status.to_string()));
@@ -435,8 +441,6 @@ fn nobody_gets_by_provisioning_what_is_not_theirs(mut world: World) {
         (400, "tooMany".to_owned())
     );
     let nested = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
-    let request = Request::new("POST", &format!("/scim/v2/{}/Users", house.tenant)).bearer(&teller.key);
-    let answer =
-        request.header("content-type", "application/scim+json").body(nested.into_bytes()).send(&world.url());
+    let answer = teller.send("POST", "Users", nested.into_bytes());
     assert_eq!(error(&answer), (400, "invalidSyntax".to_owned()));
 }

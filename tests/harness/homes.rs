@@ -11,7 +11,7 @@ use crate::postgres::{Database, Role};
 use crate::sqlite::Files;
 use crate::world::World;
 
-/// One person's home in the database itself, in the hands of somebody who may do everything there.
+/// One person's home, or the directory, in the database itself, in the hands of somebody who may do everything there.
 pub enum Home {
     /// SQLite: the home's file.
     File(PathBuf),
@@ -31,6 +31,14 @@ impl Home {
                 let tenants = database.rows(Role::Superuser, "SELECT tenant FROM account ORDER BY tenant");
                 tenants.into_iter().map(|tenant| Self::Tenant(Arc::clone(&database), tenant)).collect()
             }
+        }
+    }
+
+    /// The platform's own tenant: the directory of a world.
+    pub fn directory(world: &World) -> Self {
+        match world.engine() {
+            Engine::Sqlite => Self::File(world.data().join("platform.db")),
+            Engine::Postgresql => Self::Tenant(world.shared_database(), uuid::Uuid::nil().to_string()),
         }
     }
 

@@ -6,6 +6,7 @@ mod attacks;
 mod dpop;
 mod ends;
 mod flows;
+mod followers;
 mod key;
 mod nginx;
 mod plain_passwords;

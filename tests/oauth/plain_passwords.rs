@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Old clients that show a name and a password.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{Exchange, Machine, World, on_both_engines};
+use harness::{Engine, Exchange, Machine, World, on_both_engines};
 use serde_json::json;
 
 use super::app::{App, House, Tokens, code, decoded, get, refused, text};
@@ -243,3 +244,40 @@ fn names_and_passwords_are_not_guessed(world: World) {
     elsewhere.run(&["plain-passwords", "allow"]).done();
     assert_eq!(refused(&show(&backend(&elsewhere), "carl", PASSWORD)), (400, "invalid_grant".to_owned()));
 }
+
+#[test]
+fn who_tries_passwords_in_one_tenant_keeps_nobody_waiting_in_another() {
+    let world = World::started(Engine::Sqlite);
+    let (flooded, calm) = (House::founded(&world), House::founded(&world));
+    for house in [&flooded, &calm] {
+        house.run(&["plain-passwords", "allow"]).done();
+    }
+    set(&calm, &calm.owner, "carl", PASSWORD);
+    let (flooding, app) = (backend(&flooded), backend(&calm));
+
+    // As many as the server takes of one address at a time, each for a name of its own: none is slowed down for what it tries.
+    let answered = AtomicUsize::new(0);
+    let (statuses, before) = thread::scope(|scope| {
+        let (flooding, answered) = (&flooding, &answered);
+        let tries: Vec<_> = (0..FLOOD)
+            .map(|number| {
+                scope.spawn(move || {
+                    let status = show(flooding, &format!("nobody-{number}"), PASSWORD).status;
+                    answered.fetch_add(1, Ordering::SeqCst);
+                    status
+                })
+            })
+            .collect();
+        while answered.load(Ordering::SeqCst) < FLOOD / 10 {
+            thread::sleep(Duration::from_millis(5));
+        }
+        Tokens::of(&show(&app, "carl", PASSWORD));
+        let before = answered.load(Ordering::SeqCst);
+        (tries.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>(), before)
+    });
+    assert!(before < FLOOD / 2, "{before} of {FLOOD} came first");
+    // They wait for each other, and are refused when that takes too long.
+    assert!(statuses.iter().all(|status| [400, 503].contains(status)), "{statuses:?}");
+}
+
+const FLOOD: usize = 120;

@@ -2,7 +2,7 @@
 //! Programs: clients for themselves, services that look at tokens, agents that act for somebody.
 
 use data_encoding::BASE64URL_NOPAD;
-use harness::{Exchange, Request, World, on_both_engines, unique};
+use harness::{Engine, Exchange, Request, World, on_both_engines, unique};
 use serde_json::json;
 
 use super::app::{App, CALLBACK, House, Tokens, code, decoded, get, refused, said, text};
@@ -274,4 +274,57 @@ fn an_agent_does_less_and_both_are_named(world: World) {
         "token_revoked"
     );
     assert_eq!(refused(&exchange(&agent, &[])), grant, "{}", said(&answer));
+}
+
+#[test]
+fn nobody_makes_a_token_for_somebody_else_of_one_that_was_not_for_them() {
+    let world = World::started(Engine::Sqlite);
+    let house = House::founded(&world);
+    let (api, other) = ("https://api.example", "https://other.example");
+    let for_api = house.app(&[
+        "--grants",
+        "authorization_code",
+        "--redirect-uri",
+        CALLBACK,
+        "--scopes",
+        "openid,device.read",
+        "--resource",
+        api,
+    ]);
+    let agent = |more: &[&str]| {
+        house.app(&[&["--grants", "token_exchange", "--scopes", "device.read"][..], more].concat())
+    };
+    let exchange = |client: &App, token: &str, more: &[(&str, &str)]| {
+        let fields = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token", token),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+            ("scope", "device.read"),
+        ];
+        client.token(&[&fields[..], more].concat())
+    };
+    let scope = [("scope", "openid device.read")];
+    let token = for_api.tokens(&house.owner, &scope).access;
+    let target = (400, "invalid_target".to_owned());
+
+    // Whoever was shown it makes none of it for this server's own routes, nor for another service, however that is asked for.
+    let (own, elsewhere) = (agent(&[]), agent(&["--resource", other]));
+    assert_eq!(refused(&exchange(&own, &token, &[])), target);
+    assert_eq!(refused(&exchange(&own, &token, &[("resource", &world.url())])), target);
+    assert_eq!(refused(&exchange(&own, &token, &[("resource", api)])), target);
+    for ask in [vec![], vec![("resource", other)], vec![("audience", other)], vec![("audience", api)]] {
+        assert_eq!(refused(&exchange(&elsewhere, &token, &ask)), target, "{ask:?}");
+    }
+    let of_ours = house.usual().tokens(&house.owner, &[]).access;
+    assert_eq!(refused(&exchange(&elsewhere, &of_ours, &[])), target, "one for this server");
+    let serves_another = agent(&["--serves", other, "--resource", other]);
+    assert_eq!(refused(&exchange(&serves_another, &token, &[])), target, "it was not for this service");
+
+    // For the same service it is for less; and the service that it was for hands it on, to whom it may.
+    let audience = |answer: &Exchange| decoded(&Tokens::of(answer).access).1["aud"].clone();
+    let same = agent(&["--resource", api]);
+    assert_eq!(audience(&exchange(&same, &token, &[])), json!(api));
+    let service = agent(&["--serves", api, "--resource", other]);
+    assert_eq!(audience(&exchange(&service, &token, &[])), json!(other));
+    assert_eq!(refused(&exchange(&service, &token, &[("resource", "https://third.example")])), target);
 }

@@ -11,6 +11,7 @@ use data_encoding::BASE64;
 use serde::Deserialize;
 use store::TenantId;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 use zeroize::Zeroizing;
@@ -262,10 +263,13 @@ impl Federation {
         }
         let (issuer, reach) = (&provider.terms.issuer, &self.fetcher.reach);
         let url = reach.check("issuer", &address(issuer))?;
+        let begun = Instant::now();
         let turn = self.turn(provider.tenant).await?;
         let document: Document = match self.fetcher.get(&url).await {
             Err(FederationError::Unreachable(why)) => {
-                keep(&mut self.locked().failed, name, (now_ms, why.clone()));
+                // From when it failed on: one that never answers fails late.
+                let took = i64::try_from(begun.elapsed().as_millis()).unwrap_or(0);
+                keep(&mut self.locked().failed, name, (now_ms.saturating_add(took), why.clone()));
                 return Err(FederationError::Unreachable(why));
             }
             other => other?,

@@ -31,13 +31,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         if !media_type.is_some_and(|value| value.eq_ignore_ascii_case("application/json")) {
             return Err(Problem::new(Code::UnsupportedMediaType).detail("send application/json").into());
         }
-        let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-        let length = length.and_then(|value| value.parse::<u64>().ok());
-        if length.is_some_and(|length| length > MAX_JSON as u64) {
-            // Before it is sent: whoever has announced it may read that.
-            return Err(ApiError::new(Code::TooLarge));
-        }
-        let body = in_time(Bytes::from_request(request, state)).await?.map_err(body_error)?;
+        let body = json_bytes(request, state).await?;
         let mut json = serde_json::Deserializer::from_slice(&body);
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let (field, inner) = (error.path().to_string(), error.into_inner());
@@ -64,6 +58,17 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
+/// The bytes of a JSON body: so many, within so much time.
+pub(crate) async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let length = length.and_then(|value| value.parse::<u64>().ok());
+    if length.is_some_and(|length| length > MAX_JSON as u64) {
+        // Before it is sent: whoever has announced it may read that.
+        return Err(ApiError::new(Code::TooLarge));
+    }
+    in_time(Bytes::from_request(request, state)).await?.map_err(body_error)
+}
+
 /// A whole body that is read before its route is known.
 pub(crate) async fn arrived(
     body: impl Future<Output = Result<Bytes, axum::Error>>,
@@ -78,7 +83,7 @@ async fn in_time<T>(body: impl Future<Output = T>) -> Result<T, ApiError> {
 }
 
 /// Why a body did not arrive.
-pub(crate) fn body_error(rejection: BytesRejection) -> ApiError {
+fn body_error(rejection: BytesRejection) -> ApiError {
     let code = match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Code::TooLarge,
         _ => Code::BadRequest,

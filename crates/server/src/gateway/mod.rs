@@ -30,7 +30,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub(crate) use address::Address;
 pub(crate) use arrival::Prompt;
 pub(crate) use audit::Audit;
-pub(crate) use json::{Json, Path, Query, arrived, body_error};
+pub(crate) use json::{Json, Path, Query, arrived, json_bytes};
 pub(crate) use once::Once;
 pub(crate) use plain::to_tls;
 pub(crate) use problem::OwnForm;

@@ -5,11 +5,13 @@
 //! looked up, for an account as soon as there is news of it, and for all in turn. What was found is in the database before anybody is
 //! told, so that a crash loses nothing; and each try is one server's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use access::{Action, Caller, Resource};
 use federation::FederationError;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use protocol::Code;
 use store::{News, Record, TenantId, WriteTx};
 use tokens::oauth::{Due, GrantId, LOGOUT_TRIES, ProviderError, Watched};
@@ -113,20 +115,29 @@ async fn settle(app: &App, watched: &Watched) -> Result<(), ApiError> {
     }
 }
 
-/// Tells those whose time has come, until the server stops: who does not answer keeps others waiting for one round.
+/// Tells those whose time has come, until the server stops: who does not answer keeps those of their own tenant waiting, and no others.
 pub(crate) async fn tell(app: App, mut stop: watch::Receiver<bool>) {
     let mut rounds = interval(TOLD_EVERY);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut under_way = FuturesUnordered::new();
+    let mut of: HashMap<TenantId, u32> = HashMap::new();
     loop {
         tokio::select! {
             _ = rounds.tick() => {}
-            _ = stop.changed() => return,
+            Some(tenant) = under_way.next() => {
+                of.entry(tenant).and_modify(|told| *told -= 1);
+                of.retain(|_, told| *told > 0);
+                continue;
+            }
+            _ = stop.changed() => break,
         }
         let due = async {
             let mut tx = looking(&app).await?;
-            Ok::<_, ApiError>(app.provider.due(&mut tx, TOLD, TOLD_OF_ONE).await?)
+            // Of tenants that are being told, those that come next are found too, and wait: not in others' places.
+            let limit = TOLD + TOLD_OF_ONE * u32::try_from(of.len()).unwrap_or(TOLD);
+            Ok::<_, ApiError>(app.provider.due(&mut tx, limit, TOLD_OF_ONE).await?)
         };
-        let told = match due.await {
+        let due = match due.await {
             Ok(due) => due,
             Err(error) => {
                 tracing::warn!(
@@ -136,13 +147,25 @@ pub(crate) async fn tell(app: App, mut stop: watch::Receiver<bool>) {
                 continue;
             }
         };
-        let each = told.iter().map(async |one| {
-            if let Err(error) = tell_one(&app, one).await {
-                tracing::warn!(code = error.code().as_str(), "an application was not told of a sign-out yet");
+        for one in due {
+            let tenant = one.watched.client.tenant;
+            let told = of.entry(tenant).or_default();
+            if *told < TOLD_OF_ONE && under_way.len() < TOLD as usize {
+                *told += 1;
+                under_way.push(told_one(&app, one));
             }
-        });
-        futures::future::join_all(each).await;
+        }
+        of.retain(|_, told| *told > 0);
     }
+    // Whoever is being told is told: nobody hears it twice because of a stop.
+    while under_way.next().await.is_some() {}
+}
+
+async fn told_one(app: &App, due: Due) -> TenantId {
+    if let Err(error) = tell_one(app, &due).await {
+        tracing::warn!(code = error.code().as_str(), "an application was not told of a sign-out yet");
+    }
+    due.watched.client.tenant
 }
 
 /// How a grant is.

@@ -63,6 +63,9 @@ const ENOUGH: usize = WAITING / 2;
 /// So many bytes of the spool do not either.
 const SPOOLED: u64 = 16 << 20;
 
+/// And with so many, while no round can begin, there is no room: what is only counted grows in the spool alone.
+const SPOOL_FULL: u64 = 4 * SPOOLED;
+
 /// How long a request waits for room.
 const WAIT: Duration = Duration::from_secs(5);
 
@@ -82,6 +85,7 @@ pub(crate) struct Audit {
     /// Requests for whose lines there was no room.
     turned_away: AtomicU64,
     wait: Duration,
+    spool_full: u64,
 }
 
 /// The lines since the last round.
@@ -124,11 +128,17 @@ impl Audit {
             seed,
             turned_away: AtomicU64::new(0),
             wait: WAIT,
+            spool_full: SPOOL_FULL,
         };
         Ok((audit, left))
     }
 
     async fn room(&self) -> Option<OwnedSemaphorePermit> {
+        if self.round.lock().unwrap_or_else(PoisonError::into_inner).spool.len() >= self.spool_full {
+            self.due.notify_one();
+            self.turned_away.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
         if let Ok(room) = Arc::clone(&self.room).try_acquire_owned() {
             return Some(room);
         }
@@ -312,6 +322,22 @@ mod tests {
         let round = audit.take().unwrap().unwrap();
         assert_eq!(round.batches.lines(), WAITING);
         assert!(audit.room().await.is_none(), "what is not recorded yet keeps its room");
+    }
+
+    #[tokio::test]
+    async fn what_is_only_counted_fills_the_spool_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let audit = Audit { spool_full: 2_000, ..audit(folder.path()) };
+        let nobodys = Line { passed: Arc::<Passage>::default().seen(), ..line() };
+        let mut asked = 0;
+        while let Some(room) = audit.room().await {
+            audit.add(&nobodys, room);
+            asked += 1;
+            assert!(asked < 1_000, "there is no end of them");
+        }
+        assert!(asked > 1);
+        assert!(audit.take().unwrap().is_some_and(|round| round.batches.lines() == 0));
+        assert!(audit.room().await.is_some(), "a new spool has room");
     }
 
     #[tokio::test]

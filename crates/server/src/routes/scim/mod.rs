@@ -16,7 +16,6 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use federation::scim::{Filter, Found, Patch};
 use protocol::TenantId;
 use serde::Deserialize;
@@ -28,6 +27,7 @@ pub(crate) use self::error::ScimRefusal;
 pub(crate) use self::people::{arrived, may_arrive};
 use super::tenants::customer;
 use crate::caller::Acting;
+use crate::gateway::json_bytes;
 use crate::state::App;
 
 /// Whoever provisions. Whether it is a service account is asked once what is there was found: to others that is not said.
@@ -95,7 +95,7 @@ async fn json_body(request: Request, app: &App) -> Result<Value, ScimRefusal> {
     {
         return Err(ScimRefusal::media_type());
     }
-    let body = Bytes::from_request(request, app).await.map_err(crate::gateway::body_error)?;
+    let body = json_bytes(request, app).await?;
     serde_json::from_slice(&body).map_err(|_| ScimRefusal::syntax("the body is not JSON"))
 }
 
