@@ -13,6 +13,7 @@ on_both_engines!(
     nobody_gives_themselves_by_a_policy_what_they_do_not_have,
     an_owner_is_never_locked_out_of_the_policies,
     a_policy_is_told_where_it_is_wrong,
+    a_policy_that_is_too_deep_is_refused_and_the_server_lives_on,
     who_asks_why_learns_of_themselves_and_of_nobody_else,
     a_program_asks_why_about_itself,
     dry_runs_end_in_time_and_those_of_one_tenant_keep_no_other_waiting,
@@ -308,6 +309,33 @@ fn a_policy_is_told_where_it_is_wrong(world: World) {
     assert_eq!(ada.tenant(&["policies", "show"]).json()["version"], 0, "nothing was kept");
     let fits = ada.policies(&["check"], "@id(\"a\") permit (principal, action, resource);").json();
     assert_eq!(fits["problems"], json!([]));
+}
+
+/// What is read recursively may not end the process, neither at once nor whenever it is read again.
+fn a_policy_that_is_too_deep_is_refused_and_the_server_lives_on(world: World) {
+    let (ada, _) = acme(&world);
+    let within = |condition: &str| format!("@id(\"a\") permit (principal, action, resource) when {{ {condition} }};");
+    let pid = world.pid();
+    for text in [
+        within(&format!("{}true{}", "(".repeat(150), ")".repeat(150))),
+        within(&format!("{}1{} == 1", "[".repeat(5_000), "]".repeat(5_000))),
+        within(&format!("true{}", " || true".repeat(6_000))),
+        within(&format!("1{} == 1", " + 1".repeat(9_000))),
+        within(&format!("context{}", ".a".repeat(20_000))),
+        within(&"if true then true else ".repeat(2_000)),
+    ] {
+        for command in ["check", "try", "put"] {
+            assert_eq!(ada.policies(&[command], &text).refused(1).code, "invalid_policies", "{command}");
+        }
+    }
+    // What is within the bounds is read, also in the process of tests, which has more to put on a stack.
+    let most = within(&format!("{}true{}{}", "(".repeat(20), ")".repeat(20), " || true".repeat(240)));
+    assert_eq!(ada.policies(&["check"], &most).json()["problems"], json!([]));
+    ada.policies(&["try"], &most).done();
+    ada.policies(&["put"], &most).done();
+    ada.tenant(&["members", "list"]).done();
+    assert_eq!(world.pid(), pid);
+    assert!(!world.log().contains("overflow"));
 }
 
 fn who_asks_why_learns_of_themselves_and_of_nobody_else(world: World) {

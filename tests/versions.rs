@@ -62,7 +62,7 @@ fn what_a_file_was_is_read_and_put_back(world: World) {
     }
 
     assert_eq!(laptop.run(["versions", "letter", "--revert", "9", "--json"]).refused(1).code, "not_found");
-    assert_eq!(laptop.run(["versions", "letter", "--revert", "4", "--json"]).refused(2).code, "usage");
+    assert_eq!(laptop.run(["versions", "letter", "--revert", "4", "--json"]).refused(2).code, "wrong_usage");
     assert_eq!(laptop.run(["versions", "nothing", "--json"]).refused(1).code, "not_found");
     laptop.run(["rm", "letter", "--json"]).done();
     put(&laptop, "letter", b"anew");
@@ -106,8 +106,8 @@ fn a_collection_keeps_as_many_as_it_is_told(world: World) {
     put(&laptop, "letter", &[4; 100]);
     assert_eq!(numbers(&laptop, "letter"), [4, 3]);
     let before = used();
-    let unasked = laptop.run(["collections", "keep", "Files", "0", "--json"]).refused(1);
-    assert_eq!(unasked.code, "not_confirmed");
+    let unasked = laptop.run(["collections", "keep", "Files", "0", "--json"]).refused(2);
+    assert_eq!(unasked.code, "wrong_usage");
     laptop.run(["collections", "keep", "Files", "0", "--yes", "--json"]).done();
     assert_eq!((numbers(&laptop, "letter"), listed()), (vec![4], json!(0)));
     assert!(used() < before, "{before:?}");
@@ -124,7 +124,7 @@ fn who_is_shared_with_sees_no_versions(world: World) {
     let (his, hers) = (number(&bob), number(&laptop));
     laptop.run(["share", "--with", &his, "--write", "--json"]).done();
     bob.run(["ls", "--shared", &hers, "--json"]).done();
-    assert_eq!(bob.run(["versions", "letter", "--shared", &hers, "--json"]).refused(2).code, "usage");
+    assert_eq!(bob.run(["versions", "letter", "--shared", &hers, "--json"]).refused(2).code, "wrong_usage");
 
     // Nor does the server tell, by its own routes or by those of what is shared.
     let text = |value: &Value| value.as_str().expect("text").to_owned();

@@ -3,7 +3,7 @@
 
 use harness::{World, on_both_engines};
 
-use super::app::{App, House, Tokens, code, get, refused, said, text};
+use super::app::{App, House, Tokens, USUAL, code, get, refused, said, text};
 
 on_both_engines!(
     tokens_end_with_the_session_unless_they_were_to_go_on,
@@ -183,6 +183,14 @@ fn what_a_client_may_ask_for_no_more_its_tokens_lose(world: World) {
     assert_eq!(next.json()["scope"], "openid profile", "{}", said(&next));
     assert_eq!(get(&world, "/oauth/userinfo", &Tokens::of(&next).access).status, 200);
     assert_eq!(app.ask(&[("scope", "openid")]).status, 422, "the place to return to is registered no more");
+
+    // Nor are tokens good any more for a service that their client is not for any longer.
+    let app = house.app(&[&USUAL[..], &["--resource", "https://api.example"]].concat());
+    let tokens = app.tokens(&house.owner, &[]);
+    assert!(app.is_active(&tokens.access));
+    house.run(&["clients", "change", &app.id, "--resource", "https://other.example"]).done();
+    assert!(!app.is_active(&tokens.access));
+    assert_eq!(refused(&app.refresh(&tokens.refresh)), (400, "invalid_target".to_owned()));
 
     assert_eq!(change(&["--redirect-uri", "http://app.example/plain"]).refused(1).code, "invalid_field");
     assert_eq!(

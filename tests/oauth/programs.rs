@@ -162,6 +162,20 @@ fn a_client_proves_itself_by_a_signature_once(world: World) {
         let assertion = key.assertion(&good());
         Tokens::of(&show(&assertion));
         assert_eq!(refused(&show(&assertion)), (401, "invalid_client".to_owned()), "once");
+        // Whoever sees one on its way elsewhere has nothing by it, there or for tokens.
+        for path in ["/oauth/introspect", "/oauth/revoke", "/oauth/par"] {
+            let assertion = key.assertion(&good());
+            let fields = [
+                ("client_id", app.client_id.as_str()),
+                ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+                ("client_assertion", assertion.as_str()),
+                ("token", "nonsense"),
+            ];
+            let at = |path: &str| Request::new("POST", path).form(&fields).send(&world.url());
+            assert_ne!(at(path).status, 401, "{path}");
+            assert_eq!(refused(&at(path)), (401, "invalid_client".to_owned()), "{path}, again");
+            assert_eq!(refused(&show(&assertion)), (401, "invalid_client".to_owned()), "after {path}");
+        }
         let endpoint = format!("{}/oauth/token", world.url());
         let mut claims = good();
         claims["aud"] = json!(["https://other.example", endpoint]);

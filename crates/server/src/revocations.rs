@@ -17,7 +17,6 @@ use protocol::Bytes;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use store::{Committed, News, TenantId, TenantKind};
-use tokens::oauth::ClientAddress;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 use uuid::Uuid;
@@ -27,9 +26,6 @@ use crate::state::App;
 
 /// Events that are kept for who comes back.
 const KEPT: usize = 4_096;
-
-/// Followers that one client has at a time: the processes of a service.
-const MAX_FOLLOWERS_OF_CLIENT: usize = 16;
 
 /// The newest events, and who follows them.
 pub(crate) struct Revocations {
@@ -64,7 +60,7 @@ struct Followers {
 
 /// A place that is taken. Dropped, it is free, and its follower is told.
 struct Taken {
-    client: ClientAddress,
+    tenant: TenantId,
     _of_tenant: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
     _held: watch::Sender<()>,
@@ -98,28 +94,24 @@ impl Revocations {
     /// most gives way, if that one then still has as many: so a tenant without any gets one while another has two.
     pub(crate) fn place(
         &self,
-        client: ClientAddress,
+        tenant: TenantId,
         of_tenant: Arc<Semaphore>,
         of_all: &Arc<Semaphore>,
     ) -> Option<Place> {
         let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = followers.places.values().filter(|taken| taken.client == client);
-        if own.count() >= MAX_FOLLOWERS_OF_CLIENT {
-            return None;
-        }
         let _of_tenant = of_tenant.try_acquire_owned().ok()?;
         let free = || Arc::clone(of_all).try_acquire_owned().ok();
         let _of_all = match free() {
             Some(place) => place,
             None => {
-                followers.make_room(client.tenant);
+                followers.make_room(tenant);
                 free()?
             }
         };
         let (_held, held) = watch::channel(());
         let number = followers.next;
         followers.next += 1;
-        followers.places.insert(number, Taken { client, _of_tenant, _of_all, _held });
+        followers.places.insert(number, Taken { tenant, _of_tenant, _of_all, _held });
         Some(Place { followers: Arc::clone(&self.followers), number, held })
     }
 
@@ -182,7 +174,7 @@ impl Followers {
         // How many, and the newest.
         let mut of_each: HashMap<TenantId, (usize, u64)> = HashMap::new();
         for (number, taken) in &self.places {
-            let of_one = of_each.entry(taken.client.tenant).or_default();
+            let of_one = of_each.entry(taken.tenant).or_default();
             *of_one = (of_one.0 + 1, *number);
         }
         let own = of_each.get(&tenant).map_or(0, |(own, _)| *own);
@@ -422,7 +414,6 @@ fn may_end_tokens(action: Action) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use tokens::oauth::ClientId;
 
     use super::*;
     use crate::gateway::TurnsOf;
@@ -467,8 +458,7 @@ mod tests {
         let (revocations, of_tenant) = (Revocations::new(), TurnsOf::new(5));
         let of_all = Arc::new(Semaphore::new(8));
         let follow = |tenant: TenantId| {
-            let client = ClientAddress { tenant, client: ClientId::random() };
-            revocations.place(client, of_tenant.of(tenant), &of_all)
+            revocations.place(tenant, of_tenant.of(tenant), &of_all)
         };
         let [greedy, other, acme, late] = [(); 4].map(|()| TenantId::customer());
         let mut greedy_ones: Vec<_> = (0..5).map(|_| follow(greedy).unwrap()).collect();
@@ -491,19 +481,6 @@ mod tests {
         // Who leaves makes room for anybody.
         drop(first);
         assert!(follow(greedy).is_some());
-    }
-
-    #[test]
-    fn a_client_follows_so_many_times_and_no_more() {
-        let (revocations, of_tenant) = (Revocations::new(), TurnsOf::new(64));
-        let (of_all, tenant) = (Arc::new(Semaphore::new(64)), TenantId::customer());
-        let client = |client: ClientId| ClientAddress { tenant, client };
-        let follow = |client: ClientAddress| revocations.place(client, of_tenant.of(tenant), &of_all);
-        let (one, other) = (client(ClientId::random()), client(ClientId::random()));
-        let mut places: Vec<_> = (0..MAX_FOLLOWERS_OF_CLIENT).map(|_| follow(one).unwrap()).collect();
-        assert!(follow(one).is_none() && follow(other).is_some());
-        places.pop();
-        assert!(follow(one).is_some(), "another process");
     }
 
     #[test]

@@ -45,14 +45,14 @@ pub(crate) async fn read(State(app): State<App>, signed: Signed) -> Result<Json<
 #[utoipa::path(post, path = "/api/v1/platform/signing-keys", tag = "platform", operation_id = "rotate_signing_key", security(("session" = [])),
     responses((status = 204), (status = 403, body = Problem)))]
 pub(crate) async fn rotate(State(app): State<App>, signed: Signed) -> Result<StatusCode, ApiError> {
-    let mut tx = enter(&app, &signed).await?;
+    let mut tx = enter(&app, &signed, Action::SigningKeyRotate).await?;
     app.tokens.keys().rotate_now(&mut tx).await.map_err(refused)?;
     tx.commit(Record::about("signing-keys")).await?;
     reload(&app, &signed).await
 }
 
 /// Takes a key for tokens away at once, as when it has leaked: what it signed is refused from then on. If it was the one that
-/// signs, another takes its place.
+/// signs, another takes its place. For administrators.
 #[utoipa::path(delete, path = "/api/v1/platform/signing-keys/{kid}", tag = "platform", operation_id = "remove_signing_key", params(("kid" = String, Path)), security(("session" = [])),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn remove(
@@ -60,16 +60,15 @@ pub(crate) async fn remove(
     signed: Signed,
     Path(kid): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    let mut tx = enter(&app, &signed).await?;
+    let mut tx = enter(&app, &signed, Action::PlatformAdminister).await?;
     app.tokens.keys().remove(&mut tx, &kid).await.map_err(refused)?;
     tx.commit(Record::about(kid)).await?;
     reload(&app, &signed).await
 }
 
-async fn enter(app: &App, signed: &Signed) -> Result<WriteTx, ApiError> {
+async fn enter(app: &App, signed: &Signed, action: Action) -> Result<WriteTx, ApiError> {
     signed.look_again(app).await?;
-    let (platform, action) = (TenantId::PLATFORM, Action::SigningKeyRotate);
-    Ok(app.access.enter(&signed.caller, platform, action, Resource::Platform).await?)
+    Ok(app.access.enter(&signed.caller, TenantId::PLATFORM, action, Resource::Platform).await?)
 }
 
 /// Other servers read the keys within a minute, this one at once.

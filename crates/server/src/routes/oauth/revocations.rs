@@ -44,7 +44,7 @@ pub(crate) async fn follow(
         ));
     }
     let of_tenant = app.following.of(asking.address.tenant);
-    let place = app.revocations.place(asking.address, of_tenant, &app.following_all);
+    let place = app.revocations.place(asking.address.tenant, of_tenant, &app.following_all);
     let place = place.ok_or_else(|| OAuthError::from(ApiError::retry_after(30)))?;
     let position = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
     let mut first = VecDeque::new();
