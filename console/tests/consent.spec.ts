@@ -3,6 +3,7 @@
 import type { Page } from "@playwright/test";
 
 import { Application, userinfo } from "./application";
+import { asksDevice } from "./device";
 import { expect, test } from "./fixtures";
 import { Person } from "./person";
 
@@ -133,6 +134,39 @@ test("a request that began in another browser is not answered, and a fresh proof
   await shop.stop();
 });
 
+test("a browser that another device let in gives the fresh proof that is wanted by unlocking", async ({ page, watched, context }) => {
+  test.slow();
+  const ada = new Person(page, watched);
+  const shop = await Application.start();
+  watched.origins.push(shop.origin);
+  const { url } = watched.server;
+  await ada.signUp();
+  await ada.found("Late Farm");
+  await register(ada, shop, /A page or an app on somebody's own device/);
+  shop.clientId = await clientId(page);
+  const other = await context.browser()!.newContext();
+  watched.watch(other);
+  const there = await other.newPage();
+  await there.goto(url);
+  const code = await asksDevice(there, page);
+  await there.getByLabel("Six digits").fill(code);
+  await there.keyboard.press("Enter");
+  await expect(there.locator("dd.number")).toBeVisible({ timeout: 60_000 });
+  const letIn = Date.now();
+
+  await expect.poll(() => Date.now() - letIn, { timeout: 60_000 }).toBeGreaterThan(31_000);
+  await there.goto(shop.link(url, "openid", { max_age: "30" }));
+  await expect(there.getByText("The application wants you to prove once more who you are.")).toBeVisible();
+  await there.getByRole("button", { name: "Allow" }).click();
+  const elsewhere = new Person(there, watched);
+  Object.assign(elsewhere, { email: ada.email, password: ada.password, app: ada.app });
+  await elsewhere.signIn();
+  await there.getByRole("button", { name: "Allow" }).click({ timeout: 60_000 });
+  await expect(there.getByText("Back at the shop")).toBeVisible({ timeout: 60_000 });
+  await other.close();
+  await shop.stop();
+});
+
 test("a device is connected by the code that it shows", async ({ page, watched }) => {
   const ada = new Person(page, watched);
   const till = await Application.start();
@@ -165,5 +199,48 @@ test("a device is connected by the code that it shows", async ({ page, watched }
   await page.getByRole("button", { name: "Continue" }).click();
   await page.getByRole("button", { name: "Refuse" }).click();
   await expect(page.getByText("Refused")).toBeVisible();
+  await till.stop();
+});
+
+test("an application's tokens are signed by a key of its own, which is shown once", async ({ page, watched }) => {
+  const ada = new Person(page, watched);
+  const shop = await Application.start();
+  await ada.signUp();
+  await ada.found("East Farm");
+  await register(ada, shop, /A web application with a server/);
+  await ada.keep("Keep the secret");
+  await page.getByRole("button", { name: "Edit Farm shop" }).click();
+  const change = page.getByRole("dialog", { name: "Edit Farm shop" });
+  await change.getByText("More", { exact: true }).click();
+  await change.getByLabel("How its access tokens are signed").selectOption("HS256");
+  await expect(change.getByText("Whoever has its key verifies its tokens, and can make them.", { exact: false })).toBeVisible();
+  // For this server's own interface there are none.
+  await change.getByRole("button", { name: "Save" }).click();
+  await expect(change.getByLabel("Whom its tokens are for")).toBeFocused();
+  await change.getByLabel("Whom its tokens are for").fill("https://api.farm.example");
+  await watched.looksRight(page, "tenant-client-shared");
+  await change.getByRole("button", { name: "Save" }).click();
+  await watched.looksRight(page, "tenant-client-key");
+  const key = await ada.keep("Keep the key");
+
+  await page.getByRole("button", { name: "New key for Farm shop" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "New key" }).click();
+  expect(await ada.keep("Keep the key")).not.toBe(key);
+  await page.getByText("Details", { exact: true }).click();
+  await expect(page.getByText("HS256", { exact: true })).toBeVisible();
+  await watched.looksRight(page, "tenant-client-keyed");
+  await shop.stop();
+});
+
+test("an application without a secret is offered no key to share", async ({ page, watched }) => {
+  const ada = new Person(page, watched);
+  const till = await Application.start();
+  await ada.signUp();
+  await ada.found("Other Farm");
+  await register(ada, till, /A device without a browser/);
+  await page.getByRole("button", { name: "Edit Farm shop" }).click();
+  const change = page.getByRole("dialog", { name: "Edit Farm shop" });
+  await change.getByText("More", { exact: true }).click();
+  await expect(change.getByLabel("How its access tokens are signed").getByRole("option")).toHaveText(["EdDSA", "ES256"]);
   await till.stop();
 });

@@ -1,34 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 
-import type { Page } from "@playwright/test";
-
+import { authenticator, withoutOffers } from "./authenticator";
 import { expect, test } from "./fixtures";
 import { Person } from "./person";
-
-/** Gives the page's browser an authenticator that verifies its user; with `hasPrf`, one that keeps a secret which unlocks. */
-async function authenticator(page: Page, hasPrf: boolean): Promise<void> {
-  const browser = await page.context().newCDPSession(page);
-  await browser.send("WebAuthn.enable");
-  await browser.send("WebAuthn.addVirtualAuthenticator", {
-    options: {
-      protocol: "ctap2",
-      ctap2Version: "ctap2_1",
-      transport: "internal",
-      hasResidentKey: true,
-      hasUserVerification: true,
-      isUserVerified: true,
-      automaticPresenceSimulation: true,
-      hasPrf,
-    },
-  });
-}
-
-/** A browser that offers no passkeys where the address is typed: they have to be asked for. */
-async function withoutOffers(page: Page): Promise<void> {
-  await page.addInitScript(() => {
-    PublicKeyCredential.isConditionalMediationAvailable = () => Promise.resolve(false);
-  });
-}
 
 test("a passkey is added, signs in, unlocks, and gives a fresh proof", async ({ page, watched }) => {
   const ada = new Person(page, watched);
@@ -51,6 +25,7 @@ test("a passkey is added, signs in, unlocks, and gives a fresh proof", async ({ 
   await page.getByRole("button", { name: "Sign in with a passkey" }).click();
   await ada.goTo("Data");
   await expect(page.getByRole("button", { name: "Open a.txt" })).toBeVisible();
+  await ada.hasSessions(1);
 });
 
 test("somebody signs up with a passkey and no password", async ({ page, watched }) => {
@@ -83,9 +58,13 @@ test("a passkey without PRF signs in and says that it cannot open anything", asy
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByRole("button", { name: "Sign in with a passkey" }).click();
   await expect(page.getByText("Signed in, but locked")).toBeVisible();
+  // What opens it opens that session.
+  await ada.signIn();
+  await ada.arrived();
+  await ada.hasSessions(1);
 });
 
-test("a browser offers the passkey where the address is typed", async ({ page, watched }) => {
+test("a browser offers the passkey where the address is typed, to sign in and to unlock", async ({ page, watched }) => {
   const ada = new Person(page, watched);
   await ada.open();
   await authenticator(page, true);
@@ -97,4 +76,7 @@ test("a browser offers the passkey where the address is typed", async ({ page, w
   expect(await page.getByLabel("Email address").getAttribute("autocomplete")).toContain("webauthn");
   // Nobody presses anything: the authenticator of this test says yes to what it is offered.
   await ada.arrived();
+  await page.reload();
+  await ada.arrived();
+  await ada.hasSessions(1);
 });

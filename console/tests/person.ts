@@ -122,6 +122,14 @@ export class Person {
     this.number = (await number.textContent()) ?? "";
   }
 
+  /** Looks into the list of sessions. */
+  async hasSessions(number: number): Promise<void> {
+    await this.goTo("Security");
+    const sessions = this.page.getByRole("region", { name: "Sessions" }).getByRole("listitem");
+    await expect(sessions.first()).toBeVisible();
+    await expect(sessions).toHaveCount(number);
+  }
+
   /** Founds a tenant, and is on its page. Its id. */
   async found(name: string): Promise<string> {
     const { page } = this;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 
+import { authenticator, withoutOffers } from "./authenticator";
+import { asksDevice } from "./device";
 import { expect, test } from "./fixtures";
 import { House } from "./house";
 import { Person } from "./person";
@@ -147,24 +149,23 @@ test("a browser is let in by another device, by a code", async ({ page, watched,
   watched.watch(other);
   const there = await other.newPage();
   await there.goto(watched.server.url);
-  await there.getByRole("button", { name: "Let another device let you in" }).click();
-  await there.getByText("The link", { exact: true }).click();
-  const link = (await there.locator("details .mono").textContent()) ?? "";
-  await watched.looksRight(there, "ask-device");
-  await page.evaluate((hash) => (location.hash = hash), new URL(link).hash);
-  await page.getByRole("button", { name: "Authorize" }).click();
-  const shown = page.getByLabel("Code", { exact: true });
-  await expect(shown).toHaveText(/^\d{3} \d{3}$/);
-  const right = ((await shown.textContent()) ?? "").replace(" ", "");
+  const right = await asksDevice(there, page, (step) => watched.looksRight(there, step));
   const digits = there.getByLabel("Six digits");
-  await expect(digits).toBeFocused({ timeout: 30_000 });
-  await watched.looksRight(there, "ask-device-code");
   await digits.fill(right === "000000" ? "000001" : "000000");
   await there.keyboard.press("Enter");
   await expect(there.getByText("That was not the code.")).toBeVisible({ timeout: 30_000 });
   await digits.fill(right);
   await there.keyboard.press("Enter");
   await expect(there.locator("dd.number")).toHaveText(ada.number, { timeout: 60_000 });
+
+  // Once more, for what is locked there: a session of its own, in place of the one before.
+  await there.reload();
+  await expect(there.getByRole("heading", { name: "Unlock your account" })).toBeVisible();
+  const code = await asksDevice(there, page);
+  await digits.fill(code);
+  await there.keyboard.press("Enter");
+  await expect(there.locator("dd.number")).toHaveText(ada.number, { timeout: 60_000 });
+  await new Person(there, watched).hasSessions(2);
   await other.close();
 });
 
@@ -199,6 +200,55 @@ test("a tenant that wants its provider sends its members there, and who came by 
   await bob.goTo("Tenants");
   await there.getByRole("link", { name: "Acme" }).click();
   await expect(there.getByRole("heading", { name: "Acme" })).toBeVisible();
+  await other.close();
+  await house.upstream.stop();
+});
+
+test("who came by a provider unlocks by a passkey, in that session and after a reload", async ({ page, watched, context }) => {
+  test.slow();
+  const house = await House.founded(page, watched);
+  const link = await house.owner.invites("viewer");
+  const other = await context.browser()!.newContext();
+  watched.watch(other);
+  const there = await other.newPage();
+  const bob = new Person(there, watched, "bob");
+  const withPasskey = there.getByRole("button", { name: "Sign in with a passkey" });
+  await withoutOffers(there);
+  await bob.open();
+  await authenticator(there, true);
+  await bob.signUp();
+  await bob.joins(link, "Bob");
+  await bob.goTo("Security");
+  await there.getByRole("button", { name: "Add a passkey" }).click();
+  await expect(there.getByText("It signs you in and opens your data.")).toBeVisible({ timeout: 30_000 });
+  await house.upstream.is(there, "bob");
+  await there.getByRole("button", { name: "Add a provider" }).click();
+  await there.getByRole("button", { name: "The provider of Acme" }).click();
+  await expect(there.getByText("Acme ID lets you in from now on.")).toBeVisible({ timeout: 60_000 });
+  await there.getByRole("button", { name: "Continue" }).click();
+  await withPasskey.click();
+  await bob.arrived();
+  await bob.goTo("Data");
+  await there.locator("input[type=file]").setInputFiles({ name: "a.txt", mimeType: "text/plain", buffer: Buffer.from("a") });
+  await expect(there.getByRole("button", { name: "Open a.txt" })).toBeVisible();
+  await house.requires();
+
+  await there.getByRole("button", { name: "Sign out" }).click();
+  await house.comes(there, "bob", house.tenant);
+  await expect(there.getByRole("heading", { name: "You are signed in" })).toBeVisible({ timeout: 60_000 });
+  for (const again of [false, true]) {
+    if (again) await there.reload();
+    await withPasskey.click();
+    await bob.goTo("Data");
+    await there.getByRole("button", { name: "Open a.txt" }).click();
+    await expect(there.getByLabel("Text")).toHaveValue("a");
+    await there.keyboard.press("Escape");
+    // The tenant lets in who came by its provider, and nobody else.
+    await bob.goTo("Tenants");
+    await there.getByRole("link", { name: "Acme" }).click();
+    await expect(there.getByRole("heading", { name: "Acme" })).toBeVisible();
+    await bob.hasSessions(1);
+  }
   await other.close();
   await house.upstream.stop();
 });

@@ -72,7 +72,8 @@ test("a backup code lets in once, and a recovery key without a password", async 
   await ada.arrived();
 });
 
-test("the keys do not outlive the page: after a reload it is unlocked anew", async ({ page, watched }) => {
+test("the keys do not outlive the page: after a reload its session is unlocked", async ({ page, watched }) => {
+  test.slow();
   const ada = new Person(page, watched);
   await ada.signUp();
   await page.reload();
@@ -80,9 +81,22 @@ test("the keys do not outlive the page: after a reload it is unlocked anew", asy
   await watched.looksRight(page, "unlock");
   await ada.signIn();
   await ada.arrived();
+  await ada.hasSessions(1);
 
   await page.getByRole("button", { name: "Lock" }).click();
   await expect(page.getByRole("heading", { name: "Unlock your account" })).toBeVisible();
+  // It is known whose password it is before the address is.
+  const { email } = ada;
+  Object.assign(ada, { email: `not-${email}` });
+  await ada.signIn();
+  await expect(page.getByText(`Is not-${email} the address of this account?`)).toBeVisible({ timeout: 60_000 });
+  await watched.looksRight(page, "unlock-address");
+  await page.getByRole("button", { name: "Back" }).click();
+  Object.assign(ada, { email });
+  await ada.signIn();
+  await ada.hasSessions(1);
+
+  await page.getByRole("button", { name: "Lock" }).click();
   await page.getByRole("button", { name: "Sign out instead" }).click();
   await expect(page.getByRole("heading", { name: "Sign in" })).toBeVisible();
 });
@@ -93,6 +107,28 @@ test("whoever was away finds the account locked", async ({ page, watched }) => {
   await ada.signUp();
   await page.clock.fastForward("16:00");
   await expect(page.getByText("You were away for a while")).toBeVisible();
+});
+
+test("a page that is locked when its session is ended elsewhere signs in anew", async ({ page, watched, context }) => {
+  test.slow();
+  const ada = new Person(page, watched);
+  await ada.signUp();
+  await page.getByRole("button", { name: "Lock" }).click();
+  const other = await context.browser()!.newContext();
+  const there = await other.newPage();
+  const elsewhere = new Person(there, watched);
+  Object.assign(elsewhere, { email: ada.email, password: ada.password, app: ada.app });
+  await elsewhere.open();
+  await elsewhere.signIn();
+  await elsewhere.hasSessions(2);
+  await there.getByRole("button", { name: "End all others" }).click();
+  await there.getByRole("dialog").getByRole("button", { name: "End" }).click();
+  await expect(there.getByRole("dialog")).toBeHidden();
+  await other.close();
+
+  await ada.signIn();
+  await ada.arrived();
+  await ada.hasSessions(2);
 });
 
 test("a session that is ended elsewhere leaves what was typed", async ({ page, watched, context }) => {

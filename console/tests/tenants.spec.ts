@@ -86,3 +86,32 @@ test("a tenant is founded, somebody is invited and joins, and gets a role", asyn
   await expect(page.getByText(/Verified: all/)).toBeVisible({ timeout: 30_000 });
   await watched.looksRight(page, "tenant-history");
 });
+
+test("on a phone the parts of a tenant are behind a button that says which one is shown", async ({ page, watched }) => {
+  const ada = new Person(page, watched);
+  await ada.signUp();
+  await page.setViewportSize({ width: 390, height: 844 });
+  await ada.found("Small Farm");
+  const parts = page.getByRole("navigation", { name: "Parts of the tenant" });
+  const button = parts.getByRole("button");
+  const people = parts.getByRole("list", { name: "People" });
+  await expect(button).toHaveText("People Members");
+  await expect(button).toHaveAttribute("aria-expanded", "false");
+  await expect(people).toBeHidden();
+  await button.click();
+  await expect(button).toHaveAttribute("aria-expanded", "true");
+  await expect(people.getByRole("link", { name: "Members" })).toHaveAttribute("aria-current", "page");
+  await expect(parts.getByRole("link")).toHaveCount(16);
+  await watched.looksRight(page, "tenant-parts");
+
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.keyboard.press("Escape");
+  await expect(people).toBeHidden();
+  await expect(button).toBeFocused();
+  await page.keyboard.press("Enter");
+  await parts.getByRole("list", { name: "Access" }).getByRole("link", { name: "Roles" }).click();
+  await expect(page.getByRole("heading", { name: "Roles" })).toBeVisible();
+  await expect(people).toBeHidden();
+  await expect(button).toHaveText("Access Roles");
+  await expect(button).toBeFocused();
+});

@@ -48,6 +48,8 @@ class Session {
   idled = $state(false);
   /** Resolves a question for a fresh proof. */
   proof = $state<{ settle: (given: boolean) => void } | undefined>();
+  /** The session that lives; empty where none is known to. */
+  #id = "";
   #lastTouch = Date.now();
 
   /** Finds out who is there when the page is loaded. */
@@ -61,9 +63,10 @@ class Session {
       return;
     }
     try {
-      const { number, id } = await api.get("/api/v1/account");
+      const { number, id, session } = await api.get("/api/v1/account");
       this.number = number;
       this.account = id;
+      this.#id = session;
       const came = sessionStorage.getItem(CAME);
       this.came = came === null ? undefined : (JSON.parse(came) as Came);
       this.state = "locked";
@@ -74,8 +77,8 @@ class Session {
   }
 
   /** Somebody came in by another provider, which opens nothing. */
-  cameIn({ number, account, tenant, confined }: CameIn, name: string): void {
-    localStorage.setItem(MAY_LIVE, "yes");
+  async cameIn({ number, account, session, tenant, confined }: CameIn, name: string): Promise<void> {
+    await this.begun(session);
     this.came = { name, tenant, confined };
     sessionStorage.setItem(CAME, JSON.stringify(this.came));
     this.number = number;
@@ -89,9 +92,19 @@ class Session {
     this.state = "closed";
   }
 
-  /** Somebody signed in, or unlocked. */
-  entered(who: Who): void {
+  /** A session lives, whatever it opens. One that was left locked for another ends: whoever is there has one. */
+  async begun(id: string): Promise<void> {
     localStorage.setItem(MAY_LIVE, "yes");
+    const before = this.#id;
+    this.#id = id;
+    if (before === "" || before === id) return;
+    // One that is over, or somebody else's, is not there to be ended.
+    await api.delete("/api/v1/sessions/{session}", { path: { session: before } }).catch(() => undefined);
+  }
+
+  /** Somebody signed in, or unlocked. */
+  async entered(who: Who): Promise<void> {
+    await this.begun(who.session);
     sessionStorage.removeItem(CAME);
     this.came = undefined;
     this.who = who;
@@ -153,7 +166,7 @@ class Session {
       if (failure.code === "session_ended" || failure.code === "not_signed_in") {
         // Without keys there is nothing to go on with.
         if (this.state === "locked" || this.state === "closed") this.#over();
-        else this.state = "expired";
+        else this.#expired();
       }
       throw failure;
     }
@@ -191,6 +204,11 @@ class Session {
     }
   }
 
+  #expired(): void {
+    this.#id = "";
+    this.state = "expired";
+  }
+
   #over(): void {
     localStorage.removeItem(MAY_LIVE);
     sessionStorage.removeItem(CAME);
@@ -199,6 +217,7 @@ class Session {
     this.came = undefined;
     this.number = "";
     this.account = "";
+    this.#id = "";
     this.isOperator = false;
     this.state = "out";
   }

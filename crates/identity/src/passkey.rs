@@ -372,7 +372,7 @@ impl Identity {
             home: session.home(),
             method: passkey.method,
             exchange: Some((state.exchange, state.expires_at)),
-            is_address_known: true,
+            is_address_known: false,
             vouched_by: None,
         };
         let key = AddressKey::Sent(&email_key);

@@ -151,16 +151,12 @@ impl Core {
     /// `{ locked: … }` when it cannot open the account's data.
     #[wasm_bindgen(js_name = passkeySignIn)]
     pub async fn passkey_sign_in(&self, device: JsValue, offered: Option<bool>) -> Answer {
-        let device = self.device(&device)?;
-        let authenticator = if offered == Some(true) {
-            PageAuthenticator::offering(&self.page)
-        } else {
-            PageAuthenticator::of(&self.page)
-        };
+        let (device, authenticator) = (self.device(&device)?, PageAuthenticator::wanted(&self.page, offered));
         match self.client.sign_in_with_passkey(&authenticator, device).await.map_err(Failure::from)? {
             SignedInByPasskey::Unlocked(signed_in) => self.signed_in(*signed_in).await,
             SignedInByPasskey::Locked(locked) => {
-                to_js(&serde_json::json!({ "locked": locked.to_string(), "number": locked.number }))
+                let (session, number) = (locked.session.id, &locked.number);
+                to_js(&serde_json::json!({ "locked": locked.to_string(), "session": session, "number": number }))
             }
         }
     }

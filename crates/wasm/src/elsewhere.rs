@@ -49,6 +49,7 @@ impl Core {
                 to_js(&serde_json::json!({
                     "number": came.number,
                     "account": came.session.account,
+                    "session": came.session.id,
                     "tenant": came.tenant,
                     "confined": came.confined,
                 }))
@@ -103,10 +104,11 @@ impl Core {
         self.signed_in(closed.open_with_recovery_key(&key).await.map_err(Failure::from)?).await
     }
 
-    /// Opens the account with a passkey, in the session that lives. Answers whether it could; else who is there was proved.
+    /// Opens the account with a passkey, in the session that lives: one that is asked for, or one that the browser offers where an
+    /// address is typed. One that cannot open it has still proved who is there.
     #[wasm_bindgen(js_name = passkeyUnlock)]
-    pub async fn passkey_unlock(&self) -> Answer {
-        let authenticator = PageAuthenticator::of(&self.page);
+    pub async fn passkey_unlock(&self, offered: Option<bool>) -> Answer {
+        let authenticator = PageAuthenticator::wanted(&self.page, offered);
         let closed = Closed::of(&self.client).await.map_err(Failure::from)?;
         match closed.open_with_passkey(&authenticator).await.map_err(Failure::from)? {
             Some(signed_in) => self.signed_in(signed_in).await,

@@ -46,9 +46,11 @@ impl PageAuthenticator {
         PageAuthenticator { page: page.clone(), get: "get" }
     }
 
-    /// Has the browser offer passkeys where an address is typed (conditional mediation), and waits until one is chosen.
-    pub(crate) fn offering(page: &Page) -> Self {
-        PageAuthenticator { page: page.clone(), get: "offer" }
+    /// With `offered`, has the browser offer passkeys where an address is typed (conditional mediation), and waits until one is
+    /// chosen; else asks for one at once.
+    pub(crate) fn wanted(page: &Page, offered: Option<bool>) -> Self {
+        let get = if offered == Some(true) { "offer" } else { "get" };
+        PageAuthenticator { page: page.clone(), get }
     }
 
     /// Asks the page. What waits for the answer may be sent to another thread, as what is in a page may not.

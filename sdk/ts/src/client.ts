@@ -45,7 +45,7 @@ export class Bailiwick {
   }
 
   /**
-   * Takes the account's keys away: the worker ends, and its memory with it. The session lives on; whoever unlocks signs in again.
+   * Takes the account's keys away: the worker ends, and its memory with it. The session lives on, and may be unlocked.
    * Calls under way fail as `locked`.
    */
   lock(): void {

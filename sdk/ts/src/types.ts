@@ -34,6 +34,7 @@ export interface NewAccount {
 /** A session whose data stay locked: this passkey cannot open them. */
 export interface Locked {
   locked: string;
+  session: string;
   number: string;
 }
 
@@ -81,6 +82,7 @@ export interface ProviderAnswer {
 export interface CameIn {
   number: string;
   account: string;
+  session: string;
   /** The tenant whose provider it is; `null` for one of the platform. */
   tenant: string | null;
   /** Whether the session is good in that tenant only, until the account is unlocked. */
@@ -293,7 +295,8 @@ export interface Calls {
   unlockStart(email: string, password: string): void;
   unlockFinish(code: string, isBackupCode: boolean): Who;
   recoveryUnlock(key: string): Who;
-  passkeyUnlock(): Who;
+  /** By a passkey; `offered` as in {@link passkeySignIn}. */
+  passkeyUnlock(offered?: boolean): Who;
 
   stepUp(password: string, code: string, isBackupCode: boolean): void;
   recoveryStepUp(key: string): void;

@@ -34,6 +34,9 @@ export const clients = {
   program: "Service account",
   programHint: "Whose roles it has.",
   algorithm: "How its access tokens are signed",
+  shared: "Whoever has its key verifies its tokens, and can make them. They are for addresses of your own, never for this server's interface.",
+  sharesFirst: "You are shown the key once this is stored.",
+  sharedResourceHint: "An address of your own. Tokens by a shared key need one.",
   bound: "Its tokens are bound to a key of its own (DPoP): stolen ones are worth nothing",
   made: "Keep the secret",
   madeText: "Give both to the application. Whoever has the secret is the application.",
@@ -41,6 +44,12 @@ export const clients = {
   replace: "New secret",
   replaceOf: (name: string) => `New secret for ${name}`,
   replaceText: "The one before is worth nothing from that moment on.",
+  keyMade: "Keep the key",
+  keyMadeText: "Give it to what verifies the application's tokens, and to nothing else: whoever has it can make them.",
+  keyOf: (name: string, id: string) => `Key of the access tokens of ${name} (client_id ${id})`,
+  replaceKey: "New key",
+  replaceKeyOf: (name: string) => `New key for ${name}`,
+  replaceKeyText: "What verifies its tokens needs the new one from that moment on.",
   removeText: "Nobody signs in with it any more, and its tokens end at once.",
 };
 

@@ -24,6 +24,8 @@ export const signIn = {
   askingPasskey: "Waiting for your passkey…",
   opening: "Opening your account…",
   wrongCode: "That code was not accepted. A code of the app is good for about a minute, and once.",
+  wrongCodeOrAddress: (email: string) =>
+    `That was not accepted. Is ${email} the address of this account? A code of the app is good for about a minute, and once.`,
   withDevice: "Let another device let you in",
   withProvider: "Sign in through your organisation",
   passkeyLocked: "Signed in, but locked",

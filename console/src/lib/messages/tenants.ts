@@ -11,6 +11,13 @@ export const tenants = {
   found: "Found a tenant",
   since: (when: string) => `Since ${when}`,
   parts: "Parts of the tenant",
+  groups: {
+    people: "People",
+    arrival: "Coming in",
+    access: "Access",
+    programs: "Programs and devices",
+    tenant: "The tenant",
+  },
   tabs: {
     members: "Members",
     teams: "Teams",

@@ -482,6 +482,9 @@ async fn a_passkey_makes_a_session_fresh_again_but_not_anothers() {
 
         let stepped = step_up(&world, &session.token, &phone).await.unwrap();
         assert!(!world.is_live(&session.token).await);
+        // Whoever opens the account by it did not type the address.
+        let (email, _) = stepped.address.as_ref().unwrap();
+        assert_eq!(*email, ada.email);
         let renewed = world.session(&stepped.token).await;
         assert!(renewed.is_fresh(world.now()));
         // What it changes now is told to its owner.

@@ -8,7 +8,7 @@ use access::tenancy::Change;
 use access::{Action, Resource};
 use axum::extract::State;
 use axum::http::HeaderMap;
-use identity::{SessionKind, Try};
+use identity::Try;
 use protocol::oauth::{Answered, Asked, ConsentRequest as Shown};
 use protocol::{ClientId, Code, Problem, TenantId};
 use serde_json::json;
@@ -297,16 +297,12 @@ fn returns_to(url: &url::Url) -> String {
     }
 }
 
-/// When whoever is signed in last proved who they are, in Unix seconds. A device that another one let in proved nothing since.
+/// When whoever is signed in last proved who they are, in Unix seconds. A session that another device or a provider began, by no
+/// proof of the account's own, is not fresh before the first one.
 fn proved_at(app: &App, signed: &Signed) -> i64 {
-    let at = match signed.session.kind() {
-        SessionKind::Proven => {
-            signed.session.fresh_until() - i64::from(app.identity.settings().fresh_minutes) * 60_000
-        }
-        SessionKind::Paired | SessionKind::Public | SessionKind::Provided | SessionKind::Vouched => {
-            signed.session.created_at()
-        }
-    };
+    let (began, fresh_until) = (signed.session.created_at(), signed.session.fresh_until());
+    let fresh_ms = i64::from(app.identity.settings().fresh_minutes) * 60_000;
+    let at = if fresh_until > began { fresh_until - fresh_ms } else { began };
     at.div_euclid(1_000)
 }
 
