@@ -157,9 +157,8 @@ impl Core {
     #[wasm_bindgen(js_name = keepVersions)]
     pub async fn keep_versions(&self, collection: Option<String>, kept: f64) -> Answer {
         let drive = self.drive(collection).await?;
-        let id = drive.collection().ok_or_else(|| Failure::failed("not_found", "there are no files yet"))?;
         let kept = u32::try_from(whole(kept)).unwrap_or(u32::MAX);
-        drive.account().client.keep_versions(id, kept).await.map_err(Failure::from)?;
+        drive.keep_versions(kept).await.map_err(Failure::from)?;
         Ok(JsValue::UNDEFINED)
     }
 

@@ -28,6 +28,16 @@ pub enum RevertError {
 }
 
 impl Drive {
+    /// Says how many versions before the current one are kept of each file: see
+    /// [`Client::keep_versions`](crate::Client::keep_versions).
+    ///
+    /// # Errors
+    /// [`DriveError`].
+    pub async fn keep_versions(&self, kept: u32) -> Result<(), DriveError> {
+        let open = self.opened()?;
+        Ok(self.account.client.keep_versions(open.id, kept).await?)
+    }
+
     /// The versions of a file that can be read, the newest first. Only of the account's own collections.
     ///
     /// # Errors
