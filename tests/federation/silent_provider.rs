@@ -104,7 +104,7 @@ fn a_provider_that_never_answers_keeps_its_own_people_waiting_and_nobody_else() 
     let again = house.post("/api/v1/signin/provider/start", &start(&house.tenant));
     assert_eq!((again.status, code(&again).as_str()), UNAVAILABLE);
     assert!(begun.elapsed() < TURN_WITHIN, "it took {:?}", begun.elapsed());
-    assert_eq!(silent.asked(), 4);
+    assert_eq!(silent.asked(), OF_ONE);
 }
 
 #[test]

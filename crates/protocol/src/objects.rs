@@ -165,6 +165,10 @@ pub struct PutItem {
     /// The finished upload that becomes the item's file; absent for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload: Option<UploadId>,
+    /// The version that it is sealed for, if the writer says so: when it is not the item's next one, as where a removed item was,
+    /// that is a conflict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
 }
 
 /// The signature of whoever writes an item.

@@ -341,7 +341,7 @@ impl Drive {
             let put = self.sealed(&open, item, version, &content, upload);
             match self.account.client.put_item(open.id, id, expected, &put).await {
                 Ok(stored) if stored.version == version => return Ok(version),
-                // It took a removed item's place, whose versions go on: sealed for another, it has to be stored again.
+                // A server of a release that did not know what it was sealed for: it has to be stored again.
                 Ok(stored) => expected = Expected::Version(stored.version),
                 Err(error) if error.is(Code::KeyOutdated) => {
                     self.reload().await?;
@@ -382,7 +382,7 @@ impl Drive {
         let generation = open.keys.generation();
         let signature = (generation > 1 || self.is_shared())
             .then(|| self.account.signed(home, open.id, item, version, sealed.as_bytes()));
-        PutItem { sealed: sealed.into_bytes().into(), generation, signature, upload }
+        PutItem { sealed: sealed.into_bytes().into(), generation, signature, upload, version: Some(version) }
     }
 
     /// Opens an item, and proves who wrote it where that has to be said.

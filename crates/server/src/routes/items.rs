@@ -137,6 +137,11 @@ pub(crate) async fn write(
         by: party.account(),
     };
     let written = app.objects.put_item(&mut tx, new).await?;
+    if put.version.is_some_and(|version| version != written.version) {
+        return Err(not_next(item, expected, written).unwrap_or_else(|| {
+            ApiError::field("version", format_args!("the item's next version is {}", written.version))
+        }));
+    }
     if let Some(author) = author {
         let place = authorship_place(party, collection, item, written.version);
         let bytes = signature.as_ref().map_or(&[][..], |signature| &signature.bytes);
@@ -169,9 +174,16 @@ fn authorship_place(
 
 /// Who believed that there was nothing signed the first version. Where a removed item was, they are told its version instead.
 pub(crate) fn not_signed_for(item: ItemId, expected: Expected, written: Written) -> ApiError {
-    if expected != Expected::Absent || written.version == 1 {
+    not_next(item, expected, written).unwrap_or_else(|| {
         let text = format!("it is not what this account signs for version {} of the item", written.version);
-        return ApiError::field("signature", text);
+        ApiError::field("signature", text)
+    })
+}
+
+/// The conflict of who believed that there was nothing, where a removed item was.
+fn not_next(item: ItemId, expected: Expected, written: Written) -> Option<ApiError> {
+    if expected != Expected::Absent || written.version == 1 {
+        return None;
     }
     let tombstone = Item {
         id: item,
@@ -183,7 +195,7 @@ pub(crate) fn not_signed_for(item: ItemId, expected: Expected, written: Written)
         author: None,
         deleted: true,
     };
-    Problem { current: Some(tombstone), ..Problem::new(Code::Conflict) }.into()
+    Some(Problem { current: Some(tombstone), ..Problem::new(Code::Conflict) }.into())
 }
 
 /// Removes an item; a tombstone stays for those who sync.
