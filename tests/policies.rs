@@ -314,7 +314,8 @@ fn a_policy_is_told_where_it_is_wrong(world: World) {
 /// What is read recursively may not end the process, neither at once nor whenever it is read again.
 fn a_policy_that_is_too_deep_is_refused_and_the_server_lives_on(world: World) {
     let (ada, _) = acme(&world);
-    let within = |condition: &str| format!("@id(\"a\") permit (principal, action, resource) when {{ {condition} }};");
+    let within =
+        |condition: &str| format!("@id(\"a\") permit (principal, action, resource) when {{ {condition} }};");
     let pid = world.pid();
     for text in [
         within(&format!("{}true{}", "(".repeat(150), ")".repeat(150))),

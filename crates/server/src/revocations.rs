@@ -457,9 +457,7 @@ mod tests {
     async fn a_tenant_without_a_follower_gets_a_place_of_the_tenant_with_most() {
         let (revocations, of_tenant) = (Revocations::new(), TurnsOf::new(5));
         let of_all = Arc::new(Semaphore::new(8));
-        let follow = |tenant: TenantId| {
-            revocations.place(tenant, of_tenant.of(tenant), &of_all)
-        };
+        let follow = |tenant: TenantId| revocations.place(tenant, of_tenant.of(tenant), &of_all);
         let [greedy, other, acme, late] = [(); 4].map(|()| TenantId::customer());
         let mut greedy_ones: Vec<_> = (0..5).map(|_| follow(greedy).unwrap()).collect();
         assert!(follow(greedy).is_none(), "a tenant has so many");

@@ -156,7 +156,9 @@ impl Core {
             SignedInByPasskey::Unlocked(signed_in) => self.signed_in(*signed_in).await,
             SignedInByPasskey::Locked(locked) => {
                 let (session, number) = (locked.session.id, &locked.number);
-                to_js(&serde_json::json!({ "locked": locked.to_string(), "session": session, "number": number }))
+                to_js(
+                    &serde_json::json!({ "locked": locked.to_string(), "session": session, "number": number }),
+                )
             }
         }
     }
