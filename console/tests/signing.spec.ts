@@ -91,7 +91,7 @@ test("the keys do not outlive the page: after a reload its session is unlocked",
   await ada.signIn();
   await expect(page.getByText(`Is not-${email} the address of this account?`)).toBeVisible({ timeout: 60_000 });
   await watched.looksRight(page, "unlock-address");
-  await page.getByRole("button", { name: "Back" }).click();
+  await page.getByRole("button", { name: "Back", exact: true }).click();
   Object.assign(ada, { email });
   await ada.signIn();
   await ada.hasSessions(1);
