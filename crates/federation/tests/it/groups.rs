@@ -56,7 +56,7 @@ async fn a_change_of_a_group_writes_who_comes_and_who_goes_and_nobody_else() {
         assert_eq!(before.terms.members, to(&[ada, unknown]).members);
         assert_eq!(after.terms, wanted);
         assert_eq!(world.federation.group(&mut tx, team, true).await.unwrap().terms, wanted);
-        assert_eq!(world.federation.teams_of_user(&mut tx, ada).await.unwrap(), [Uuid::nil(); 0]);
+        assert!(world.federation.teams_of_user(&mut tx, ada).await.unwrap().is_empty());
 
         // Many go at once, and of whom the tenant was not told do not come.
         let many: Vec<UserId> = (0..300).map(|_| UserId::random()).collect();
