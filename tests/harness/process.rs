@@ -2,9 +2,11 @@
 
 use std::env;
 use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 /// The program under test: `BAILIWICK_BIN`, or `bailiwick` beside the folder of the running test.
 pub fn binary() -> PathBuf {
@@ -45,13 +47,18 @@ pub(crate) fn without_settings(command: &mut Command) {
 }
 
 /// A port of 127.0.0.1 that nothing listens on, below those that the system hands out by itself, so that it is
-/// still free when a server is started again.
+/// still free when a server is started again. No other test gets it while this process lives.
 pub fn free_port() -> u16 {
+    static HELD: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
     loop {
         let random =
             u16::from_le_bytes([uuid::Uuid::new_v4().as_bytes()[0], uuid::Uuid::new_v4().as_bytes()[1]]);
         let port = 10_000 + random % 20_000;
+        // Names of this kind are nobody's as soon as whoever has one is gone.
+        let name = SocketAddr::from_abstract_name(format!("bailiwick-test-port-{port}")).expect("a name");
+        let Ok(held) = UnixListener::bind_addr(&name) else { continue };
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            HELD.lock().expect("no panic").push(held);
             return port;
         }
     }
