@@ -323,7 +323,13 @@ fn a_policy_that_is_too_deep_is_refused_and_the_server_lives_on(world: World) {
         within(&format!("true{}", " || true".repeat(6_000))),
         within(&format!("1{} == 1", " + 1".repeat(9_000))),
         within(&format!("context{}", ".a".repeat(20_000))),
+        within(&format!("context{}", "[\"a\"]".repeat(10_000))),
         within(&"if true then true else ".repeat(2_000)),
+        format!("@id(\"a\") permit (principal, action, resource) {};", "when { true } ".repeat(4_000)),
+        // Where a comment ends, and what the parser passes over, Cedar says.
+        format!("//\r{}", within(&format!("{}true{}", "(".repeat(20_000), ")".repeat(20_000)))),
+        within(&"( ] ".repeat(10_000)),
+        within(&format!("({}", "true || true ; ".repeat(4_000))),
     ] {
         for command in ["check", "try", "put"] {
             assert_eq!(ada.policies(&[command], &text).refused(1).code, "invalid_policies", "{command}");

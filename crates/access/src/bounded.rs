@@ -10,45 +10,62 @@ use std::thread;
 
 /// How deeply parentheses, brackets and braces may be nested.
 pub(crate) const MAX_NESTING: usize = 24;
-/// How many operators and members one policy may have: each may be one level of what it means.
+/// How many operators, members and conditions one policy may have: each may be one level of what it means.
 pub(crate) const MAX_OPERATORS: usize = 250;
 
 /// Where a text goes beyond the bounds, in bytes from its beginning, and how.
+///
+/// It takes for text and comment what Cedar's lexer takes for them, and nothing else. What does not pair is refused here: the parser
+/// passes over some errors and goes on, and would find it nested where this did not.
 pub(crate) fn beyond(text: &str) -> Option<(usize, String)> {
-    let (mut nesting, mut operators) = (0_usize, 0_usize);
+    let (mut open, mut operators) = (Vec::new(), 0_usize);
     let mut bytes = text.bytes().enumerate().peekable();
     let mut in_word = false;
     while let Some((at, byte)) = bytes.next() {
-        let follows = |bytes: &mut std::iter::Peekable<_>, next: u8| {
-            std::iter::Peekable::next_if(bytes, |(_, byte): &(usize, u8)| *byte == next).is_some()
-        };
         let was_in_word = std::mem::replace(&mut in_word, byte.is_ascii_alphanumeric() || byte == b'_');
         match byte {
             b'"' => {
                 while let Some((_, byte)) = bytes.next() {
                     match byte {
+                        // No text goes on behind a line's end that is escaped.
+                        b'\\' if bytes.peek().is_some_and(|(_, next)| *next == b'\n') => break,
                         b'\\' => drop(bytes.next()),
                         b'"' => break,
                         _ => {}
                     }
                 }
             }
-            b'/' if follows(&mut bytes, b'/') => while bytes.next_if(|(_, byte)| *byte != b'\n').is_some() {},
-            b'(' | b'[' | b'{' => nesting += 1,
-            b')' | b']' | b'}' => nesting = nesting.saturating_sub(1),
-            b';' => operators = 0,
-            b'|' => operators += usize::from(follows(&mut bytes, b'|')),
-            b'&' => operators += usize::from(follows(&mut bytes, b'&')),
-            b'+' | b'-' | b'*' | b'.' | b'!' => operators += 1,
+            b'/' if bytes.next_if(|(_, next)| *next == b'/').is_some() => {
+                while bytes.next_if(|(_, next)| !matches!(next, b'\n' | b'\r')).is_some() {}
+            }
+            b'(' => open.push(b')'),
+            b'[' => {
+                operators += 1;
+                open.push(b']');
+            }
+            b'{' => {
+                // A condition of the policy.
+                operators += usize::from(open.is_empty());
+                open.push(b'}');
+            }
+            b')' | b']' | b'}' => {
+                if open.pop() != Some(byte) {
+                    return Some((at, format!("`{}` closes nothing", char::from(byte))));
+                }
+            }
+            b';' if open.is_empty() => operators = 0,
+            b'|' | b'&' => operators += usize::from(bytes.next_if(|(_, next)| *next == byte).is_some()),
+            b'+' | b'-' | b'*' | b'/' | b'%' | b'.' | b'!' => operators += 1,
             b'i' if !was_in_word && is_if(text, at) => operators += 1,
             _ => {}
         }
-        if nesting > MAX_NESTING {
+        if open.len() > MAX_NESTING {
             return Some((at, format!("it is nested more than {MAX_NESTING} deep")));
         }
         if operators > MAX_OPERATORS {
-            let why =
-                format!("a policy has at most {MAX_OPERATORS} operators and members: make several policies");
+            let why = format!(
+                "a policy has at most {MAX_OPERATORS} operators, members and conditions: make several policies"
+            );
             return Some((at, why));
         }
     }
@@ -91,19 +108,29 @@ mod tests {
             (nested("(", ")", MAX_NESTING), false),
             (nested("[", "]", 150), false),
             (nested("{a:", "}", 150), false),
-            (chained(" || true", MAX_OPERATORS), true),
-            (chained(" || true", MAX_OPERATORS + 1), false),
+            (chained(" || true", MAX_OPERATORS - 1), true),
+            (chained(" || true", MAX_OPERATORS), false),
             (chained("&&true", 10_000), false),
             (chained(".a", 10_000), false),
+            (chained("[\"a\"]", 10_000), false),
             (chained("+1", 10_000), false),
             (chained("*1", 10_000), false),
+            (chained("%1", 10_000), false),
             (format!("{}{}", within("true"), within(&"!".repeat(300))), false),
             (within(&"if true then true else ".repeat(300)), false),
+            (format!("permit (principal, action, resource) {};", "when { true } ".repeat(300)), false),
             // Texts and comments say what they like; a policy's count is its own.
             (within(&format!("\"{}\\\"\" == \"\"", "((((".repeat(100))), true),
             (format!("// {}\n{}", "(".repeat(500), within("true")), true),
             (chained(" && true", 200).repeat(20), true),
             (within("context.iffy || context.gif"), true),
+            // And they end where Cedar has them end.
+            (format!("//\r{}", nested("(", ")", 150)), false),
+            (format!("\"\\\n{}", nested("(", ")", 150)), false),
+            // What the parser passes over does not make a count begin anew.
+            (within(&"( ] ".repeat(150)), false),
+            (within(&"( ) ) ".repeat(150)), false),
+            (within(&format!("({}", "true || true ; ".repeat(300))), false),
         ] {
             assert_eq!(beyond(&text).is_none(), fits, "{}", &text[..text.len().min(200)]);
         }
