@@ -15,6 +15,7 @@ mod memo;
 mod model;
 mod platform_roles;
 mod policies;
+mod policy_texts;
 mod sharing;
 mod tenancy;
 mod world;
