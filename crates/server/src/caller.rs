@@ -173,6 +173,14 @@ impl Authenticated {
         }
     }
 
+    /// Whether its account is suspended, which lets little through.
+    fn is_suspended(&self) -> bool {
+        match self {
+            Authenticated::Session(signed) => signed.session.is_suspended(),
+            Authenticated::Key(keyed) => keyed.key.is_suspended(),
+        }
+    }
+
     /// The account's home.
     pub(crate) fn home(&self) -> TenantId {
         match self {

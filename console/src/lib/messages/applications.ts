@@ -21,6 +21,7 @@ export const clients = {
     device_code: "Code of a device",
     "token-exchange": "Exchange",
   } as Record<string, string>,
+  idOf: (name: string) => `Client id of ${name}`,
   details: "Details",
   redirects: "Where browsers are sent back to",
   redirectsHint: "Addresses, letter by letter, with spaces between them.",

@@ -59,7 +59,10 @@ impl Acting {
     /// who shows what has ended meanwhile.
     pub(crate) async fn stands(&self, app: &App) -> Result<(), ApiError> {
         match &self.shown {
-            Shown::Account(authenticated) => authenticated.look_again(app).await,
+            // Whether it has ended was looked at when it was shown.
+            Shown::Account(authenticated) if authenticated.is_suspended() => {
+                Err(ApiError::new(Code::Suspended))
+            }
             Shown::Service(shown) => {
                 let visitor = Caller::visitor(self.caller.request());
                 let (tenant, whole) = (shown.service.tenant, Resource::Customer);
@@ -68,8 +71,7 @@ impl Acting {
                 let service = Caller::service(shown.service, self.caller.request());
                 Ok(app.access.also(&mut tx, &service, Action::ClientUse, whole).await?)
             }
-            // That was looked at when it was shown.
-            Shown::Client(..) => Ok(()),
+            Shown::Account(_) | Shown::Client(..) => Ok(()),
         }
     }
 

@@ -24,6 +24,7 @@ mod device;
 mod dpop;
 mod error;
 mod grant;
+mod identity;
 mod logout;
 mod pkce;
 mod redirect;
@@ -47,6 +48,7 @@ pub use device::{Answered, DEVICE_MS, DeviceCodes, DeviceRequest, INTERVAL_SECON
 pub use dpop::{Asked, Confirmation, ProofError, ProofKey, Proven};
 pub use error::ProviderError;
 pub use grant::{Agent, CODE_MS, CodeTerms, GRANT_MS, Grant, GrantTerms, REFRESH_IDLE_MS, Taken};
+pub use identity::Identity;
 pub use logout::{Due, LOGOUT_PAUSE_MS, LOGOUT_TRIES, Watched};
 pub use pkce::Challenge;
 pub use redirect::{RedirectUri, RedirectUriError};
@@ -54,7 +56,7 @@ pub use request::{ConsentRequest, LONGEST_WORD, PUSHED_MS, REQUEST_MS};
 pub use scope::{ScopeError, ScopeSet};
 pub use secret::Shown;
 pub use signer::{SharedKey, Signer, TokenAlgorithm};
-pub use token::{Actor, Hint, Identity, NewToken, Subject, TokenClaims, Verified, is_clients};
+pub use token::{Actor, Hint, NewToken, Subject, TokenClaims, Verified, is_clients};
 
 use crate::access::Lifetime;
 use crate::keys::SigningKeys;
@@ -74,6 +76,7 @@ pub struct Provider {
     states: StateSealer,
     issuer: String,
     lifetime: Lifetime,
+    identities: identity::Identities,
 }
 
 impl Provider {
@@ -85,7 +88,14 @@ impl Provider {
         issuer: impl Into<String>,
         lifetime: Lifetime,
     ) -> Self {
-        Provider { custody, signing, states, issuer: issuer.into(), lifetime }
+        Provider {
+            custody,
+            signing,
+            states,
+            issuer: issuer.into(),
+            lifetime,
+            identities: identity::Identities::default(),
+        }
     }
 
     /// The issuer: the server's own address, and the resource of its own routes.

@@ -139,38 +139,6 @@ struct IdClaims {
     exp: i64,
 }
 
-/// Who a request is, as a service behind a proxy is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Identity {
-    /// `acc_…` or `sva_…`.
-    pub sub: String,
-    /// The account, when it is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user_id: Option<String>,
-    /// The tenant that was asked for, or that the token is good in.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tenant_id: Option<String>,
-    /// The client.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub client_id: Option<String>,
-    /// The agent that acts for the account.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub agent_id: Option<String>,
-    /// What it may be used for.
-    pub scope: String,
-}
-
-/// The claims of a signed identity.
-#[derive(Serialize)]
-struct IdentityClaims<'a> {
-    iss: &'a str,
-    aud: &'a str,
-    #[serde(flatten)]
-    identity: &'a Identity,
-    iat: i64,
-    exp: i64,
-}
-
 /// What an ID token that comes back says: whose it was and what it was of. It may have expired.
 #[derive(Clone, Copy, Debug)]
 pub struct Hint {
@@ -257,23 +225,6 @@ impl Provider {
             exp: issued_at.saturating_add(self.lifetime.seconds()),
         };
         Ok(self.signing.sign_token(now, algorithm, ID_TOKEN, &claims)?)
-    }
-
-    /// Signs who a request is, for the service behind a proxy: good for a minute, and for this audience. It is none of the tokens
-    /// that let anybody in.
-    ///
-    /// # Errors
-    /// [`ProviderError::Issue`].
-    pub fn issue_identity(
-        &self,
-        now: i64,
-        audience: &str,
-        identity: &Identity,
-    ) -> Result<String, ProviderError> {
-        let iat = now.div_euclid(1_000);
-        let claims =
-            IdentityClaims { iss: &self.issuer, aud: audience, identity, iat, exp: iat.saturating_add(60) };
-        Ok(self.signing.sign_token(now, SigningAlgorithm::EdDsa, IDENTITY, &claims)?)
     }
 
     /// Reads an ID token that a client shows again (`id_token_hint`); also one that has expired.
@@ -393,10 +344,8 @@ fn amr(by_password: bool) -> Option<Vec<String>> {
 
 /// The media type of ID tokens, as other servers write it.
 const ID_TOKEN: &str = "JWT";
-/// The media type of signed identities.
 /// The type of a logout token (OpenID Connect Back-Channel Logout, section 2.4).
 pub(super) const LOGOUT_TOKEN: &str = "logout+jwt";
-const IDENTITY: &str = "bailiwick-identity+jwt";
 
 /// Whether a token is a client's and not a session's, by what it says itself. Nothing of that is believed: it tells which way
 /// the token is verified.
