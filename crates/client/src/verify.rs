@@ -283,18 +283,32 @@ impl Client {
         request: &str,
         most: Duration,
     ) -> Result<bool, RequestError> {
-        let mut waited = Duration::ZERO;
+        let (mut waited, mut looked_at) = (Duration::ZERO, 0);
         loop {
             let note = self.checkpoint(Log::Tenant(tenant)).await?.unwrap_or_default();
             // The second line is the size. What is signed is checked by whoever verifies.
             let size: u64 = note.lines().nth(1).and_then(|size| size.parse().ok()).unwrap_or(0);
-            let from = size.saturating_sub(u64::from(RECORDS_A_PAGE));
-            let page = self.records(tenant, from, RECORDS_A_PAGE).await?;
             let is_it =
                 |entry: &LogEntry| entry.record.as_ref().is_some_and(|record| record.request == request);
-            if page.records.iter().any(|entry| entry.number < size && is_it(entry)) {
-                return Ok(true);
+            // From the newest back: others may have changed much since.
+            let mut to = size;
+            while to > looked_at {
+                let from = to.saturating_sub(u64::from(RECORDS_A_PAGE)).max(looked_at);
+                let mut next = from;
+                // A page may hold fewer than it was asked for.
+                while next < to {
+                    let page = self.records(tenant, next, RECORDS_A_PAGE).await?;
+                    if page.records.iter().any(|entry| entry.number < size && is_it(entry)) {
+                        return Ok(true);
+                    }
+                    if page.next <= next {
+                        break;
+                    }
+                    next = page.next;
+                }
+                to = from;
             }
+            looked_at = size.max(looked_at);
             if waited >= most {
                 return Ok(false);
             }

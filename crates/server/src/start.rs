@@ -1,24 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! From a configuration to a running server, and back down without losing anything.
 
+mod error;
+mod judge;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use access::{Access, PolicyError};
-use custody::{Custody, KeyError, RootKeyError, RootKeys, StateSealer};
+use access::Access;
+use custody::{Custody, KeyError, RootKeys, StateSealer};
 use federation::Federation;
-use identity::{Attempts, Identity, Mail, MailError, Outbox, Smtp, StartError as IdentityError};
-use objects::{Blobs, BlobsError, Feed, Limits, Objects};
-use store::{
-    Door, Entry, LogKey, Migration, OpenError, Record, Sequencer, Store, StoreError, SystemClock, TenantId,
-};
+use identity::{Attempts, Identity, Mail, Outbox, Smtp};
+use objects::{Blobs, Feed, Limits, Objects};
+use store::{Door, Entry, LogKey, Migration, Record, Sequencer, Store, StoreError, SystemClock, TenantId};
 use tokens::oauth::Provider;
-use tokens::{AccessTokens, KeysError, Lifetime, RotationPolicy, SigningKeys};
+use tokens::{AccessTokens, Lifetime, RotationPolicy, SigningKeys};
 use tokio::sync::{Notify, Semaphore, watch};
 
+pub use self::error::StartError;
+pub(crate) use self::judge::judge;
+use self::judge::{check_routes, of_database, unknown_variables};
 use crate::caller::Roles;
 use crate::caller::client::Proofs;
-use crate::config::{Config, ConfigError, Judged, Warning, each_on_a_line};
+use crate::config::{Config, ConfigError};
 use crate::downloads::Downloads;
 use crate::gateway::{self, Audit, RateLimits, SharedLimits, Turns, TurnsOf};
 use crate::listen;
@@ -26,7 +30,6 @@ use crate::metrics::Metrics;
 use crate::output::Answer;
 use crate::relying_party;
 use crate::revocations::{self, Revocations};
-use crate::routes;
 use crate::routes::oauth::device::Polls;
 use crate::routes::oauth::revocations::{MAX_FOLLOWERS, MAX_FOLLOWERS_OF_ALL};
 use crate::state::{App, Parts};
@@ -50,145 +53,6 @@ const SLOW_HASHES_OF_ONE: usize = 2;
 /// Clients that follow changes at the same time.
 const FOLLOWERS: usize = 10_000;
 
-/// Why the server did not start. Each sentence says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The configuration cannot be used.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The database cannot be opened.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The database does not answer.
-    #[error("the database at {at} cannot be reached: {why}")]
-    Unreachable {
-        /// Host and port.
-        at: String,
-        /// What the connection failed by.
-        why: String,
-    },
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The root key cannot be used.
-    #[error(transparent)]
-    RootKey(RootKeyError),
-    /// The keys in the database cannot be opened.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The policies cannot be used.
-    #[error(transparent)]
-    Policies(#[from] PolicyError),
-    /// Identity's settings or secrets cannot be used.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    /// The signing keys cannot be used.
-    #[error(transparent)]
-    SigningKeys(#[from] KeysError),
-    /// Mail cannot be sent as configured.
-    #[error(transparent)]
-    Mail(MailError),
-    /// The blobs' place cannot be used.
-    #[error(transparent)]
-    Blobs(BlobsError),
-    /// The clock is behind what the database has seen.
-    #[error(
-        "the clock says {now}, but the newest record is {behind} later: set the clock right, or wait, and start again"
-    )]
-    ClockBehind {
-        /// The clock's time, in milliseconds since the Unix epoch.
-        now: i64,
-        /// How far it is behind.
-        behind: String,
-    },
-    /// TLS files cannot be used.
-    #[error("tls_certificate and tls_key cannot be used: {0}")]
-    Tls(std::io::Error),
-    /// ACME cannot be used.
-    #[error("certificates cannot be asked for: {0}")]
-    Acme(rustls::Error),
-    /// The spool of requests cannot be used.
-    #[error("requests cannot be spooled in {folder}: {source}")]
-    Spool {
-        /// The folder.
-        folder: String,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
-    /// The address cannot be listened on.
-    #[error("{address} cannot be listened on: {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
-    /// Serving failed.
-    #[error("serving failed: {0}")]
-    Serve(std::io::Error),
-    /// A sweep did not do all that there was to do.
-    #[error("not everything could be cleared away; run it again: {0}")]
-    Sweep(String),
-    /// There are several faults.
-    #[error("{}", each_on_a_line(.0))]
-    Several(Vec<StartError>),
-}
-
-/// What a room says of a setting is said under the setting's name.
-impl From<RootKeyError> for StartError {
-    fn from(error: RootKeyError) -> Self {
-        match error {
-            RootKeyError::Secret { .. } => refused("root_key", error),
-            other => StartError::RootKey(other),
-        }
-    }
-}
-
-impl From<MailError> for StartError {
-    fn from(error: MailError) -> Self {
-        match error {
-            MailError::Url | MailError::Unencrypted => refused("smtp_url", error),
-            MailError::Sender => refused("mail_from", error),
-            other => StartError::Mail(other),
-        }
-    }
-}
-
-impl From<BlobsError> for StartError {
-    fn from(error: BlobsError) -> Self {
-        match error {
-            BlobsError::Setting(_) => refused("blobs", error),
-            other => StartError::Blobs(other),
-        }
-    }
-}
-
-fn refused(setting: &'static str, why: impl std::fmt::Display) -> StartError {
-    ConfigError::Refused { setting, why: why.to_string() }.into()
-}
-
-impl StartError {
-    /// The stable name of what went wrong, for `--json`.
-    pub(crate) fn code(&self) -> &'static str {
-        match self {
-            StartError::Config(_) | StartError::Mail(_) | StartError::Policies(_) => "configuration",
-            StartError::Open(_) | StartError::Store(_) | StartError::Unreachable { .. } => "database",
-            StartError::RootKey(_) | StartError::Key(_) | StartError::SigningKeys(_) => "keys",
-            StartError::Identity(_) => "identity",
-            StartError::Blobs(_) => "blobs",
-            StartError::ClockBehind { .. } => "clock_behind",
-            StartError::Tls(_) | StartError::Acme(_) => "tls",
-            StartError::Spool { .. } => "data",
-            StartError::Listen { .. } | StartError::Serve(_) => "listen",
-            StartError::Sweep(_) => "incomplete",
-            StartError::Several(faults) => match faults.split_first() {
-                Some((first, rest)) if rest.iter().all(|fault| fault.code() == first.code()) => first.code(),
-                _ => "configuration",
-            },
-        }
-    }
-}
-
 /// Everything opened, nothing served yet.
 pub(crate) struct Opened {
     pub(crate) app: App,
@@ -199,87 +63,6 @@ pub(crate) struct Opened {
     spools: Vec<std::path::PathBuf>,
     stop: watch::Sender<bool>,
 }
-
-/// Judges a configuration by making what a start makes of it, short of anything that leaves a trace: the database is
-/// asked about its role, a bucket whether it answers; keys and certificates are read. All that is wrong is said, not only the first.
-pub(crate) async fn judge(config: &Config) -> Result<Vec<Warning>, StartError> {
-    let mut judged = config.judged();
-    judged.warnings.extend(unknown_variables()?);
-    let mut faults = judge_values(config);
-    faults.extend(judge_places(config, &judged).await);
-    let Judged { refusals, warnings } = judged;
-    let mut faults: Vec<_> = refusals.into_iter().map(StartError::from).chain(faults).collect();
-    match faults.len() {
-        0 => Ok(warnings),
-        1 => faults.pop().map_or(Ok(warnings), Err),
-        _ => Err(StartError::Several(faults)),
-    }
-}
-
-/// What rooms find wrong with values.
-fn judge_values(config: &Config) -> Vec<StartError> {
-    let log_level = crate::logging::filter(config).err().map(StartError::from);
-    let routes = check_routes(config).err().map(StartError::from);
-    // The room says which of them it is about.
-    let identity = identity_settings(config).check().err().map(|error| {
-        let said = error.to_string();
-        let (setting, why) = said.split_once(' ').unwrap_or(("settings", said.as_str()));
-        StartError::from(ConfigError::Misread { place: setting.to_owned(), why: format!("it {why}") })
-    });
-    // Without a server for mail it is the sender that is looked at.
-    let smtp_url = if config.smtp_url.is_empty() { "smtp://localhost" } else { config.smtp_url.as_str() };
-    let mail = Smtp::new(smtp_url, &config.mail_from).err().map(StartError::from);
-    let root_key = match config.root_secret() {
-        Some(secret) => RootKeys::from_secret(&secret).err(),
-        None => RootKeys::load(&config.root_key_path()).err(),
-    };
-    [log_level, routes, identity, mail, root_key.map(StartError::from)].into_iter().flatten().collect()
-}
-
-/// What is wrong at places that settings name, where nothing is wrong with their names.
-async fn judge_places(config: &Config, judged: &Judged) -> Vec<StartError> {
-    let are_sound = |settings: &[&str]| !settings.iter().any(|setting| judged.has_refused(setting));
-    let mut faults = Vec::new();
-    install_cryptography();
-    if !config.tls_certificate.as_os_str().is_empty() && are_sound(&["tls_certificate", "tls_key"]) {
-        faults.extend(listen::tls(config).await.err());
-    }
-    if are_sound(&["redis_url", "redis_ca_file"]) {
-        // Nothing is connected to: the seed is not used.
-        let redis = SharedLimits::of(config, zeroize::Zeroizing::new([0; 32]));
-        faults.extend(redis.err().map(StartError::from));
-    }
-    if !config.database_url.is_empty() {
-        let database = Store::judge(&config.database_url).await;
-        faults.extend(database.err().map(|error| of_database(config, "database_url", error)));
-    }
-    let of_bucket = ["blobs", "s3_endpoint", "s3_region", "s3_access_key_id", "s3_secret_access_key"];
-    if config.bucket().is_some() && are_sound(&of_bucket) {
-        faults.extend(blobs(config).await.err());
-    }
-    faults
-}
-
-/// What the database's address, or who does not answer there, has to do with an error.
-fn of_database(config: &Config, settings: &'static str, error: OpenError) -> StartError {
-    match error {
-        OpenError::Address(why) => refused(settings, format!("it cannot be used: {why}")),
-        OpenError::Store(StoreError::Unavailable(why)) => match host(&config.database_url) {
-            Some(at) => StartError::Unreachable { at, why },
-            None => StoreError::Unavailable(why).into(),
-        },
-        other => other.into(),
-    }
-}
-
-/// Host and port of a database's URL, and nothing else that is in it.
-fn host(url: &str) -> Option<String> {
-    let url = url::Url::parse(url).ok()?;
-    Some(format!("{}:{}", url.host_str()?, url.port().unwrap_or(POSTGRESQL)))
-}
-
-/// PostgreSQL's port.
-const POSTGRESQL: u16 = 5432;
 
 /// Opens the place of blobs; a bucket must answer.
 pub(crate) async fn blobs(config: &Config) -> Result<Blobs, StartError> {
@@ -297,35 +80,9 @@ pub(crate) async fn blobs(config: &Config) -> Result<Blobs, StartError> {
 /// The folder of blobs in the data folder, when no other is set, and in a backup.
 pub(crate) const BLOBS: &str = "blobs";
 
-fn unknown_variables() -> Result<Vec<Warning>, ConfigError> {
-    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    crate::config::reference::unknown_variables(names)
-}
-
 /// Which cryptography TLS uses.
 pub(crate) fn install_cryptography() {
     let _ = rustls::crypto::ring::default_provider().install_default();
-}
-
-/// Refuses a limit of a route that there is not: it would limit nothing.
-fn check_routes(config: &Config) -> Result<(), ConfigError> {
-    if config.route_limits.is_empty() {
-        return Ok(());
-    }
-    let document: serde_json::Value =
-        routes::openapi().ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    let is_there = |route: &str| {
-        let (method, path) = route.split_once(' ').unwrap_or_default();
-        let methods = document.get("paths").and_then(|paths| paths.get(path));
-        methods.is_some_and(|methods| methods.get(method.to_lowercase()).is_some())
-    };
-    match config.route_limits.iter().find(|limit| !is_there(&limit.route)) {
-        None => Ok(()),
-        Some(limit) => Err(ConfigError::Refused {
-            setting: "route_limits",
-            why: format!("there is no route `{}`: `bailiwick openapi` lists them", limit.route),
-        }),
-    }
 }
 
 /// Opens the rooms in their order.
@@ -642,30 +399,6 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-
-    #[test]
-    fn a_room_s_word_about_a_setting_begins_with_its_name() {
-        let config = Config::default();
-        for (error, setting) in [
-            (StartError::from(MailError::Url), "smtp_url: "),
-            (StartError::from(MailError::Sender), "mail_from: "),
-            (StartError::from(BlobsError::Setting("s3//bucket".into())), "blobs: "),
-            (RootKeys::from_secret("nonsense").err().map(StartError::from).unwrap(), "root_key: "),
-            (of_database(&config, "database_url", OpenError::Address("no host".into())), "database_url: "),
-        ] {
-            assert!(error.to_string().starts_with(setting), "{error}");
-            assert_eq!(error.code(), "configuration");
-        }
-    }
-
-    #[test]
-    fn where_a_database_is_not_is_said_without_who_would_have_logged_in() {
-        let config =
-            Config { database_url: "postgres://ada:secret@db.example/x".into(), ..Config::default() };
-        let away = OpenError::Store(StoreError::Unavailable("connection refused".into()));
-        let said = of_database(&config, "database_url", away).to_string();
-        assert_eq!(said, "the database at db.example:5432 cannot be reached: connection refused");
-    }
 
     #[test]
     fn every_migration_has_a_name_of_its_own() {

@@ -37,6 +37,9 @@ impl Core {
             .map_err(Failure::from)?;
         let mut document = verified.to_document();
         if verified.is_intact() {
+            if let Some(request) = awaited.filter(|_| !verified.is_awaiting) {
+                self.client.turned_up(&request);
+            }
             let head = self.client.verify_platform(&platform, &pins).await.map_err(Failure::from)?;
             let mut pins = self.pins.pins();
             pins.checkpoints.insert(own.origin.clone(), verified.note.clone());

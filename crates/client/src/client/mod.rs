@@ -127,6 +127,12 @@ impl Client {
         self.last_change.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The record of that change turned up: it is awaited no more, unless another change came since.
+    pub fn turned_up(&self, request: &str) {
+        let mut last = self.last_change.write().unwrap_or_else(PoisonError::into_inner);
+        last.take_if(|last| last == request);
+    }
+
     /// Remembers that the server acknowledged a change. What is changed in other people's homes is in their history.
     pub(crate) fn acknowledged(&self, response: &Response) {
         if self.shared_by.is_some() {

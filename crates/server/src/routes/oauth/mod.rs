@@ -11,6 +11,7 @@ mod error;
 mod form;
 pub(crate) mod inspect;
 pub(crate) mod logout;
+mod pending;
 pub(crate) mod plain;
 pub(crate) mod revocations;
 pub(crate) mod token;
