@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use harness::{Engine, Request, World, free_port, noise, on_both_engines};
+use harness::{Database, Engine, Request, Role, World, binary, free_port, noise, on_both_engines};
 use serde_json::Value;
 
 on_both_engines!(
@@ -275,6 +275,32 @@ fn the_open_network_without_tls_is_refused() {
         let said = String::from_utf8_lossy(&said).to_lowercase();
         assert!(said.contains("tls"), "{subcommand} should say what to set: {said}");
     }
+}
+
+#[test]
+fn a_database_that_lacks_migrations_does_not_pass_the_check() {
+    let (database, folder) = (Database::create(), tempfile::tempdir().unwrap());
+    let (login, owner) = (database.url(Role::App), database.url(Role::Owner));
+    let run = |words: &[&str]| {
+        let output = Command::new(binary())
+            .args(words)
+            .args(["--database-url", &login, "--data"])
+            .arg(folder.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let owned = ["--migration-database-url", owner.as_str()];
+    let (status, said) = run(&["check"]);
+    assert!(status == Some(1) && said.contains("bailiwick migrate"), "{status:?}: {said}");
+    // A start that may migrate lacks nothing.
+    let (status, said) = run(&[&["check"][..], &owned].concat());
+    assert_eq!(status, Some(0), "{said}");
+    let (status, said) = run(&[&["migrate"][..], &owned].concat());
+    assert_eq!(status, Some(0), "{said}");
+    let (status, said) = run(&["check"]);
+    assert_eq!(status, Some(0), "{said}");
 }
 
 #[test]

@@ -93,9 +93,9 @@ impl Store {
         crate::postgres::migrate(owner_url, login_url, &Self::migrations(rooms)).await
     }
 
-    /// Whether PostgreSQL can be reached at this address, by a role that the server may use.
-    pub async fn judge(login_url: &str) -> Result<(), OpenError> {
-        crate::postgres::judge(login_url).await
+    /// Whether PostgreSQL can be reached at this address, by a role that the server may use; and how many migrations it lacks.
+    pub async fn judge(login_url: &str, rooms: &[&[Migration]]) -> Result<usize, OpenError> {
+        crate::postgres::judge(login_url, &Self::migrations(rooms)).await
     }
 
     fn migrations(rooms: &[&[Migration]]) -> Vec<Migration> {

@@ -6,7 +6,7 @@ use identity::Smtp;
 use store::{OpenError, Store, StoreError};
 
 use super::error::refused;
-use super::{StartError, blobs, identity_settings, install_cryptography};
+use super::{ROOMS, StartError, blobs, identity_settings, install_cryptography};
 use crate::config::{Config, ConfigError, Judged, Warning};
 use crate::gateway::SharedLimits;
 use crate::{listen, routes};
@@ -61,8 +61,14 @@ async fn judge_places(config: &Config, judged: &Judged) -> Vec<StartError> {
         faults.extend(redis.err().map(StartError::from));
     }
     if !config.database_url.is_empty() {
-        let database = Store::judge(&config.database_url).await;
-        faults.extend(database.err().map(|error| of_database(config, "database_url", error)));
+        match Store::judge(&config.database_url, ROOMS).await {
+            Err(error) => faults.push(of_database(config, "database_url", error)),
+            // A start that knows the owner role does it by itself.
+            Ok(missing) if missing > 0 && config.migration_database_url.is_empty() => {
+                faults.push(OpenError::NotMigrated(missing).into());
+            }
+            Ok(_) => {}
+        }
     }
     let of_bucket = ["blobs", "s3_endpoint", "s3_region", "s3_access_key_id", "s3_secret_access_key"];
     if config.bucket().is_some() && are_sound(&of_bucket) {

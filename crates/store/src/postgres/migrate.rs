@@ -72,11 +72,8 @@ async fn apply_locked(client: &mut Client, role: &str, migrations: &[Migration])
 }
 
 /// How many migrations the database lacks, as the login role sees it.
-pub(super) async fn missing(
-    client: &deadpool_postgres::Object,
-    migrations: &[Migration],
-) -> Result<usize, OpenError> {
-    let exists: bool = one(&***client, "SELECT to_regclass('migration') IS NOT NULL").await?;
+pub(super) async fn missing(client: &Client, migrations: &[Migration]) -> Result<usize, OpenError> {
+    let exists: bool = one(client, "SELECT to_regclass('migration') IS NOT NULL").await?;
     if !exists {
         return Ok(migrations.len());
     }
@@ -86,7 +83,7 @@ pub(super) async fn missing(
         )
         .await
         .map_err(StoreError::from)?;
-    let applied = applied(&***client).await;
+    let applied = applied(client).await;
     client.batch_execute("ROLLBACK").await.map_err(StoreError::from)?;
     let applied = applied?;
     newer(&applied, migrations)?;

@@ -43,7 +43,7 @@ impl Postgres {
         let config = parse(&address.url)?;
         if let Some(url) = &address.migration_url {
             // Before it is given any rights.
-            judge(&address.url).await?;
+            judge(&address.url, migrations).await?;
             migrate(url, &address.url, migrations).await?;
         }
         let manager = Manager::from_config(
@@ -80,9 +80,11 @@ impl Postgres {
     }
 }
 
-/// Whether the login role can be reached, and may be used.
-pub(crate) async fn judge(login_url: &str) -> Result<(), OpenError> {
-    role::check(&connect(&parse(login_url)?).await?).await
+/// Whether the login role can be reached, and may be used; and how many migrations the database lacks.
+pub(crate) async fn judge(login_url: &str, migrations: &[Migration]) -> Result<usize, OpenError> {
+    let client = connect(&parse(login_url)?).await?;
+    role::check(&client).await?;
+    migrate::missing(&client, migrations).await
 }
 
 /// Applies the migrations and nothing else.
