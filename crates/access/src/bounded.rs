@@ -49,7 +49,8 @@ pub(crate) fn beyond(text: &str) -> Option<(usize, String)> {
                 open.push(b'}');
             }
             b')' | b']' | b'}' => {
-                if open.pop() != Some(byte) {
+                let closes = open.pop();
+                if closes != Some(byte) {
                     return Some((at, format!("`{}` closes nothing", char::from(byte))));
                 }
             }
