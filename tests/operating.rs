@@ -190,6 +190,11 @@ fn the_root_key_is_rotated_while_the_server_runs() {
     let note = machine.scratch("note");
     fs::write(&note, "a note").unwrap();
     machine.put(&note, "note").done();
+    let tenant =
+        machine.run(["tenant", "create", "Acme", "--json"]).json()["id"].as_str().unwrap().to_owned();
+    let found =
+        |name: &str| machine.run(["tenant", "organisations", "create", name, "--tenant", &tenant, "--json"]);
+    found("North").done();
     let old = json(world.command("root-key status").arg("--json"))["root_key"].clone();
 
     let added = json(world.command("root-key add").arg("--json"))["root_key"].clone();
@@ -213,6 +218,10 @@ fn the_root_key_is_rotated_while_the_server_runs() {
     world.start();
     machine.get("note", &machine.scratch("another copy")).done();
     machine.verified_records();
+    // A customer's keys are not those of a home, and found elsewhere.
+    found("South").done();
+    machine.run(["tenant", "service-accounts", "create", "robot", "--tenant", &tenant, "--json"]).done();
+    machine.run(["log", "--requests", "--tenant", &tenant, "--json"]).done();
 }
 
 /// What a command answers, as one JSON document.

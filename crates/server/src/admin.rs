@@ -297,15 +297,16 @@ async fn custody(config: &Config, door: &Door) -> Result<Custody, StartError> {
     Ok(Custody::open(root, &mut tx).await?)
 }
 
-/// The platform and every tenant that the directory knows.
+/// The platform and every tenant that the directory knows: homes and customers.
 pub(crate) async fn tenants(store: &Store, door: &Door) -> Result<Vec<TenantId>, StartError> {
     let mut tenants = vec![TenantId::PLATFORM];
     match store.tenant_files().await? {
         Some(files) => tenants.extend(files),
         None => {
             let mut tx = door.read(TenantId::PLATFORM).await?;
-            let homes: Vec<(TenantId,)> = tx.query("SELECT home FROM account_directory", &[]).await?;
-            tenants.extend(homes.into_iter().map(|(home,)| home));
+            let known: Vec<(TenantId,)> =
+                tx.query("SELECT home FROM account_directory UNION SELECT id FROM customer", &[]).await?;
+            tenants.extend(known.into_iter().map(|(tenant,)| tenant));
         }
     }
     Ok(tenants)
