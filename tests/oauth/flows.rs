@@ -476,7 +476,7 @@ fn a_device_is_let_in_by_the_code_that_it_shows(world: World) {
     Tokens::of(&app.refresh(&tokens.refresh));
 
     let begun = begin();
-    house.owner.run(["authorize", "--code", &text(&begun["user_code"]), "--deny", "--json"]).done();
+    house.owner.run(["authorize", &text(&begun["verification_uri_complete"]), "--deny", "--json"]).done();
     assert_eq!(refused(&poll(&app, &text(&begun["device_code"]))), (400, "access_denied".to_owned()));
 
     // Whoever is not in the tenant lets nothing of it in, and guessing is slowed down.

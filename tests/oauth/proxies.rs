@@ -114,6 +114,12 @@ fn a_request_passes_with_what_it_shows_and_never_with_what_it_says(world: World)
     let passed = asks("", &key);
     assert_eq!((passed.status, passed.header("x-bailiwick-subject")), (200, Some(service.as_str())));
     assert_eq!(passed.header("x-bailiwick-user"), Some(""));
+    // It is in its tenant whatever its roles, which say what it may there.
+    let passed = asks(&format!("tenant={}", house.tenant), &key);
+    assert_eq!(passed.status, 200, "{}", said(&passed));
+    assert_eq!(passed.header("x-bailiwick-tenant"), Some(house.tenant.as_str()));
+    assert_eq!(asks(&here("device.read"), &key).status, 403, "it has no role");
+    assert_eq!(asks(&format!("tenant={}", evil.tenant), &key).status, 403, "another tenant");
 
     for nobody in ["", "nonsense", "bws_nonsense"] {
         assert_eq!(get(&world, check, nobody).status, 401, "{nobody}");

@@ -226,8 +226,9 @@ async fn root_status(config: Config) -> Result<Answer, StartError> {
         vec![format!("root key {}: {current} keys stand under it, {older} under others", id.as_str())];
     if !others.is_empty() && older == 0 {
         lines.push(format!(
-            "nothing needs {} any more: once every server has read this file (a minute) and this still says so, and no \
-             backup from before is to be restored, its line may leave the file",
+            "no key stands under {}. What was just added waits for `bailiwick root-key rotate --to`. What was rotated away from may \
+             leave the file once every server has read it (a minute), this still says so, and no backup from before is to be \
+             restored",
             others.join(", ")
         ));
     }

@@ -17,9 +17,10 @@ use crate::output::{harmless, moment, table};
 #[derive(Args, Debug)]
 #[command(after_help = "Show what an application asks for, and answer:
   bailiwick authorize 'https://bailiwick.example/#authorize=…'
+  bailiwick authorize 'https://bailiwick.example/#device=ABCD-EFGH'
   bailiwick authorize --code ABCD-EFGH")]
 pub struct AuthorizeArgs {
-    /// The link that the application's browser was sent to
+    /// The link that the application's browser was sent to, or that a device shows
     #[arg(conflicts_with_all = ["code", "list", "revoke"])]
     link: Option<String>,
 
@@ -99,7 +100,12 @@ fn asked(arguments: &AuthorizeArgs) -> Result<Asked, Failure> {
         ));
     }
     let secret = |text: &str| Secret::from(text.trim().to_owned());
-    Ok(Asked { request: request.map(secret), code: arguments.code.as_deref().map(secret) })
+    // A device's link has its code in it.
+    let of_device = arguments.link.as_deref().and_then(|link| after(link, "#device="));
+    match of_device.or(arguments.code.as_deref()) {
+        Some(code) => Ok(Asked { request: None, code: Some(secret(code)) }),
+        None => Ok(Asked { request: request.map(secret), code: None }),
+    }
 }
 
 fn shown(request: &ConsentRequest) -> String {

@@ -63,16 +63,34 @@ impl Acting {
             Shown::Account(authenticated) if authenticated.is_suspended() => {
                 Err(ApiError::new(Code::Suspended))
             }
-            Shown::Service(shown) => {
-                let visitor = Caller::visitor(self.caller.request());
-                let (tenant, whole) = (shown.service.tenant, Resource::Customer);
-                let mut tx = app.access.view(&visitor, tenant, Action::SessionAuthenticate, whole).await?;
-                // Every service account that lives may do this, whatever its key is for.
-                let service = Caller::service(shown.service, self.caller.request());
-                Ok(app.access.also(&mut tx, &service, Action::ClientUse, whole).await?)
-            }
+            Shown::Service(shown) => self.view_as_service(app, shown, shown.service.tenant).await.map(drop),
             Shown::Account(_) | Shown::Client(..) => Ok(()),
         }
+    }
+
+    /// Looks into a tenant as whoever is in it: a member, or a service account of it, whatever their roles and what its key is for.
+    pub(crate) async fn view_as_insider(&self, app: &App, tenant: TenantId) -> Result<ReadTx, ApiError> {
+        let Shown::Service(shown) = &self.shown else {
+            return self.view(app, tenant, Action::TenantRead, Resource::Customer).await;
+        };
+        let tx = self.view_as_service(app, shown, tenant).await?;
+        self.count(app, tenant).await?;
+        Ok(tx)
+    }
+
+    /// A view of a tenant for a service account that lives there.
+    async fn view_as_service(
+        &self,
+        app: &App,
+        shown: &AuthenticatedService,
+        tenant: TenantId,
+    ) -> Result<ReadTx, ApiError> {
+        let (visitor, whole) = (Caller::visitor(self.caller.request()), Resource::Customer);
+        let mut tx = app.access.view(&visitor, tenant, Action::SessionAuthenticate, whole).await?;
+        // Every service account that lives may do this, whatever its key is for.
+        let service = Caller::service(shown.service, self.caller.request());
+        app.access.also(&mut tx, &service, Action::ClientUse, whole).await?;
+        Ok(tx)
     }
 
     /// Looks into a tenant without leaving a record.
