@@ -61,6 +61,13 @@ fn a_key_works_without_a_login_and_sends_only_its_first_half(world: World) {
     assert_eq!(key.run(&program, ["verify", "--json"]).json()["verified"], json!(true));
     laptop.verified_records();
 
+    // Where a key does not do, that is said.
+    let refused = key.run(&program, ["sessions", "--json"]).refused(4);
+    assert_eq!(refused.code, "not_signed_in");
+    assert!(refused.document["message"].to_string().contains("an API key cannot do this"), "{refused:?}");
+    let passed_over = key.run(&laptop, ["sessions"]).done();
+    assert!(passed_over.stderr.contains("An API key cannot do this"), "{passed_over}");
+
     let unlocking = key.text.split('_').nth(2).unwrap();
     assert!(!contains(&wire.bytes(), unlocking), "the half that unlocks stays where the key is");
     for form in [key.text.as_str(), unlocking, key.auth.as_str()] {

@@ -60,6 +60,7 @@ fn comes_back(mut world: World, bucket: Option<Bucket>) {
     let arguments: &[&str] = if world.engine() == Engine::Sqlite { &[] } else { &["--blobs-only"] };
     let answer = run(&world, "backup", arguments, &copy).unwrap();
     assert_eq!(answer["blob_parts"], 4, "{answer}");
+    assert_eq!(answer["may_lack_deleted_files"], false, "{answer}");
     assert!(run(&world, "backup", arguments, &copy).unwrap_err().contains("exists already"));
 
     // A new place, with the root key beside it, and an empty part of the bucket.

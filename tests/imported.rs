@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Output, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 use harness::{Engine, Machine, Outcome, Person, Recorder, Request, Secrets, World, on_both_engines, unique};
@@ -19,7 +20,26 @@ on_both_engines!(
     of_two_who_come_in_at_once_one_gets_the_account,
     a_setting_closes_the_way,
     an_import_that_was_killed_is_given_again,
+    an_import_goes_on_when_nobody_reads_what_it_says,
 );
+
+/// On PostgreSQL an import may run beside servers. They are told of it, instead of looking for one each minute.
+#[test]
+fn who_is_imported_beside_a_running_server_comes_in_soon() {
+    let world = World::started(Engine::Postgresql);
+    let ada = Elsewhere::new("ada");
+    let output = run_import(&world, &ada.line());
+    assert!(output.status.success(), "{output:?}");
+    let until = Instant::now() + Duration::from_secs(15);
+    loop {
+        let outcome = ada.come_in(&world.machine());
+        if outcome.is_done() {
+            return;
+        }
+        assert_eq!(outcome.refused(1).code, "imports_closed");
+        assert!(Instant::now() < until, "the server does not know of the import yet");
+    }
+}
 
 /// bcrypt of `U*U` (a published vector).
 const BCRYPT: &str = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
@@ -93,7 +113,9 @@ fn report(output: &Output) -> Vec<Value> {
 fn people_come_over_with_their_old_passwords_once(mut world: World) {
     world.set("BAILIWICK_LOG_LEVEL", "trace");
     let (ada, bea) = (Elsewhere::new("ada"), Elsewhere::new("bea"));
-    let here = world.machine().sign_up();
+    let at_home = world.machine();
+    let here = at_home.sign_up();
+    let here_number = at_home.run(["whoami", "--json"]).json()["account_id"].clone();
     let broken = [
         json!({ "email": ada.email, "hash": "$2x$05$secret" }).to_string(),
         json!({ "email": "secret", "hash": BCRYPT }).to_string(),
@@ -122,6 +144,11 @@ fn people_come_over_with_their_old_passwords_once(mut world: World) {
     wanted.add("a part of a hash", &ada.hash[ada.hash.len() - 20..]);
     let said = report.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     assert_eq!(wanted.in_bytes(said.as_bytes()), [""; 0]);
+    // Whose address has an account already is said in the same line.
+    let of_line = report.iter().filter(|told| told["line"] == 7).collect::<Vec<_>>();
+    let [told] = of_line[..] else { panic!("one line for each that is told of: {of_line:?}") };
+    assert_eq!((&told["external_id"], &told["outcome"]), (&json!("here"), &json!("has_account")));
+    assert_eq!(told["account_id"], here_number);
     let told = report.iter().find(|told| told["external_id"] == json!(ada.external_id())).unwrap();
     let number = told["account_id"].as_str().unwrap().to_owned();
 
@@ -349,4 +376,35 @@ fn an_import_that_was_killed_is_given_again(mut world: World) {
         hash: BCRYPT.into(),
     };
     last.come_in(&world.machine()).done();
+}
+
+fn an_import_goes_on_when_nobody_reads_what_it_says(mut world: World) {
+    const PEOPLE: usize = 2_500;
+    let mark = unique("");
+    let lines: String = (0..PEOPLE)
+        .map(|n| {
+            let email = format!("{n}.{mark}@example.org");
+            format!("{}\n", json!({ "email": email, "hash": BCRYPT, "external_id": n }))
+        })
+        .collect();
+    world.stop();
+    let file = world.folder().join("people.ndjson");
+    fs::write(&file, &lines).unwrap();
+    let mut command = world.command("import-users");
+    let mut child = command.arg(&file).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // What `head -1` does.
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    let first: Value = serde_json::from_str(&first).unwrap();
+    assert_eq!((&first["line"], &first["outcome"]), (&json!(1), &json!("imported")));
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("it is done") && !said.contains("panicked"), "{said}");
+
+    // All are stored, and the same file tells all of them.
+    let report = report(&run_import(&world, &lines));
+    assert_eq!(report.len(), PEOPLE + 1);
+    let total = json!({ "lines": PEOPLE, "imported": 0, "known": PEOPLE, "rejected": 0 });
+    assert_eq!(report.last(), Some(&total));
 }

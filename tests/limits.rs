@@ -2,6 +2,8 @@
 //! How often may be asked: by one address, with one token, of one route, in one tenant; by several servers together when there is a
 //! Redis, and by each alone when there is none any more.
 
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use harness::{Engine, Redis, Request, World, on_both_engines};
@@ -15,6 +17,8 @@ on_both_engines!(
     health_is_told_whatever_was_asked_before,
     a_tenant_has_a_limit_that_strangers_do_not_use_up,
     a_limit_of_a_route_that_there_is_not_stops_the_start,
+    one_address_keeps_no_more_answers_waiting_than_are_its_own,
+    one_address_keeps_no_more_connections_open_than_are_its_own,
 );
 
 fn a_token_has_a_limit_of_its_own(mut world: World) {
@@ -118,6 +122,118 @@ fn a_limit_of_a_route_that_there_is_not_stops_the_start(mut world: World) {
     world.set("BAILIWICK_ROUTE_LIMITS", "GET /api/v1/nothing 1/2");
     let refusal = world.try_start().expect_err("it would limit nothing");
     assert!(refusal.said.contains("route_limits") && refusal.said.contains("/api/v1/nothing"), "{refusal:?}");
+}
+
+/// Of 16 answers that may wait an address has four. By HTTP/2 a client says itself that it takes nothing.
+fn one_address_keeps_no_more_answers_waiting_than_are_its_own(mut world: World) {
+    world.set("BAILIWICK_CONCURRENT_REQUESTS", "8");
+    world.restart();
+    let ask = |path: &str| Request::new("GET", path).send(&world.url()).status;
+    let document = "/openapi.json";
+    assert_eq!(ask(document), 200);
+    let mut greedy = Http2::taking_nothing(&world.url());
+    let answers: Vec<_> = (0..6).map(|_| greedy.ask(document)).collect();
+    assert_eq!(answers, [200, 200, 200, 200, 503, 503]);
+    assert_eq!(ask(document), 503, "it is the same address");
+    assert_eq!(ask("/.well-known/bailiwick"), 200, "what is short waits nowhere");
+    drop(greedy);
+    let begun = Instant::now();
+    while ask(document) != 200 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "places are free again with their connection");
+    }
+}
+
+/// Of 64 connections an address has 16.
+fn one_address_keeps_no_more_connections_open_than_are_its_own(mut world: World) {
+    world.set("BAILIWICK_CONNECTIONS", "64");
+    world.restart();
+    let connect = || {
+        let stream = TcpStream::connect(authority(&world.url())).expect("the port is open");
+        stream.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+        stream
+    };
+    // Closed at once, or waited for.
+    let is_refused = |mut stream: &TcpStream| match stream.read(&mut [0]) {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+    };
+    let open: Vec<_> = (0..20).map(|_| connect()).collect();
+    let refused = open.iter().filter(|stream| is_refused(stream)).count();
+    assert!((4..=6).contains(&refused), "{refused} of 20 refused: the test's own may have some of the 16");
+    drop(open);
+    let begun = Instant::now();
+    while is_refused(&connect()) {
+        assert!(begun.elapsed() < Duration::from_secs(10), "places are free again with their connection");
+    }
+    assert_eq!(Request::new("GET", "/livez").send(&world.url()).status, 200);
+}
+
+/// A client of HTTP/2 (RFC 9113), frame by frame, that opens no window.
+struct Http2 {
+    stream: TcpStream,
+    authority: String,
+    last: u32,
+}
+
+impl Http2 {
+    fn taking_nothing(url: &str) -> Self {
+        let authority = authority(url).to_owned();
+        let mut stream = TcpStream::connect(&authority).expect("the port is open");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("the preface");
+        // SETTINGS_HEADER_TABLE_SIZE and SETTINGS_INITIAL_WINDOW_SIZE are 0.
+        stream
+            .write_all(&[0, 0, 12, 4, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0])
+            .expect("settings");
+        Http2 { stream, authority, last: u32::MAX }
+    }
+
+    /// The status of what is asked, whose body stays where it is.
+    fn ask(&mut self, path: &str) -> u16 {
+        self.last = self.last.wrapping_add(2);
+        // HPACK (RFC 7541): `:method: GET` and `:scheme: http` by number, `:path` and `:authority` as they are.
+        let mut block = vec![0x82, 0x86];
+        for (name, value) in [(0x04, path), (0x01, self.authority.as_str())] {
+            block.extend([name, u8::try_from(value.len()).expect("short")]);
+            block.extend(value.as_bytes());
+        }
+        let length = u8::try_from(block.len()).expect("short");
+        // END_STREAM and END_HEADERS
+        let mut frame = vec![0, 0, length, 1, 0x5];
+        frame.extend(self.last.to_be_bytes());
+        frame.extend(block);
+        self.stream.write_all(&frame).expect("a request");
+        loop {
+            let (kind, stream, payload) = self.frame();
+            if kind == 1 && stream == self.last {
+                return status(&payload);
+            }
+        }
+    }
+
+    fn frame(&mut self) -> (u8, u32, Vec<u8>) {
+        let mut head = [0; 9];
+        self.stream.read_exact(&mut head).expect("a frame");
+        let [a, b, c, kind, _, stream @ ..] = head;
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+        self.stream.read_exact(&mut payload).expect("its payload");
+        (kind, u32::from_be_bytes(stream), payload)
+    }
+}
+
+/// The status at the beginning of a block of headers, behind what says how large the table is: by number, or as a literal.
+fn status(block: &[u8]) -> u16 {
+    let start = block.iter().position(|byte| *byte != 0x20).expect("headers");
+    match &block[start..] {
+        [0x88, ..] => 200,
+        // In Huffman's code
+        [0x08 | 0x48, 0x83, 0x6c, 0x0c, 0xff, ..] => 503,
+        other => panic!("neither 200 nor 503: {other:02x?}"),
+    }
+}
+
+fn authority(url: &str) -> &str {
+    url.trim_start_matches("http://").trim_end_matches('/')
 }
 
 #[test]

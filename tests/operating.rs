@@ -11,6 +11,7 @@ use serde_json::Value;
 
 on_both_engines!(
     a_sound_configuration_passes_the_check,
+    another_root_key_than_the_database_s_does_not_pass_the_check,
     stopping_ends_well_and_loses_nothing,
     two_servers_do_not_share_a_data_folder,
     a_sweep_clears_away_what_nothing_names,
@@ -246,6 +247,32 @@ fn a_sound_configuration_passes_the_check(mut world: World) {
     assert!(output.status.success(), "{output:?}");
 }
 
+fn another_root_key_than_the_database_s_does_not_pass_the_check(mut world: World) {
+    world.stop();
+    let path = world.root_key();
+    let own = fs::read_to_string(&path).unwrap();
+    let id = own.split(':').nth(1).unwrap();
+    let refused = || {
+        let output = world.command("check").stderr(Stdio::piped()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let mut other = World::started(Engine::Sqlite);
+    other.stop();
+    fs::copy(other.root_key(), &path).unwrap();
+    let said = refused();
+    assert!(said.contains("wrong root key") && said.contains(id), "{said}");
+    fs::remove_file(&path).unwrap();
+    let said = refused();
+    assert!(said.contains("root key is missing") && said.contains(id), "{said}");
+    assert!(!path.exists(), "nothing is made");
+    let mut by_secret = world.command("check");
+    let output = by_secret.env("BAILIWICK_ROOT_KEY", "7f".repeat(31) + "00").output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("wrong root key"), "{output:?}");
+    let output = world.command("check").env("BAILIWICK_ROOT_KEY", &own).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
 fn stopping_ends_well_and_loses_nothing(mut world: World) {
     let machine = world.machine();
     machine.sign_up();
@@ -274,6 +301,31 @@ fn two_servers_do_not_share_a_data_folder(world: World) {
 }
 
 #[test]
+fn who_stops_reading_an_answer_is_no_failure_and_a_full_disk_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let answers = [&["openapi"][..], &["check", "--print-defaults"], &["completions", "bash"]];
+    for words in answers {
+        let command = || {
+            let mut command = Command::new(binary());
+            command.args(words).env("HOME", folder.path()).stdin(Stdio::null()).stderr(Stdio::piped());
+            command
+        };
+        let mut child = command().stdout(Stdio::piped()).spawn().unwrap();
+        // Nobody reads it at all.
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), said.as_ref()), (Some(0), ""), "{words:?}");
+
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = command().stdout(full).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {said}");
+        assert!(said.contains("it is done") && !said.contains("panicked"), "{words:?}: {said}");
+    }
+}
+
+#[test]
 fn the_open_network_without_tls_is_refused() {
     let world = World::on(Engine::Sqlite);
     let listen = format!("0.0.0.0:{}", harness::free_port());
@@ -287,7 +339,7 @@ fn the_open_network_without_tls_is_refused() {
 }
 
 #[test]
-fn a_database_that_lacks_migrations_does_not_pass_the_check() {
+fn a_database_that_lacks_migrations_or_rights_does_not_pass_the_check() {
     let (database, folder) = (Database::create(), tempfile::tempdir().unwrap());
     let (login, owner) = (database.url(Role::App), database.url(Role::Owner));
     let run = |words: &[&str]| {
@@ -310,6 +362,19 @@ fn a_database_that_lacks_migrations_does_not_pass_the_check() {
     assert_eq!(status, Some(0), "{said}");
     let (status, said) = run(&["check"]);
     assert_eq!(status, Some(0), "{said}");
+    // As after a dump was restored without its rights.
+    for rights in ["ALL ON migration", "INSERT ON record", "DELETE ON account"] {
+        let revoke = format!("REVOKE {rights} FROM {}", database.role(Role::App));
+        database.run(Role::Superuser, &revoke).unwrap();
+        for words in [&["check"][..], &["admin", "list"]] {
+            let (status, said) = run(words);
+            assert!(status == Some(1) && said.contains("bailiwick migrate"), "{rights}, {words:?}: {said}");
+        }
+        let (status, said) = run(&[&["migrate"][..], &owned].concat());
+        assert_eq!(status, Some(0), "{rights}: {said}");
+        let (status, said) = run(&["check"]);
+        assert_eq!(status, Some(0), "{rights}: {said}");
+    }
 }
 
 #[test]

@@ -88,6 +88,15 @@ fn a_change_under_a_key_happens_once(mut world: World) {
     assert_eq!(begin(&key).json()["id"], begin(&key).json()["id"]);
     assert_ne!(begin(&key).json()["id"], begin(&unique("key-")).json()["id"]);
 
+    // A tenant that is founded twice is founded once.
+    let new = json!({ "name": "Acme", "label": "Ada" });
+    let found = |key: &str| home.ask("POST", "/api/v1/tenants", &[("idempotency-key", key)], Some(&new));
+    let key = unique("key-");
+    let (first, again) = (found(&key), found(&key));
+    assert_eq!((first.status, again.status), (201, 201), "{first:?} {again:?}");
+    assert_eq!(first.json()["id"], again.json()["id"]);
+    assert_ne!(first.json()["id"], found(&unique("key-")).json()["id"]);
+
     // What failed did nothing, and may be tried again under its key.
     let key = unique("key-");
     let headers = [("if-match", "\"7\""), ("idempotency-key", key.as_str())];

@@ -45,6 +45,35 @@ fn files_as_they_were_before_are_not_taken_for_the_newest() {
     assert_eq!(fs::read_to_string(here.join("note")).unwrap(), "second");
 }
 
+#[test]
+fn a_list_as_it_was_before_is_shown_with_a_warning_until_it_is_longer() {
+    let mut world = World::started(Engine::Sqlite);
+    let laptop = world.machine();
+    let ada = laptop.sign_up();
+    put(&laptop, "first", "first");
+    let before = keep_copy(&mut world);
+    put(&laptop, "second", "second");
+    assert_eq!(laptop.run(["ls"]).done().stderr, "");
+    go_back(&mut world, &before);
+
+    // It is known by what this device did, without another look at the list.
+    let listed = laptop.run(["ls"]).done();
+    assert_eq!(listed.stdout, "first\n");
+    assert!(listed.stderr.contains("older list") && listed.stderr.contains("`bailiwick verify`"), "{listed}");
+    let older = laptop.run(["ls", "--json"]).json()["older_list"].clone();
+    assert!(older["seen"].as_u64().unwrap() > older["shown"].as_u64().unwrap(), "{older}");
+    let got = laptop.get("first", &laptop.scratch("copy")).json();
+    assert_eq!(got["older_list"], older, "{got}");
+
+    // Who never saw more has nothing to be warned of; nor does it last when there is more than there was.
+    let desktop = world.machine();
+    desktop.sign_in(&ada).done();
+    assert_eq!(desktop.run(["ls"]).done().stderr, "");
+    put(&desktop, "third", "third");
+    put(&desktop, "fourth", "fourth");
+    assert_eq!(laptop.run(["ls"]).done().stderr, "");
+}
+
 fn a_list_that_is_merely_shorter_removes_nothing(world: World) {
     let laptop = world.machine();
     laptop.sign_up();

@@ -74,6 +74,7 @@ fn a_suspended_account_does_nothing_anywhere_until_that_is_over(mut world: World
     assert!(ways().iter().all(|way| *way == (403, json!("suspended"))), "{:?}", ways());
     let standing = root.run(["accounts", "show", &account, "--json"]).json();
     assert!(standing["suspended_since"].is_i64(), "{standing}");
+    assert_eq!(root.run(["accounts", "show", &person.account_id, "--json"]).json(), standing);
     for refused in [vec!["ls", "--json"], vec!["tenant", "list", "--json"], vec!["sessions", "--json"]] {
         assert_eq!(laptop.run(&refused).refused(5).code, "suspended", "{refused:?}");
     }
@@ -84,7 +85,7 @@ fn a_suspended_account_does_nothing_anywhere_until_that_is_over(mut world: World
     assert_eq!(guess.refused(4).code, "invalid_credentials");
     assert_eq!(elsewhere.sign_in(&person).refused(5).code, "suspended");
 
-    root.run(["accounts", "resume", &account, "--json"]).done();
+    root.run(["accounts", "resume", &person.account_id.to_lowercase(), "--json"]).done();
     assert!(ways().iter().all(|(status, _)| *status == 200), "{:?}", ways());
     let copy = laptop.scratch("copy");
     laptop.get("file", &copy).done();
@@ -112,5 +113,8 @@ fn nobody_but_an_administrator_suspends_and_nobody_themselves(mut world: World) 
     assert_eq!(suspend(&root, &root_id).refused(1).code, "conflict");
     let nobody = format!("acc_{}", "0".repeat(32));
     assert_eq!(suspend(&root, &nobody).refused(1).code, "not_found");
+    let unknown = root.run(["accounts", "show", "2222222"]);
+    assert!(unknown.to_string().contains("there is no account 2222222"), "{unknown}");
+    assert_eq!(suspend(&root, "7KQ3MXA").refused(2).code, "wrong_usage", "no number has an A");
     laptop.run(["whoami", "--json"]).done();
 }

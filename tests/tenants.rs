@@ -251,6 +251,8 @@ fn suspending_moving_and_removing_act_at_once_on_every_server(world: World) {
     for _ in 0..2 {
         ada.tenant(&["members", "suspend", "Bea", "--reason", "on holiday"]).done();
         assert_eq!(sees(), all(403, json!("suspended")));
+        let listed = bea.tenant(&["list"]).json();
+        assert_eq!(listed, json!({ "tenants": [], "suspended_in": [tenant] }), "she is told");
         ada.tenant(&["members", "resume", "Bea"]).done();
         assert_eq!(sees(), all(200, json!(1)));
         ada.tenant(&["organisations", "move", "Town", "--to", "South"]).done();
@@ -437,7 +439,10 @@ fn a_deleted_tenant_can_be_taken_back_for_thirty_days_and_then_its_keys_are_gone
     ada.organisation("North", &[]);
     let closing = ada.tenant(&["delete", "--yes"]).json();
     assert_eq!(closing["state"], "closing");
-    assert_eq!(ada.tenant(&["organisations", "list"]).refused(5).code, "tenant_suspended");
+    let closed = ada.tenant(&["organisations", "list"]).refused(5);
+    assert_eq!(closed.code, "tenant_suspended");
+    let said = closed.document["message"].to_string();
+    assert!(said.contains("to be deleted") && !said.contains("suspended"), "{said}");
     assert_eq!(ada.tenant(&["restore"]).json()["state"], "live");
     assert_eq!(ada.tenant(&["organisations", "list"]).entries().len(), 2);
 

@@ -85,6 +85,9 @@ fn somebody_signs_in_to_an_application_and_it_learns_who_they_are(world: World) 
         assert_eq!(claims[name], value, "{name}");
     }
     assert!(claims["auth_time"].as_i64().is_some_and(|at| at > 0) && claims["at_hash"].is_string());
+    let is_unknown = |name: &&String| !is_discovered(&discovered, name);
+    let unknown: Vec<_> = claims.as_object().unwrap().keys().filter(is_unknown).collect();
+    assert!(unknown.is_empty(), "a claim that discovery does not know: {unknown:?}");
     let keys = Request::new("GET", "/.well-known/jwks.json").send(&world.url()).json();
     assert!(keys["keys"].as_array().unwrap().iter().any(|key| key["kid"] == header["kid"]));
 
@@ -116,6 +119,11 @@ fn somebody_signs_in_to_an_application_and_it_learns_who_they_are(world: World) 
     for secret in [&tokens.access, &tokens.refresh, &tokens.id, app.secret.as_ref().unwrap()] {
         assert!(!world.log().contains(secret.as_str()), "a secret is in the log");
     }
+}
+
+/// Whether discovery says that there is this claim.
+fn is_discovered(discovered: &Value, claim: &str) -> bool {
+    discovered["claims_supported"].as_array().is_some_and(|names| names.contains(&json!(claim)))
 }
 
 fn tokens_are_signed_by_what_their_client_knows(world: World) {

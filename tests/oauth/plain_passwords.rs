@@ -105,6 +105,9 @@ fn an_old_client_gets_tokens_by_a_plain_password_where_that_is_allowed(world: Wo
     }
     let discovery = get(&world, "/.well-known/openid-configuration", "").json();
     assert!(!discovery["grant_types_supported"].as_array().unwrap().contains(&json!("password")));
+    // How somebody came is a claim that discovery knows.
+    assert_eq!(decoded(&tokens.id).1["amr"], json!(["pwd"]));
+    assert!(discovery["claims_supported"].as_array().unwrap().contains(&json!("amr")));
 }
 
 fn what_a_plain_password_opened_ends_with_it(world: World) {

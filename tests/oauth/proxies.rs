@@ -56,6 +56,14 @@ fn a_request_passes_with_what_it_shows_and_never_with_what_it_says(world: World)
     let other = text(&bea.run(["tenant", "create", "Other", "--json"]).json()["id"]);
     assert_eq!(asks(&format!("tenant={other}"), &token).status, 403, "it is in there, its token is not");
     assert_eq!(asks("nonsense=1", &token).status, 422);
+    // Where no application's token is wanted, none passes, in its own tenant neither.
+    for query in ["client=none".to_owned(), format!("client=none&tenant={}", house.tenant)] {
+        let refused = asks(&query, &token);
+        assert_eq!((refused.status, code(&refused)), (403, "forbidden".to_owned()), "{query}");
+        assert_eq!(refused.header("x-bailiwick-user"), None, "{query}");
+    }
+    assert_eq!(asks("client=none", "nonsense").status, 401);
+    assert_eq!(asks("client=any", &token).status, 422);
 
     // A token for a service passes for that service.
     let api = house.app(&[
@@ -83,6 +91,8 @@ fn a_request_passes_with_what_it_shows_and_never_with_what_it_says(world: World)
     let made = ["--grants", "client_credentials", "--scopes", "payroll.admin", "--service-account", &service];
     let theirs = evil.app(&[&made[..], &["--resource", "https://api.example"]].concat());
     let theirs = Tokens::of(&theirs.token(&[("grant_type", "client_credentials")])).access;
+    let by_client = format!("{asked}&client=none").replace(&house.tenant, &evil.tenant);
+    assert_eq!(asks(&by_client, &theirs).status, 403, "a service account, by a client");
     assert_eq!(asks(&asked, &theirs).status, 403);
     assert_eq!(asks("audience=https%3A%2F%2Fapi.example", &theirs).status, 422);
 
@@ -99,7 +109,9 @@ fn a_request_passes_with_what_it_shows_and_never_with_what_it_says(world: World)
         assert_eq!(passed.header("x-bailiwick-scope"), Some(""), "a session has none of its own");
         assert_eq!(passed.header("x-bailiwick-user"), Some(account.as_str()));
         assert_eq!(passed.header("x-bailiwick-client"), Some(""));
+        assert_eq!(asks("client=none", token).status, 200, "its bearer's own");
     }
+    assert_eq!(asks(&format!("client=none&tenant={}", house.tenant), &own).status, 200);
     // A scope is what its bearer may in the tenant, by session or key.
     let passed = asks(&here("tenant.read"), session);
     assert_eq!((passed.status, passed.header("x-bailiwick-scope")), (200, Some("tenant.read")));
@@ -111,7 +123,7 @@ fn a_request_passes_with_what_it_shows_and_never_with_what_it_says(world: World)
     assert_eq!(asks("tenant=ten_00000000000080008000000000000000", session).status, 403);
     let service = text(&house.run(&["service-accounts", "create", "nightly"]).json()["id"]);
     let key = text(&house.run(&["service-accounts", "create-key", &service]).json()["key"]);
-    let passed = asks("", &key);
+    let passed = asks("client=none", &key);
     assert_eq!((passed.status, passed.header("x-bailiwick-subject")), (200, Some(service.as_str())));
     assert_eq!(passed.header("x-bailiwick-user"), Some(""));
     // It is in its tenant whatever its roles, which say what it may there.

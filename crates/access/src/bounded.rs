@@ -8,10 +8,19 @@
 
 use std::thread;
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+
 /// How deeply parentheses, brackets and braces may be nested.
 pub(crate) const MAX_NESTING: usize = 24;
 /// How many operators, members and conditions one policy may have: each may be one level of what it means.
 pub(crate) const MAX_OPERATORS: usize = 250;
+
+/// How many operators and the like all policies of a text may have together, and how many elements of sets, records and lists: what
+/// is checked is checked for each kind of question, and a thousand of them take a second.
+pub(crate) const MAX_OPERATORS_OF_ALL: usize = 4_000;
+pub(crate) const MAX_ELEMENTS: usize = 2_000;
+/// How long a text in quotes may be, in bytes: comparing a text with a pattern takes as long as one times the other.
+pub(crate) const MAX_LITERAL: usize = 512;
 
 /// Where a text goes beyond the bounds, in bytes from its beginning, and how.
 ///
@@ -19,13 +28,17 @@ pub(crate) const MAX_OPERATORS: usize = 250;
 /// passes over some errors and goes on, and would find it nested where this did not.
 pub(crate) fn beyond(text: &str) -> Option<(usize, String)> {
     let (mut open, mut operators) = (Vec::new(), 0_usize);
+    let (mut operators_before, mut elements) = (0_usize, 0_usize);
     let mut bytes = text.bytes().enumerate().peekable();
     let mut in_word = false;
     while let Some((at, byte)) = bytes.next() {
         let was_in_word = std::mem::replace(&mut in_word, byte.is_ascii_alphanumeric() || byte == b'_');
         match byte {
             b'"' => {
-                while let Some((_, byte)) = bytes.next() {
+                while let Some((end, byte)) = bytes.next() {
+                    if end - at > MAX_LITERAL {
+                        return Some((at, format!("a text in quotes has at most {MAX_LITERAL} bytes")));
+                    }
                     match byte {
                         // No text goes on behind a line's end that is escaped.
                         b'\\' if bytes.peek().is_some_and(|(_, next)| *next == b'\n') => break,
@@ -41,9 +54,11 @@ pub(crate) fn beyond(text: &str) -> Option<(usize, String)> {
             b'(' => open.push(b')'),
             b'[' => {
                 operators += 1;
+                elements += 1;
                 open.push(b']');
             }
             b'{' => {
+                elements += 1;
                 // A condition of the policy.
                 operators += usize::from(open.is_empty());
                 open.push(b'}');
@@ -54,7 +69,8 @@ pub(crate) fn beyond(text: &str) -> Option<(usize, String)> {
                     return Some((at, format!("`{}` closes nothing", char::from(byte))));
                 }
             }
-            b';' if open.is_empty() => operators = 0,
+            b';' if open.is_empty() => operators_before += std::mem::take(&mut operators),
+            b',' => elements += 1,
             b'|' | b'&' => operators += usize::from(bytes.next_if(|(_, next)| *next == byte).is_some()),
             b'+' | b'-' | b'*' | b'/' | b'%' | b'.' | b'!' => operators += 1,
             b'i' if !was_in_word && is_if(text, at) => operators += 1,
@@ -69,6 +85,20 @@ pub(crate) fn beyond(text: &str) -> Option<(usize, String)> {
             );
             return Some((at, why));
         }
+        if operators_before + operators > MAX_OPERATORS_OF_ALL {
+            let why = format!(
+                "a tenant's policies have at most {MAX_OPERATORS_OF_ALL} operators, members and conditions"
+            );
+            return Some((at, why));
+        }
+        if elements > MAX_ELEMENTS {
+            return Some((
+                at,
+                format!(
+                    "a tenant's policies have at most {MAX_ELEMENTS} elements of sets, records and lists"
+                ),
+            ));
+        }
     }
     None
 }
@@ -79,13 +109,20 @@ fn is_if(text: &str, at: usize) -> bool {
     text.as_bytes().get(at + 1) == Some(&b'f') && !after.is_ascii_alphanumeric() && after != b'_'
 }
 
-/// Does something on a stack with room for what is within the bounds, in any build.
+/// Does something on a stack with room for what is within the bounds, in any build. It may take a second: other requests go on
+/// meanwhile.
 pub(crate) fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> std::io::Result<T> {
-    thread::scope(|scope| {
-        let working =
-            thread::Builder::new().name("policies".into()).stack_size(STACK).spawn_scoped(scope, work)?;
-        working.join().map_err(|_| std::io::Error::other("reading policies ended early"))
-    })
+    let aside = || {
+        thread::scope(|scope| {
+            let working =
+                thread::Builder::new().name("policies".into()).stack_size(STACK).spawn_scoped(scope, work)?;
+            working.join().map_err(|_| std::io::Error::other("reading policies ended early"))
+        })
+    };
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(aside),
+        _ => aside(),
+    }
 }
 
 /// Memory that is touched only as far as it is needed.
@@ -122,8 +159,16 @@ mod tests {
             (format!("permit (principal, action, resource) {};", "when { true } ".repeat(300)), false),
             // Texts and comments say what they like; a policy's count is its own.
             (within(&format!("\"{}\\\"\" == \"\"", "((((".repeat(100))), true),
+            (within(&format!("\"{}\" like \"*\"", "a".repeat(MAX_LITERAL - 1))), true),
+            (within(&format!("\"{}\" like \"*\"", "a".repeat(MAX_LITERAL + 1))), false),
+            (within(&format!("\"a\" like \"{}\"", "*a".repeat(MAX_LITERAL))), false),
+            (within(&format!("[{}].contains(1)", "1,".repeat(MAX_ELEMENTS - 50))), true),
+            (within(&format!("[{}].contains(1)", "1,".repeat(MAX_ELEMENTS))), false),
+            (within(&format!("[{}].contains(1)", "{}".repeat(MAX_ELEMENTS))), false),
+            (within("[1, 2, 3, 4].contains(1)").repeat(2 * MAX_ELEMENTS / 10), false),
+            (chained(" && true", 200).repeat(40), false),
             (format!("// {}\n{}", "(".repeat(500), within("true")), true),
-            (chained(" && true", 200).repeat(20), true),
+            (chained(" && true", 200).repeat(19), true),
             (within("context.iffy || context.gif"), true),
             // And they end where Cedar has them end.
             (format!("//\r{}", nested("(", ")", 150)), false),

@@ -518,6 +518,16 @@ fn a_tenants_policies_are_told_where_they_are_wrong() {
     let unknown =
         problem("@id(\"a\")\npermit (principal, action == Action::\"device.raed\", resource);").unwrap();
     assert_eq!((unknown.line, unknown.policy.as_deref()), (Some(2), Some("a")), "{unknown:?}");
+    let fits = "@id(\"a\") permit (principal, action, resource);";
+    let unnamed =
+        problem(&format!("{fits}\n\n// the next\n  permit (principal, action, resource);")).unwrap();
+    assert_eq!((unnamed.line, unnamed.column), (Some(4), Some(3)), "{unnamed:?}");
+    assert!(unnamed.message.starts_with("policy 2 needs a name"), "{unnamed:?}");
+    let again = problem(&format!("{fits}\n{fits}\n")).unwrap();
+    assert_eq!((again.line, again.policy.as_deref()), (Some(2), Some("a")), "{again:?}");
+    let template =
+        problem(&format!("{fits}\n@id(\"b\") permit (principal == ?principal, action, resource);"));
+    assert_eq!(template.unwrap().line, Some(2));
     for text in [
         "permit (principal, action, resource);",
         "@id(\"a\") permit (principal == ?principal, action, resource);",

@@ -61,6 +61,11 @@ pub enum Refused {
     /// The tenant is suspended.
     #[error("this tenant is suspended")]
     TenantSuspended,
+    /// The tenant is to be deleted.
+    #[error(
+        "this tenant is to be deleted, and nothing is done in it until then; its owners can take that back"
+    )]
+    TenantClosing,
     /// The action always leaves a record, which a view cannot: a mistake of the calling code.
     #[error("`{action}` leaves a record and cannot be done in a view")]
     LeavesRecord {
@@ -249,10 +254,12 @@ impl Access {
             _ => known.find(tx, resource).await?,
         };
         let answer = |found: &Found| {
-            known
-                .policies
-                .answer(self.slice(caller, tenant, &standing, action, found))
-                .map_err(|refusal| refused(caller, tenant, action, refusal))
+            known.policies.answer(self.slice(caller, tenant, &standing, action, found)).map_err(|refusal| {
+                match refused(caller, tenant, action, refusal) {
+                    Refused::TenantSuspended if known.is_closing() => Refused::TenantClosing,
+                    refused => refused,
+                }
+            })
         };
         let Some(found) = found else {
             // As of the tenant as a whole: whoever is shut out, or may not do this, is not told what there is.

@@ -111,7 +111,7 @@ pub use trial::{
 };
 pub use visible::Visible;
 pub use visible_collections::VisibleCollections;
-pub use vocabulary::{BuiltInRole, UnknownRole};
+pub use vocabulary::{BuiltInRole, SCHEMA, UnknownRole};
 pub use why::{Can, MAX_PLACES, Somebody, Way, WhatCan, WhoCan, Why};
 
 /// This room's tables.

@@ -76,6 +76,8 @@ pub(crate) struct Found {
 pub(crate) struct Known {
     tenant: TenantId,
     suspended: bool,
+    /// Whether nothing is done in it because it is to be deleted.
+    closing: bool,
     /// Whether members come by the tenant's own provider only.
     provider_required: bool,
     stamps: Stamps,
@@ -118,7 +120,11 @@ enum Holding {
 
 /// What was read of tenants lately.
 #[derive(Default)]
-pub(crate) struct Remembered(Mutex<HashMap<TenantId, Known>>);
+pub(crate) struct Remembered {
+    known: Mutex<HashMap<TenantId, Known>>,
+    /// One reads a tenant's policies, which takes long; the others wait for what comes of it.
+    reading: Mutex<HashMap<TenantId, Arc<tokio::sync::Mutex<()>>>>,
+}
 
 impl Tree {
     /// The places from this organisation up to the whole tenant; `None` when there is no such organisation.
@@ -154,13 +160,18 @@ impl Remembered {
             )
             .await?;
         let (state, people, places, policies, required_since) = state.ok_or(StoreError::NoTenant)?;
-        let (suspended, stamps) = (state != "live", Stamps { people, places, policies });
+        let (suspended, closing) = (state != "live", state == "closing");
+        let stamps = Stamps { people, places, policies };
         let provider_required = required_since.is_some();
-        let before = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&tenant).cloned();
+        let (mut before, mut _reading) = (self.get(tenant), None);
+        if before.as_ref().is_none_or(|known| known.stamps.policies != policies) {
+            _reading = Some(self.reading_of(tenant).lock_owned().await);
+            before = self.get(tenant);
+        }
         if let Some(known) = &before
             && known.stamps == stamps
         {
-            return Ok(Known { suspended, provider_required, ..known.clone() });
+            return Ok(Known { suspended, closing, provider_required, ..known.clone() });
         }
         let tree = match &before {
             Some(known) if known.stamps.places == places => Arc::clone(&known.tree),
@@ -174,17 +185,35 @@ impl Remembered {
             Some(known) if known.stamps.people == people => Arc::clone(&known.holders),
             _ => Arc::default(),
         };
-        let known = Known { tenant, suspended, provider_required, stamps, tree, policies, holders };
-        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = Known { tenant, suspended, closing, provider_required, stamps, tree, policies, holders };
+        let mut remembered = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= TENANTS && !remembered.contains_key(&tenant) {
             remembered.clear();
         }
         remembered.insert(tenant, known.clone());
         Ok(known)
     }
+
+    fn get(&self, tenant: TenantId) -> Option<Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&tenant).cloned()
+    }
+
+    fn reading_of(&self, tenant: TenantId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        if reading.len() >= TENANTS {
+            // Who reads, or waits, holds it too.
+            reading.retain(|_, turn| Arc::strong_count(turn) > 1);
+        }
+        Arc::clone(reading.entry(tenant).or_default())
+    }
 }
 
 impl Known {
+    /// Whether the tenant is to be deleted.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing
+    }
+
     /// What the tenant knows of the caller.
     pub(crate) async fn standing(&self, tx: &mut ReadTx, caller: &Caller) -> Result<Standing, StoreError> {
         if caller.is_kept_out_of(self.tenant) {

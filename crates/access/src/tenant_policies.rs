@@ -81,12 +81,13 @@ fn read(
         problems.push(PolicyProblem::general(format!("a tenant has at most {MAX_TENANT_POLICIES} policies")));
     }
     for template in own.templates() {
-        problems.push(PolicyProblem::general(format!("templates are not taken: {template}")));
+        let message = "templates are not taken: it has ?principal or ?resource in place of a name".to_owned();
+        problems.push(PolicyProblem::at(text, text.find(&template.to_cedar()), message));
     }
     let mut added = PolicySet::new();
     let mut seen = BTreeSet::new();
-    for policy in own.policies() {
-        match named(policy, &mut seen) {
+    for Written { number, offset, policy } in in_order(text, &own) {
+        match named(policy, number, &mut seen) {
             Ok(id) => {
                 let renamed = policy.new_id(PolicyId::new(format!("{OWN}{id}")));
                 if let Err(error) = added.add(renamed) {
@@ -95,7 +96,7 @@ fn read(
             }
             Err(message) => problems.push(PolicyProblem {
                 policy: policy.annotation("id").map(str::to_owned),
-                ..PolicyProblem::at(text, offset_of(text, policy), message)
+                ..PolicyProblem::at(text, offset, message)
             }),
         }
     }
@@ -153,9 +154,38 @@ fn role_policy(role: &CustomRole) -> Result<Policy, String> {
     Policy::parse(Some(PolicyId::new(format!("{ROLE}{id}"))), text).map_err(|error| error.to_string())
 }
 
+/// A policy, and where it stands in its text.
+struct Written<'a> {
+    /// Which it is of all, from 1.
+    number: usize,
+    offset: Option<usize>,
+    policy: &'a Policy,
+}
+
+/// The policies as they were written, one after the other.
+fn in_order<'a>(text: &str, own: &'a PolicySet) -> Vec<Written<'a>> {
+    // Cedar calls them policy0, policy1, … as they come.
+    let number = |policy: &Policy| {
+        let id: &str = policy.id().as_ref();
+        id.strip_prefix("policy")?.parse::<usize>().ok()?.checked_add(1)
+    };
+    let mut policies: Vec<_> = own.policies().map(|policy| (number(policy), policy)).collect();
+    policies.sort_by_key(|(number, _)| *number);
+    let mut end = 0;
+    let written = policies.into_iter().map(|(number, policy)| {
+        let offset = policy.to_cedar().and_then(|alone| {
+            let offset = end + text.get(end..)?.find(&alone)?;
+            end = offset + alone.len();
+            Some(offset)
+        });
+        Written { number: number.unwrap_or_default(), offset, policy }
+    });
+    written.collect()
+}
+
 /// The policy's id, which is its own and asks for nothing special.
-fn named(policy: &Policy, seen: &mut BTreeSet<String>) -> Result<String, String> {
-    let id = policy.annotation("id").ok_or("a policy needs a name: @id(\"…\")")?;
+fn named(policy: &Policy, number: usize, seen: &mut BTreeSet<String>) -> Result<String, String> {
+    let id = policy.annotation("id").ok_or_else(|| format!("policy {number} needs a name: @id(\"…\")"))?;
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if id.is_empty() || id.len() > 64 || !id.chars().all(allowed) {
         return Err("an @id is 1 to 64 of a-z, A-Z, 0-9, `-`, `_` and `.`".to_owned());
@@ -202,9 +232,4 @@ fn syntax(text: &str, errors: &cedar_policy::ParseErrors) -> Vec<PolicyProblem> 
 /// Where in the text a diagnostic points to.
 fn offset(diagnostic: &dyn Diagnostic) -> Option<usize> {
     diagnostic.labels().and_then(|mut labels| labels.next()).map(|label| label.offset())
-}
-
-/// Where a policy stands, by its id.
-fn offset_of(text: &str, policy: &Policy) -> Option<usize> {
-    policy.annotation("id").and_then(|id| text.rfind(&format!("@id(\"{id}\")")))
 }

@@ -15,8 +15,8 @@ use crate::policies::PolicyError;
 use crate::scopes::Scopes;
 use crate::slice::{Types, When};
 
-/// What exists and what can be done to it.
-pub(crate) const SCHEMA: &str = include_str!("../policies/schema.cedarschema");
+/// What exists and what can be done to it: the Cedar schema that all policies fit, a tenant's own too.
+pub const SCHEMA: &str = include_str!("../policies/schema.cedarschema");
 
 /// The schema, read once for every set of policies.
 pub(crate) struct Vocabulary {

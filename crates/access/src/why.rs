@@ -152,6 +152,7 @@ impl Access {
         let mut can = WhoCan { holders: Vec::new(), next: last.map(|last| last.id) };
         let actions = Actions::read(&mut asking.tx, &asking.known.policies).await?;
         for person in &people {
+            tokio::task::yield_now().await;
             let who = Somebody { kind: person.kind, id: person.id };
             let other = absent(person.kind, person.id, tenant);
             if self.may(&asking.known, &asking.tx, &other, &person.standing(), action, &found) {
@@ -200,6 +201,8 @@ impl Access {
         let mut said: BTreeMap<(Place, bool), Scopes> = BTreeMap::new();
         let mut places = Vec::new();
         for target in &targets {
+            // Others have their turn, and who has hung up, or waits for too long, is asked for no more.
+            tokio::task::yield_now().await;
             let actions = asking.actions_at(target, speaker, &standing);
             said.insert((target.place, target.of_devices), actions);
             if asking.said_above(&said, target) != actions {

@@ -47,6 +47,7 @@
 //! # }
 //! ```
 
+mod account_name;
 #[cfg(not(target_family = "wasm"))]
 pub mod cli;
 mod client;
@@ -67,6 +68,7 @@ mod tenant_drive;
 mod trust;
 pub mod verify;
 
+pub use account_name::{AccountName, NotAnAccount};
 pub use client::account::{AccountError, Proof};
 pub use client::api_keys::{KeyWish, MadeKey, open_by_api_key};
 #[cfg(not(target_family = "wasm"))]

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the command line says, to people or to programs.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use indicatif::{BinaryBytes, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
+
+/// Why something could not be said on standard output: the first time.
+static UNSAID: OnceLock<io::Error> = OnceLock::new();
 
 /// Where results and progress go.
 #[derive(Clone, Copy, Debug)]
@@ -26,11 +30,11 @@ impl Output {
     /// A result: the document for programs, the text for people.
     pub(crate) fn result(self, document: &impl Serialize, text: impl FnOnce() -> String) {
         if self.json {
-            write_line(&mut io::stdout().lock(), &serde_json::to_string(document).unwrap_or_default());
+            say(&serde_json::to_string(document).unwrap_or_default());
         } else {
             let text = text();
             if !text.is_empty() {
-                write_line(&mut io::stdout().lock(), text.trim_end());
+                say(text.trim_end());
             }
         }
     }
@@ -38,7 +42,7 @@ impl Output {
     /// Something on the way that is for people alone.
     pub(crate) fn note(self, text: &str) {
         if !self.json {
-            write_line(&mut io::stderr().lock(), text);
+            write_line(text);
         }
     }
 
@@ -110,9 +114,33 @@ pub(crate) fn harmless(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// Whoever reads may have had enough: then the rest is not said, and that is no failure.
-pub(crate) fn write_line(to: &mut impl Write, line: &str) {
-    let _ = to.write_all(line.as_bytes()).and_then(|()| to.write_all(b"\n")).and_then(|()| to.flush());
+/// Says a line on standard output. Whoever reads may have had enough: then the rest is not said, and that is no failure.
+pub(crate) fn say(line: &str) {
+    say_bytes(format!("{line}\n").as_bytes());
+}
+
+/// The same with bytes as they are.
+pub(crate) fn say_bytes(bytes: &[u8]) {
+    let mut stdout = io::stdout().lock();
+    if let Err(error) = stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        let _ = UNSAID.set(error);
+    }
+}
+
+/// Whether what is said still arrives.
+pub(crate) fn is_heard() -> bool {
+    UNSAID.get().is_none()
+}
+
+/// Why the result is not where it should be, such as a full disk; that its reader had enough is no reason.
+pub(crate) fn unsaid() -> Option<&'static io::Error> {
+    UNSAID.get().filter(|error| error.kind() != ErrorKind::BrokenPipe)
+}
+
+/// Says a line on standard error. Nobody is left to be told that nobody listens.
+pub(crate) fn write_line(line: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_all(format!("{line}\n").as_bytes()).and_then(|()| stderr.flush());
 }
 
 #[cfg(test)]

@@ -41,6 +41,22 @@ pub struct Pins {
     /// The collections of tenants.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tenant_collections: BTreeMap<CollectionId, TenantCollectionPins>,
+    /// The number of the newest change that was seen of each collection of files.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sequences: BTreeMap<CollectionId, u64>,
+}
+
+/// A list of files that is older than one that was seen before: a backup was put back, or what came since is kept back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[error(
+    "the server shows an older list of files than this device saw before (change {shown}; it saw change {seen}): a backup was put \
+     back, or what came since is kept back. `bailiwick verify` checks the history"
+)]
+pub(crate) struct OlderList {
+    /// The newest change that was seen.
+    seen: u64,
+    /// The newest that is shown now.
+    shown: u64,
 }
 
 /// What is known of a tenant's collection from before.
@@ -139,6 +155,9 @@ impl PinStore {
         take_missing(&mut seen.others, before.others);
         take_missing(&mut seen.collections, before.collections);
         take_missing(&mut seen.tenant_collections, before.tenant_collections);
+        for (collection, sequence) in before.sequences {
+            seen.see_sequence(collection, sequence);
+        }
         *pins = seen;
         (self.keep)(&pins);
     }
@@ -284,6 +303,21 @@ impl Pins {
         Ok(())
     }
 
+    /// Takes the number of a collection's newest change, and says when a later one was seen before, which stays.
+    pub(crate) fn see_sequence(&mut self, collection: CollectionId, shown: u64) -> Option<OlderList> {
+        let seen = self.sequences.get(&collection).copied().unwrap_or_default();
+        if shown < seen {
+            return Some(OlderList { seen, shown });
+        }
+        if shown > seen {
+            self.sequences.insert(collection, shown);
+        }
+        while self.sequences.len() > MAX_COLLECTIONS {
+            self.sequences.pop_first();
+        }
+        None
+    }
+
     /// Whether an end-to-end collection of this name was seen in the tenant.
     pub(crate) fn knows_end_to_end(&self, tenant: TenantId, name: &str) -> bool {
         let digest = name_digest(name);
@@ -333,12 +367,26 @@ mod tests {
         let account = AccountId::from_uuid(uuid::Uuid::from_u128(7));
         other.checkpoints.insert("log.example".to_owned(), note(5));
         other.accounts.insert(account, AccountPins { master_key_version: 2, ..AccountPins::default() });
+        let collection = CollectionId::from_bytes([7; 16]);
+        assert_eq!(one.see_sequence(collection, 9), None);
+        assert_eq!(other.see_sequence(collection, 5), None);
         store.put(one);
         store.put(other);
         let pins = store.pins();
         assert_eq!(pins.checkpoints["log.example"], note(9));
         assert_eq!(pins.log_origin.as_deref(), Some("log.example"));
         assert!(pins.accounts.contains_key(&account));
+        assert_eq!(pins.sequences[&collection], 9);
         assert_eq!(*kept.lock().unwrap(), pins);
+    }
+
+    #[test]
+    fn a_list_that_is_older_than_it_was_is_told_and_does_not_become_the_newest() {
+        let (mut pins, collection) = (Pins::default(), CollectionId::from_bytes([7; 16]));
+        for (shown, is_older) in [(4, false), (4, false), (6, false), (5, true), (0, true), (6, false)] {
+            assert_eq!(pins.see_sequence(collection, shown).is_some(), is_older, "{shown}");
+        }
+        assert_eq!(pins.sequences[&collection], 6);
+        assert_eq!(pins.see_sequence(CollectionId::from_bytes([8; 16]), 1), None, "another collection");
     }
 }

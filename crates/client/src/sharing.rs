@@ -22,6 +22,7 @@ use protocol::sharing::{
 use protocol::{AccountId, Code, CollectionId};
 use sha2::{Digest as _, Sha256};
 
+use crate::account_name::{NotAnAccount, naming};
 use crate::client::log::Log;
 use crate::client::opened::Opened;
 use crate::client::signin::Unlocked;
@@ -67,10 +68,10 @@ impl KnownAccount {
         client: &Client,
         service: &Service,
         pins: &mut Pins,
-        number: &str,
+        number: AccountNumber,
     ) -> Result<KnownAccount, SharingError> {
-        let number = AccountNumber::parse(number).map_err(|_| SharingError::NotANumber)?.as_str().to_owned();
-        Self::prove(client, service, pins, &Asked { who: &number, number: Some(&number), ..Asked::default() })
+        let number = number.as_str();
+        Self::prove(client, service, pins, &Asked { who: number, number: Some(number), ..Asked::default() })
             .await
     }
 
@@ -176,7 +177,7 @@ impl KnownAccount {
         for _ in 0..TRIES {
             let shown = match client.account_keys(asked.who).await {
                 Err(error) if error.is(Code::Unavailable) => None,
-                other => Some(other?),
+                other => Some(other.map_err(|error| naming(error, asked.who))?),
             };
             let head = client.verify_platform(&log, pins).await?;
             if let (Some(shown), Some((head, note))) = (shown, head)
@@ -547,9 +548,9 @@ pub enum SharingError {
     /// What this device knows cannot be read or kept, or does not fit.
     #[error(transparent)]
     Profile(#[from] ProfileError),
-    /// It is not an account's number.
-    #[error("that is not an account number: seven characters, as `bailiwick whoami` shows them")]
-    NotANumber,
+    /// It names no account.
+    #[error(transparent)]
+    NotAnAccount(#[from] NotAnAccount),
     /// What the server says of an account's keys does not hold.
     #[error(
         "the server says of that account what it cannot prove ({0}): do not go on, and tell the operator"

@@ -8,6 +8,7 @@ use protocol::service::Service;
 use protocol::{AccountId, CollectionId, TenantId};
 use tokio::sync::Mutex;
 
+use crate::account_name::AccountName;
 use crate::client::Client;
 use crate::pins::{CollectionPins, PinStore, Pins, TenantCollectionPins};
 use crate::profile::Profile;
@@ -54,11 +55,15 @@ impl Trust {
         Trust { client: client.clone(), memory: Memory::Store(store), state: Mutex::default() }
     }
 
-    /// An account, by its number, with its keys proved.
+    /// An account, by its number or its id, with its keys proved.
     ///
     /// # Errors
     /// [`SharingError`].
-    pub async fn account(&self, number: &str) -> Result<Arc<KnownAccount>, SharingError> {
+    pub async fn account(&self, name: &str) -> Result<Arc<KnownAccount>, SharingError> {
+        let number = match name.parse::<AccountName>()? {
+            AccountName::Number(number) => number,
+            AccountName::Id(id) => return self.account_of(id).await,
+        };
         let mut state = self.state.lock().await;
         let mut pins = self.pins(&state)?;
         let service = self.service(&mut state, &mut pins).await?;

@@ -145,11 +145,7 @@ impl Custody {
     pub(crate) async fn require_server_secrets_open(&self, tx: &mut ReadTx) -> Result<(), KeyError> {
         let used: Vec<(String,)> =
             tx.query("SELECT DISTINCT root_key_id FROM server_secret", params![]).await?;
-        let keys = self.root.keys();
-        match used.into_iter().find(|(id,)| keys.get(id).is_none()) {
-            Some((needed,)) => Err(KeyError::WrongRoot { needed }),
-            None => Ok(()),
-        }
+        self.root.keys().require(used)
     }
 }
 

@@ -8,7 +8,7 @@
 //!
 //! The claim is durable with the change or not at all, so a repetition never changes anything again. What was answered is
 //! kept a moment later: when a crash comes between, who asks again is told that it was done, and reads the state.
-//! Both are kept for [`ANSWERS_KEPT_MS`]; a home has at most [`MAX_ANSWERS`] at a time.
+//! Both are kept for [`ANSWERS_KEPT_MS`]; an account has at most [`MAX_ANSWERS`] at a time in a tenant.
 
 use store::{WriteTx, params};
 use zeroize::Zeroizing;
@@ -55,7 +55,9 @@ impl Identity {
     pub async fn claim_request(&self, tx: &mut WriteTx, asked: &KeyedRequest) -> Result<Claim, Failure> {
         let now = tx.now();
         tx.execute("DELETE FROM answered WHERE created_at <= $1", params![now - ANSWERS_KEPT_MS]).await?;
-        let (kept,): (i64,) = tx.query_one("SELECT count(*) FROM answered", params![]).await?;
+        let (kept,): (i64,) = tx
+            .query_one("SELECT count(*) FROM answered WHERE account = $1", params![asked.account.uuid()])
+            .await?;
         if kept >= i64::from(MAX_ANSWERS) {
             return Ok(Claim::TooMany);
         }

@@ -77,7 +77,8 @@ impl ReadPlan {
 
 impl Objects {
     /// Plans to read `range` of a finished file (all of it when `None`). The read itself, by [`crate::Blobs::read`], comes
-    /// after this transaction; the file stays readable for an hour after it is replaced or deleted.
+    /// after this transaction; the file stays readable for a while after it is replaced or deleted
+    /// ([`kept_after_deletion_ms`](crate::Limits::kept_after_deletion_ms)).
     pub async fn read_plan(
         &self,
         tx: &mut ReadTx,

@@ -26,7 +26,7 @@ use crate::{BlobId, CollectionId, Leftover, Objects, QuotaExceeded};
 
 /// An upload is given up this long after its last part came: a day.
 pub const ABANDONED_AFTER_MS: i64 = 24 * 60 * 60 * 1_000;
-/// A deleted blob's objects stay this long, for who is reading them: an hour.
+/// A deleted blob's objects stay this long unless [`Limits`](crate::Limits) say otherwise, for who is reading them: an hour.
 pub const KEPT_AFTER_DELETION_MS: i64 = 60 * 60 * 1_000;
 
 /// What a sweep of a tenant finds to do.
@@ -50,7 +50,8 @@ impl Objects {
     pub async fn sweep_plan(&self, tx: &mut ReadTx, limit: u32) -> Result<SweepPlan, StoreError> {
         let now = tx.now();
         let abandoned = aged(tx, "uploading", now.saturating_sub(ABANDONED_AFTER_MS), limit).await?;
-        let removable = aged(tx, "deleted", now.saturating_sub(KEPT_AFTER_DELETION_MS), limit).await?;
+        let kept = self.limits.kept_after_deletion_ms;
+        let removable = aged(tx, "deleted", now.saturating_sub(kept), limit).await?;
         Ok(SweepPlan { abandoned, removable })
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use store::{Answer, ReadTx, StoreError, WriteTx, params};
 
-use crate::{Objects, PART_SIZE};
+use crate::{KEPT_AFTER_DELETION_MS, Objects, PART_SIZE};
 
 /// What each tenant may store at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +20,22 @@ pub struct Limits {
     pub file: u64,
     /// The size of the parts of new uploads, not zero; [`PART_SIZE`] but for special cases. Uploads under way keep theirs.
     pub part_size: u64,
+    /// How long the objects of a deleted blob stay, in milliseconds: for who is reading them, and for a backup that copied the rows
+    /// which name them.
+    pub kept_after_deletion_ms: i64,
 }
 
 impl Default for Limits {
-    /// 50 GiB, a million items, 10,000 collections, files of 20 GiB.
+    /// 50 GiB, a million items, 10,000 collections, files of 20 GiB; what is deleted stays for an hour.
     fn default() -> Self {
-        Self { bytes: 50 << 30, items: 1_000_000, collections: 10_000, file: 20 << 30, part_size: PART_SIZE }
+        Self {
+            bytes: 50 << 30,
+            items: 1_000_000,
+            collections: 10_000,
+            file: 20 << 30,
+            part_size: PART_SIZE,
+            kept_after_deletion_ms: KEPT_AFTER_DELETION_MS,
+        }
     }
 }
 

@@ -21,6 +21,6 @@ pub struct AccountStanding {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AccountSuspension {
-    /// Why: 1 to 200 characters. The owner reads it in the account's history.
+    /// Why: 1 to 200 characters. The owner reads it in the account's history, once the suspension is over.
     pub reason: String,
 }

@@ -57,6 +57,9 @@ pub struct Tenant {
 pub struct Tenants {
     /// The tenants, in the order in which one joined them.
     pub tenants: Vec<Tenant>,
+    /// Those that one is in and suspended there, which show nothing of themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suspended_in: Vec<TenantId>,
 }
 
 /// `PATCH /api/v1/tenants/{tenant}`: changes what is given.

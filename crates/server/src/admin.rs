@@ -15,7 +15,7 @@ use tokens::{RotationPolicy, SigningKeys};
 use crate::cli::{Flags, with_config};
 use crate::config::{Config, ConfigError};
 use crate::output::Answer;
-use crate::start::{ROOMS, StartError, entry, root_keys};
+use crate::start::{ROOMS, StartError, entry, of_database, root_keys};
 
 /// `bailiwick admin …`
 #[derive(Debug, Subcommand)]
@@ -147,8 +147,9 @@ pub(crate) async fn door(config: &Config) -> Result<(Store, Door), StartError> {
         crate::backup::require_data(config)?;
     }
     let engine = store::Config { engine: config.engine() };
-    let (store, door) = Store::open(&engine, ROOMS, Arc::new(SystemClock)).await?;
-    store.announce(crate::revocations::is_news);
+    let opened = Store::open(&engine, ROOMS, Arc::new(SystemClock)).await;
+    let (store, door) = opened.map_err(|error| of_database(config, "database_url", error))?;
+    store.announce(crate::news::is_news);
     Ok((store, door))
 }
 
@@ -185,10 +186,13 @@ async fn find_account(door: &Door, named: &str) -> Result<identity::AccountId, S
             let sql = "SELECT account FROM account_directory WHERE account = $1";
             tx.query_opt(sql, store::params![&id]).await?
         }
-        Err(_) => {
-            let sql = "SELECT account FROM account_directory WHERE account_number = $1";
-            tx.query_opt(sql, store::params![named]).await?
-        }
+        Err(_) => match keyring::AccountNumber::parse(named) {
+            Ok(number) => {
+                let sql = "SELECT account FROM account_directory WHERE account_number = $1";
+                tx.query_opt(sql, store::params![number.as_str()]).await?
+            }
+            Err(_) => None,
+        },
     };
     found.map(|(id,)| id).ok_or_else(|| {
         let why = format!(

@@ -2,8 +2,9 @@
 //! Backups of the embedded engine: a consistent copy of every database file, taken while the server runs, and of
 //! every blob. PostgreSQL has tools of its own (`pg_dump`, base backups); there, the blobs are what is copied.
 //!
-//! A tenant's file is copied before its blobs, and a blob is only removed an hour after nothing names it: so every blob that a
-//! copied file names is in the backup. The root key is not: it belongs elsewhere.
+//! A tenant's file is copied before its blobs, and a blob is only removed some time after nothing names it
+//! (`deleted_blobs_kept_hours`): so every blob that a copied file names is in a backup that took no longer than that. One that
+//! took longer says so. The root key is not in it: it belongs elsewhere.
 //!
 //! A change of password goes through the home and the directory. A copy of the one from before it and of the other from
 //! after it would let nobody in, so homes whose password changed meanwhile are copied again, and the directory after them,
@@ -49,6 +50,7 @@ pub(crate) async fn backup(config: Config, to: PathBuf, what: What) -> Result<An
         require_data(&config)?;
     }
     fs::create_dir_all(&to).map_err(io_error)?;
+    let began = SystemClock.now_ms();
     let mut databases = 0;
     if what.databases {
         let (data, to) = (config.data.clone(), to.clone());
@@ -58,6 +60,8 @@ pub(crate) async fn backup(config: Config, to: PathBuf, what: What) -> Result<An
     if what.blobs {
         blobs = start::blobs(&config).await?.copy_to(&Blobs::folder(&to.join(BLOBS))?).await?;
     }
+    let took_ms = SystemClock.now_ms().saturating_sub(began);
+    let is_late = what.blobs && took_ms > config.deleted_blobs_kept_ms();
     fs::write(to.join(COMPLETE), env!("CARGO_PKG_VERSION")).map_err(io_error)?;
     sync(&to).map_err(io_error)?;
     let document = json!({
@@ -65,13 +69,21 @@ pub(crate) async fn backup(config: Config, to: PathBuf, what: What) -> Result<An
         "databases": databases,
         "blob_parts": blobs,
         "root_key": config.root_key_path().display().to_string(),
+        "may_lack_deleted_files": is_late,
     });
-    let line = format!(
+    let mut lines = vec![format!(
         "{databases} databases and {blobs} blob parts are in {}; keep the root key ({}) elsewhere",
         to.display(),
         config.root_key_path().display()
-    );
-    Ok(Answer::new(line, document))
+    )];
+    if is_late {
+        lines.push(format!(
+            "warning: it took longer than deleted_blobs_kept_hours ({}): files that were deleted or replaced meanwhile may be named in \
+             it and missing; set it to more on the server, and make another backup",
+            config.deleted_blobs_kept_hours
+        ));
+    }
+    Ok(Answer::of_lines(lines, document))
 }
 
 /// Refuses a data folder in which no server has ever run.

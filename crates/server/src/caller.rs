@@ -16,7 +16,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use identity::{AccountId, AuthenticatedSession, SessionError, SessionId, SessionKind, SessionToken};
 use protocol::{Code, Problem};
-use store::{StoreError, TenantId};
+use store::{Record, StoreError, TenantId};
 use tokens::VerifyError;
 use uuid::Uuid;
 
@@ -114,6 +114,20 @@ impl Signed {
         app.rates.check_tenant(tenant, &app.metrics).await.map_err(ApiError::limited)?;
         claim(app, self.once.as_ref(), &mut tx, self.session.account()).await?;
         Ok(tx)
+    }
+
+    /// Takes the request's `Idempotency-Key`, if it has one, in the home: for a change in several transactions, of which the home has
+    /// none. When one of them fails the key stays taken, and who asks again is told to look what there is.
+    pub(crate) async fn claim_in_home(&self, app: &App) -> Result<(), ApiError> {
+        if self.once.is_none() {
+            return Ok(());
+        }
+        let worker = Caller::system("idempotency", self.caller.request());
+        let mut tx = app.access.enter(&worker, self.home(), Action::MaintenanceRun, Resource::Home).await?;
+        self.lives(app, &mut tx).await?;
+        claim(app, self.once.as_ref(), &mut tx, self.session.account()).await?;
+        tx.commit(Record::about("idempotency-key")).await?;
+        Ok(())
     }
 
     /// Whether the session still lives, for what goes on after its request was let in.
@@ -399,8 +413,13 @@ pub(crate) async fn look(
 pub(crate) struct Roles(Mutex<(i64, HashMap<Uuid, PlatformRoles>)>);
 
 impl Roles {
-    /// How long a list is used, in milliseconds: a role that was taken away is gone after that.
+    /// How long a list is used, in milliseconds: a role that was taken away is gone after that, also without news of it.
     const KEPT: i64 = 2_000;
+
+    /// Has the list read again when it is asked for next.
+    pub(crate) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = 0;
+    }
 
     async fn of(&self, app: &App, account: Uuid) -> Result<PlatformRoles, ApiError> {
         let now = app.now();

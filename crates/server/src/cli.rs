@@ -59,9 +59,10 @@ pub enum Command {
     /// Take people over from another system, with the hashes of their passwords there: NDJSON, a line
     /// {"email", "hash", "external_id"?, "created_at"?} each. Says on standard output, as NDJSON, which lines were not taken
     /// and why, and the account number of each that has an external id. May be repeated.
+    #[command(after_help = IMPORTED)]
     ImportUsers(import::Arguments),
     /// Give, take and list roles on the platform.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = ROLES)]
     Admin(admin::Command),
     /// Look at and rotate the root key.
     #[command(subcommand)]
@@ -71,11 +72,37 @@ pub enum Command {
     SigningKey(admin::SigningKeyCommand),
     /// Print the OpenAPI document.
     Openapi,
+    /// Print the Cedar schema that tenants' own policies are written against.
+    PolicySchema,
 }
 
 /// Where the other settings are described.
 const SETTINGS: &str = "Other settings come from the configuration file and the environment: \
     `bailiwick check --print-defaults` prints a file with all of them, their units and defaults.";
+
+/// What stands in a line of an import.
+const IMPORTED: &str = "Fields of a line (at most 16 KiB, UTF-8):
+  email        the address
+  hash         of the password: bcrypt ($2a$, $2b$, $2y$; cost 4 to 15), or Argon2 in PHC form
+  external_id  a text of at most 256 characters or a number; given back with the account number,
+               and not stored
+  created_at   when the account was made there: milliseconds since 1970, or a text as of RFC 3339
+               such as 2021-03-04T09:30:00Z; not in the future
+
+The last line of the answer has the totals. The exit status is 0 also when lines were not taken.
+On the embedded engine the server must be stopped.";
+
+/// What roles on the platform are for.
+const ROLES: &str = "None of them opens a tenant or anybody's home.
+  administrator  suspends tenants and accounts, sets up the platform's identity providers,
+                 confirms domains, founds tenants without bound, takes signing keys away; and all
+                 that the others do
+  operator       sees tenants, suspensions and keys; makes another signing key
+  auditor        sees the same, and reads the platform's history; changes nothing, whatever other
+                 roles they hold
+
+Running servers know of a change within two seconds. On the embedded engine the server must be
+stopped.";
 
 /// Settings that can be given as flags; the rest by file or environment.
 #[derive(Debug, Default, Args, Serialize)]
@@ -128,7 +155,7 @@ pub fn run(command: Command, json: bool) -> ExitCode {
         Command::Check { print_defaults: true, .. } => match crate::config::reference::commented() {
             Ok(text) => {
                 print(text.trim_end());
-                ExitCode::SUCCESS
+                output::end()
             }
             Err(error) => output::fail(&error.into()),
         },
@@ -149,10 +176,14 @@ pub fn run(command: Command, json: bool) -> ExitCode {
         Command::Openapi => match crate::routes::openapi() {
             Ok(document) => {
                 print(document.trim_end());
-                ExitCode::SUCCESS
+                output::end()
             }
             Err(error) => output::refuse("internal", &error),
         },
+        Command::PolicySchema => {
+            print(access::SCHEMA.trim_end());
+            output::end()
+        }
     }
 }
 
@@ -174,7 +205,7 @@ where
         Ok(runtime) => match runtime.block_on(run(config)) {
             Ok(answer) => {
                 answer.into().tell();
-                ExitCode::SUCCESS
+                output::end()
             }
             Err(error) => output::fail(&error),
         },

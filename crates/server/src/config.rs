@@ -114,6 +114,9 @@ pub struct Config {
     pub quota_items: u64,
     /// The largest file, in bytes.
     pub largest_file: u64,
+    /// How long deleted and replaced files stay where blobs are, in hours, 1 to 720. Set it to more than a backup takes, from the
+    /// beginning of the databases' copy to the end of the blobs'. An account may have twice what it may store of them.
+    pub deleted_blobs_kept_hours: u32,
     /// Tenants that an account may found, of those that are not gone; the platform's administrators found as many as they like,
     /// and with 0 nobody else does.
     pub tenants_per_account: u32,
@@ -138,6 +141,9 @@ pub struct Config {
     pub redis_ca_file: PathBuf,
     /// Requests that are served at the same time; more wait, then answer 503. Half as many files are sent.
     pub concurrent_requests: usize,
+    /// Connections at the same time; one more is closed at once. A quarter of them for one address (IPv4) or network (IPv6, /64), but for
+    /// `trusted_proxies`.
+    pub connections: usize,
     /// Failed sign-ins that one address (IPv4) or network (IPv6, /64) may make before it is slowed down hard.
     pub signin_tries_per_address: u32,
     /// Whether people who were imported may come in with the password of the system that they come from, which the
@@ -245,6 +251,7 @@ impl Default for Config {
             quota_bytes: 50 << 30,
             quota_items: 1_000_000,
             largest_file: 20 << 30,
+            deleted_blobs_kept_hours: 24,
             tenants_per_account: 10,
             requests_per_second: 200,
             request_burst: 1_000,
@@ -256,6 +263,7 @@ impl Default for Config {
             redis_url: String::new(),
             redis_ca_file: PathBuf::new(),
             concurrent_requests: 512,
+            connections: 16_384,
             signin_tries_per_address: 50,
             imported_sign_in: true,
             request_audit: RequestAudit::default(),
@@ -393,6 +401,11 @@ impl Config {
             Some(name) => format!("https://{name}:{}", self.listen.port()),
             None => format!("{scheme}://{}", self.listen),
         }
+    }
+
+    /// How long deleted and replaced files stay where blobs are, in milliseconds.
+    pub(crate) fn deleted_blobs_kept_ms(&self) -> i64 {
+        i64::from(self.deleted_blobs_kept_hours) * 3_600_000
     }
 
     /// Whether this server speaks TLS itself.

@@ -128,6 +128,7 @@ impl From<access::Refused> for ApiError {
             Refused::StepUpRequired { action } => named(Code::StepUpRequired, action).into(),
             Refused::Suspended => ApiError::new(Code::Suspended),
             Refused::TenantSuspended => ApiError::new(Code::TenantSuspended),
+            Refused::TenantClosing => Problem::new(Code::TenantSuspended).detail(refused).into(),
             Refused::ProviderRequired => ApiError::new(Code::ProviderRequired),
             Refused::LeavesRecord { .. } => ApiError::internal(refused),
             Refused::Store(error) => error.into(),

@@ -3,7 +3,8 @@
 //!
 //! A line each is read, checked and stored in batches, so that memory does not grow with the file. Storing somebody twice
 //! changes nothing: after an interruption the same file is given again, whole or from a line on. What is said of a
-//! line names neither the address nor the hash.
+//! line names neither the address nor the hash. When nobody reads it any more, the import goes on to its end and then fails: the
+//! same file, given again, tells the rest.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
@@ -20,6 +21,7 @@ use zeroize::Zeroizing;
 use crate::admin::door;
 use crate::cli::{Flags, eprint, print, with_config};
 use crate::config::{Config, ConfigError};
+use crate::output;
 use crate::start::{StartError, entry, identity_settings, root_keys};
 
 /// `bailiwick import-users …`
@@ -80,7 +82,7 @@ async fn import(config: Config, file: PathBuf, from_line: u64) -> Result<(), Sta
     let Totals { lines, imported, known, rejected } = run.totals;
     print(&json!({ "lines": lines, "imported": imported, "known": known, "rejected": rejected }).to_string());
     store.close().await;
-    Ok(())
+    output::require_told()
 }
 
 /// Lines of a file of any size.
@@ -137,7 +139,7 @@ impl Run {
         self.totals.lines += 1;
         match parsed {
             Ok((external_id, user)) => self.batch.push((number, external_id, user)),
-            Err(reject) => self.reject(number, &reject),
+            Err(reject) => self.reject(number, &reject, None),
         }
         if self.batch.len() >= BATCH { self.store(number).await } else { Ok(()) }
     }
@@ -169,8 +171,10 @@ impl Run {
                 (number, "known")
             }
             Import::HasAccount(number) => {
-                self.reject(line, &Reject::HasAccount);
-                (number, "has_account")
+                let whose = external_id.map(|external_id| {
+                    json!({ "external_id": external_id, "account_id": number.as_str(), "outcome": "has_account" })
+                });
+                return self.reject(line, &Reject::HasAccount, whose);
             }
         };
         if let Some(external_id) = external_id {
@@ -181,9 +185,14 @@ impl Run {
         }
     }
 
-    fn reject(&mut self, line: u64, reject: &Reject) {
+    /// Says why a line is not taken, and whose it is where that is known.
+    fn reject(&mut self, line: u64, reject: &Reject, whose: Option<Value>) {
         self.totals.rejected += 1;
-        print(&json!({ "line": line, "rejected": reject.code(), "reason": reject.to_string() }).to_string());
+        let mut told = json!({ "line": line, "rejected": reject.code(), "reason": reject.to_string() });
+        if let (Value::Object(told), Some(Value::Object(whose))) = (&mut told, whose) {
+            told.extend(whose);
+        }
+        print(&told.to_string());
     }
 }
 

@@ -30,6 +30,7 @@ mod key_directory;
 mod listen;
 mod logging;
 mod metrics;
+mod news;
 mod output;
 mod party;
 mod redact;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use tokio::sync::watch;
@@ -23,7 +24,8 @@ const GRACE: Duration = Duration::from_secs(20);
 pub(crate) async fn listen(app: &App, stop: watch::Sender<bool>) -> Result<(), StartError> {
     let config = &app.config;
     let (router, _) = routes::all().split_for_parts();
-    let document = routes::openapi().unwrap_or_default();
+    // One, shared by all who are sent it.
+    let document = Bytes::from(routes::openapi().unwrap_or_default());
     let router = router
         .merge(crate::console::routes())
         .route("/openapi.json", axum::routing::get(move || async { openapi(document) }));
@@ -37,7 +39,8 @@ pub(crate) async fn listen(app: &App, stop: watch::Sender<bool>) -> Result<(), S
     listener.set_nonblocking(true).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     // Until the last request is answered: who watches sees the end, too.
-    let watched = config.metrics_listen.map(|address| Beside::serve(address, routes::service::watched(app)));
+    let watched =
+        config.metrics_listen.map(|address| Beside::serve(address, routes::service::watched(app), app));
     let _watched = watched.transpose()?;
     let handle = Handle::new();
     tokio::spawn({
@@ -51,17 +54,20 @@ pub(crate) async fn listen(app: &App, stop: watch::Sender<bool>) -> Result<(), S
     });
     if !config.has_tls() {
         announce(&format!("http://{address}"));
-        let mut server = axum_server::from_tcp(listener).map_err(failed)?.handle(handle).map(Prompt);
+        let server = axum_server::from_tcp(listener).map_err(failed)?.handle(handle);
+        let mut server = server.map(|inner| Prompt::new(inner, &app.connections));
         slow_clients(server.http_builder());
         return server.serve(service).await.map_err(StartError::Serve);
     }
     let tls = if config.has_acme() { acme::serve(app, app.stopping.clone())? } else { tls(config).await? };
-    let redirect = config.redirect_listen.map(|address| Beside::serve(address, gateway::to_tls(&app.url)));
+    let redirect =
+        config.redirect_listen.map(|address| Beside::serve(address, gateway::to_tls(&app.url), app));
     let _redirect = redirect.transpose()?;
     let renewing = (!config.has_acme())
         .then(|| tokio::spawn(renew(tls.clone(), config.tls_certificate.clone(), config.tls_key.clone())));
     announce(&format!("https://{address}"));
-    let mut server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?.handle(handle).map(Prompt);
+    let server = axum_server::from_tcp_rustls(listener, tls).map_err(failed)?.handle(handle);
+    let mut server = server.map(|inner| Prompt::new(inner, &app.connections));
     slow_clients(server.http_builder());
     let served = server.serve(service).await.map_err(StartError::Serve);
     if let Some(renewing) = renewing {
@@ -74,12 +80,13 @@ pub(crate) async fn listen(app: &App, stop: watch::Sender<bool>) -> Result<(), S
 struct Beside(Handle<SocketAddr>);
 
 impl Beside {
-    fn serve(address: SocketAddr, router: Router) -> Result<Self, StartError> {
+    fn serve(address: SocketAddr, router: Router, app: &App) -> Result<Self, StartError> {
         let failed = |source| StartError::Listen { address, source };
         let listener = std::net::TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let (service, handle) = (router.into_make_service(), Handle::new());
-        let mut server = axum_server::from_tcp(listener).map_err(failed)?.handle(handle.clone()).map(Prompt);
+        let server = axum_server::from_tcp(listener).map_err(failed)?.handle(handle.clone());
+        let mut server = server.map(|inner| Prompt::new(inner, &app.connections));
         slow_clients(server.http_builder());
         tokio::spawn(async move {
             if let Err(error) = server.serve(service).await {
@@ -139,16 +146,13 @@ fn slow_clients(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util
         .max_header_list_size(32 * 1024);
 }
 
-/// The one line on standard output.
-#[allow(clippy::print_stdout, reason = "this line is the interface")]
+/// The one line on standard output. Who started the server may have stopped reading.
 fn announce(url: &str) {
-    use std::io::Write as _;
-    println!("ready {url}");
-    let _ = std::io::stdout().flush();
+    crate::output::print(&format!("ready {url}"));
     tracing::info!(url, "ready");
 }
 
-fn openapi(document: String) -> impl axum::response::IntoResponse {
+fn openapi(document: Bytes) -> impl axum::response::IntoResponse {
     ([(axum::http::header::CONTENT_TYPE, "application/json")], document)
 }
 

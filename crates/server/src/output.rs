@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! How the operator's commands answer: in words, or with `--json` as one JSON document (several as NDJSON) on standard
 //! output, and errors as one JSON object with a `code` on standard error.
+//!
+//! Whoever reads an answer may have had enough, as `head` has: then the rest is not said, and the work goes on. That is no failure,
+//! but where only the answer says what was done ([`require_told`]). An answer that cannot be written for another reason, such as
+//! a full disk, is one.
 
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
@@ -11,6 +17,9 @@ use crate::start::StartError;
 
 /// Whether JSON was asked for: once for the process, before its one command runs.
 static JSON: AtomicBool = AtomicBool::new(false);
+
+/// Why something could not be said on standard output: the first time.
+static UNSAID: OnceLock<io::Error> = OnceLock::new();
 
 /// Says that answers are to be JSON.
 pub(crate) fn speak_json(json: bool) {
@@ -61,6 +70,22 @@ impl From<()> for Answer {
     }
 }
 
+/// Ends a command that did its work.
+pub(crate) fn end() -> ExitCode {
+    match UNSAID.get() {
+        Some(error) if error.kind() != ErrorKind::BrokenPipe => fail(&StartError::Untold(error)),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Fails when not all was said, be it that nobody reads any more.
+///
+/// # Errors
+/// [`StartError::Untold`].
+pub(crate) fn require_told() -> Result<(), StartError> {
+    UNSAID.get().map_or(Ok(()), |error| Err(StartError::Untold(error)))
+}
+
 /// Says why a command failed.
 pub(crate) fn fail(error: &StartError) -> ExitCode {
     refuse(error.code(), error)
@@ -84,18 +109,24 @@ fn without_numbers(text: &str) -> String {
     pieces.fold(first, |text, piece| text + piece.split_once(')').map_or("", |(_, rest)| rest))
 }
 
-#[allow(clippy::print_stdout, reason = "a command's answer")]
 pub(crate) fn print(line: &str) {
-    println!("{line}");
+    if let Err(error) = write_line(&mut io::stdout().lock(), line) {
+        let _ = UNSAID.set(error);
+    }
 }
 
 pub(crate) fn eprint(line: &str) {
     eprint_line(&format!("bailiwick: {line}"));
 }
 
-#[allow(clippy::print_stderr, reason = "a command's error")]
 fn eprint_line(line: &str) {
-    eprintln!("{line}");
+    // Nobody is left to be told that nobody listens.
+    let _ = write_line(&mut io::stderr().lock(), line);
+}
+
+fn write_line(to: &mut impl Write, line: &str) -> io::Result<()> {
+    to.write_all(format!("{line}\n").as_bytes())?;
+    to.flush()
 }
 
 #[cfg(test)]

@@ -216,9 +216,11 @@ pub(crate) async fn follow(app: App, mut news: broadcast::Receiver<News>, mut st
             _ = stop.changed() => return,
         };
         let event = match heard {
-            Ok(News::Committed(committed)) => event_of(&committed, app.now()),
+            Ok(News::Committed(committed)) if is_news(&committed.action, &committed.subject) => {
+                event_of(&committed, app.now())
+            }
             // Followers notice that nothing is said any more.
-            Ok(News::Deaf) => None,
+            Ok(News::Committed(_) | News::Deaf) => None,
             Ok(News::Missed) | Err(RecvError::Lagged(_)) => {
                 Some((Event { tenant: None, data: everything(app.now()) }, None))
             }

@@ -18,15 +18,16 @@ use tokens::{AccessTokens, Lifetime, RotationPolicy, SigningKeys};
 use tokio::sync::{Notify, Semaphore, watch};
 
 pub use self::error::StartError;
-pub(crate) use self::judge::judge;
-use self::judge::{check_routes, of_database, unknown_variables};
+use self::judge::{check_routes, unknown_variables};
+pub(crate) use self::judge::{judge, of_database};
 use crate::caller::Roles;
 use crate::caller::client::Proofs;
 use crate::config::{Config, ConfigError};
 use crate::downloads::Downloads;
-use crate::gateway::{self, Audit, RateLimits, SharedLimits, Turns, TurnsOf};
+use crate::gateway::{self, Audit, Connections, RateLimits, SharedLimits, Turns, TurnsOf};
 use crate::listen;
 use crate::metrics::Metrics;
+use crate::news;
 use crate::output::Answer;
 use crate::relying_party;
 use crate::revocations::{self, Revocations};
@@ -92,7 +93,7 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
     }
     check_routes(&config)?;
     install_cryptography();
-    allow_open_files(&config);
+    let connections = allow_open_files(&config);
     let store_config = store::Config { engine: config.engine() };
     let settings = match config.migration_database_url.is_empty() {
         true => "database_url",
@@ -100,7 +101,7 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
     };
     let opened = Store::open(&store_config, ROOMS, Arc::new(SystemClock)).await;
     let (store, door) = opened.map_err(|error| of_database(&config, settings, error))?;
-    store.announce(revocations::is_news);
+    store.announce(news::is_news);
     refuse_old_clock(&door).await?;
     // On PostgreSQL two servers that start at once may meet here: the second begins again and finds what the first made.
     let keys = match open_keys(&config, &door).await {
@@ -145,6 +146,7 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
             bytes: config.quota_bytes,
             items: config.quota_items,
             file: config.largest_file,
+            kept_after_deletion_ms: config.deleted_blobs_kept_ms(),
             ..Limits::default()
         }),
         blobs,
@@ -156,6 +158,8 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
         audit,
         rates: RateLimits::new(&config, SharedLimits::of(&config, limits_seed)?),
         turns: Turns::new(config.concurrent_requests),
+        answers: Turns::new(2 * config.concurrent_requests),
+        connections: Arc::new(Connections::new(connections, config.trusted_proxies.clone())),
         downloads: Downloads::new(config.concurrent_requests / 2),
         url,
         config,
@@ -202,20 +206,35 @@ const SPOOL: &str = "requests";
 /// time has up to three more, until other files are in use.
 const DESCRIPTORS: u64 = 6;
 
-/// Raises the process's limit of open files to what it may have, and says so when that is too little.
-fn allow_open_files(config: &Config) {
-    let needed =
-        config.open_files as u64 * DESCRIPTORS + 2 * config.concurrent_requests as u64 + FOLLOWERS as u64;
+/// Raises the process's limit of open files to what it may have, and says so when that is too little. How many connections there may
+/// be: never so many that there is no descriptor for a tenant's file.
+fn allow_open_files(config: &Config) -> usize {
+    let own = config.open_files as u64 * DESCRIPTORS + config.concurrent_requests as u64 + OTHERS;
+    let needed = own + config.connections as u64;
     match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(limit) if limit < needed => tracing::warn!(
-            limit,
-            needed,
-            "few files may be open at once: raise the hard limit (ulimit -Hn, LimitNOFILE=), or lower open_files"
-        ),
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+        Ok(limit) if limit < needed => {
+            let left = usize::try_from(limit.saturating_sub(own)).unwrap_or_default().max(LEAST_CONNECTIONS);
+            tracing::warn!(
+                limit,
+                needed,
+                connections = left,
+                "few files may be open at once: raise the hard limit (ulimit -Hn, LimitNOFILE=), or lower open_files"
+            );
+            left.min(config.connections)
+        }
+        Ok(_) => config.connections,
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files cannot be raised");
+            config.connections
+        }
     }
 }
+
+/// Descriptors for all else: the audit's spools, the database's connections, mail, providers.
+const OTHERS: u64 = 256;
+
+/// So many connections there are in any case.
+const LEAST_CONNECTIONS: usize = 64;
 
 struct Keys {
     custody: Custody,
@@ -298,7 +317,9 @@ async fn refuse_old_clock(door: &Door) -> Result<(), StartError> {
     if behind <= 60_000 {
         return Ok(());
     }
-    Err(StartError::ClockBehind { now, behind: format!("{} minutes", behind / 60_000) })
+    let minutes = behind / 60_000;
+    let behind = if minutes == 1 { "a minute".to_owned() } else { format!("{minutes} minutes") };
+    Err(StartError::ClockBehind { now, behind })
 }
 
 /// Serves until SIGINT or SIGTERM. Prints `ready <url>` when it accepts.
@@ -306,6 +327,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), StartError> {
     let Opened { app, mail, letters, touched, spools, stop } = open(config).await?;
     let stopping = || app.stopping.clone();
     let events = tokio::spawn(revocations::follow(app.clone(), app.store.hear(), stopping()));
+    let kept = tokio::spawn(news::follow(app.clone(), app.store.hear(), stopping()));
     let listening = tokio::spawn(revocations::listen(app.clone(), stopping()));
     let sequencer_stop = Arc::new(Notify::new());
     let sequencer = Sequencer::new(app.store.clone(), app.log_key.clone());
@@ -329,7 +351,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), StartError> {
 
     // In the order in which work flows: requests have ended, then what they left in queues, then the log.
     let _ = stop.send(true);
-    for worker in [upkeep, touching, delivery, ended, logouts, limits, events, listening] {
+    for worker in [upkeep, touching, delivery, ended, logouts, limits, events, kept, listening] {
         let _ = worker.await;
     }
     let _ = last_request.send(true);

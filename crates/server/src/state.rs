@@ -21,7 +21,7 @@ use crate::caller::client::Proofs;
 use crate::config::Config;
 use crate::downloads::Downloads;
 use crate::error::ApiError;
-use crate::gateway::{Audit, RateLimits, Turns, TurnsOf};
+use crate::gateway::{Audit, Connections, RateLimits, Turns, TurnsOf};
 use crate::metrics::Metrics;
 use crate::revocations::Revocations;
 use crate::routes::oauth::device::Polls;
@@ -63,6 +63,9 @@ pub(crate) struct Parts {
     pub(crate) audit: Audit,
     pub(crate) rates: RateLimits,
     pub(crate) turns: Turns,
+    /// Places for answers that wait to be taken.
+    pub(crate) answers: Turns,
+    pub(crate) connections: Arc<Connections>,
     pub(crate) downloads: Downloads,
     pub(crate) revocations: Revocations,
     /// Who follows them, of each tenant.

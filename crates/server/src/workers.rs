@@ -393,7 +393,7 @@ async fn rotate_signing_keys(app: &App) -> Result<(), ApiError> {
 }
 
 /// Reads what another process may have imported.
-async fn reload_imports(app: &App) -> Result<(), ApiError> {
+pub(crate) async fn reload_imports(app: &App) -> Result<(), ApiError> {
     Ok(app.identity.reload_imports(&mut directory_view(app).await?).await?)
 }
 

@@ -29,6 +29,17 @@ pub enum OpenError {
         /// What it could do.
         why: String,
     },
+    /// The login role lacks rights.
+    #[error(
+        "the database role {role:?} may not use the table {table}; run `bailiwick migrate` with the owner role's address, \
+         which gives it its rights"
+    )]
+    LacksRights {
+        /// The role that the server logged in as.
+        role: String,
+        /// The first table of those that it may not use.
+        table: String,
+    },
     /// The database lacks migrations and this process may not apply them.
     #[error("the database lacks {0} migration(s); run `bailiwick migrate` with the owner role's address")]
     NotMigrated(usize),

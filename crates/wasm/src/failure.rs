@@ -269,7 +269,7 @@ impl From<SharingError> for Failure {
             SharingError::Drive(error) => error.into(),
             SharingError::Log(error) => error.into(),
             SharingError::Profile(error) => error.into(),
-            SharingError::NotANumber => {
+            SharingError::NotAnAccount(_) => {
                 Failure::typing("number", "an account number has seven letters and digits")
             }
             SharingError::NotProven(_)

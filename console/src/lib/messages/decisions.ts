@@ -24,7 +24,7 @@ export const why = {
     not_found: "No: they do not even see it",
     step_up_required: "Not before a fresh proof of who they are",
     suspended: "No: suspended",
-    tenant_suspended: "No: the tenant is suspended",
+    tenant_suspended: "No: the tenant is suspended, or is to be deleted",
   } as Record<string, string>,
   asked: (who: string, action: string, on: string) => `${who} · ${action} · ${on}`,
   fault: (why: string) => `The question does not apply: ${why}`,

@@ -18,7 +18,7 @@ export const platform = {
   more: "Show more",
   suspendOf: (id: string) => `Suspend ${id}`,
   resumeOf: (id: string) => `Resume ${id}`,
-  suspendTenantText: "Nobody gets into the tenant until the suspension ends. Its people read the reason in their history.",
+  suspendTenantText: "Nobody gets into the tenant until the suspension ends. Then its people read the reason in their history.",
   suspendAccountText: "The account gets in nowhere until the suspension ends.",
   keys: "Keys",
   keysText: "What tokens are signed with, and what everything else is sealed under.",

@@ -2,7 +2,6 @@
 //! What an administrator of the platform does with accounts.
 
 use clap::{Args, Subcommand};
-use protocol::AccountId;
 use protocol::accounts::AccountSuspension;
 use serde_json::json;
 
@@ -10,6 +9,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::prompt::ProofArgs;
 use super::tenant::changed;
+use crate::account_name::AccountName;
 use crate::output::moment;
 
 /// Arguments of `accounts`.
@@ -23,8 +23,8 @@ pub struct AccountsArgs {
 enum AccountsCommand {
     /// Say whether an account is suspended
     Show {
-        /// The account (acc_…)
-        account: AccountId,
+        /// The account, by its number or its id (acc_…)
+        account: AccountName,
     },
     /// Suspend an account: its sessions and keys do nothing, and nobody signs in to it
     Suspend(SuspendArgs),
@@ -34,10 +34,10 @@ enum AccountsCommand {
 
 #[derive(Args, Debug)]
 struct SuspendArgs {
-    /// The account (acc_…)
-    account: AccountId,
+    /// The account, by its number or its id (acc_…)
+    account: AccountName,
 
-    /// Why; the owner reads it in the account's history
+    /// Why, in up to 200 characters; the owner reads it in the account's history once the suspension is over
     #[arg(long)]
     reason: String,
 
@@ -47,8 +47,8 @@ struct SuspendArgs {
 
 #[derive(Args, Debug)]
 struct ResumeArgs {
-    /// The account (acc_…)
-    account: AccountId,
+    /// The account, by its number or its id (acc_…)
+    account: AccountName,
 
     #[command(flatten)]
     proof: ProofArgs,
@@ -59,6 +59,7 @@ pub(super) async fn accounts(context: &Context, arguments: AccountsArgs) -> Resu
         AccountsCommand::Show { account } => show(context, account).await,
         AccountsCommand::Suspend(SuspendArgs { account, reason, proof }) => {
             let suspension = AccountSuspension { reason };
+            let account = account.id(&context.client()?.0).await?;
             changed(context, &proof, async |client| client.suspend_account(account, &suspension).await)
                 .await?;
             context.output.result(&json!({ "account": account, "suspended": true }), || {
@@ -67,6 +68,7 @@ pub(super) async fn accounts(context: &Context, arguments: AccountsArgs) -> Resu
             Ok(())
         }
         AccountsCommand::Resume(ResumeArgs { account, proof }) => {
+            let account = account.id(&context.client()?.0).await?;
             changed(context, &proof, async |client| client.resume_account(account).await).await?;
             context.output.result(&json!({ "account": account, "suspended": false }), || {
                 format!("{account} is suspended no more.")
@@ -76,8 +78,9 @@ pub(super) async fn accounts(context: &Context, arguments: AccountsArgs) -> Resu
     }
 }
 
-async fn show(context: &Context, account: AccountId) -> Result<(), Failure> {
+async fn show(context: &Context, account: AccountName) -> Result<(), Failure> {
     let (client, _) = context.client()?;
+    let account = account.id(&client).await?;
     let standing = client.account_standing(account).await?;
     context.output.result(&json!(standing), || match standing.suspended_since {
         Some(since) => format!("{account} is suspended since {}.", moment(since)),

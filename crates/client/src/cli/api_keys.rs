@@ -18,6 +18,29 @@ use crate::output::{harmless, moment, table};
 
 /// Arguments of `api-keys`.
 #[derive(Args, Debug)]
+#[command(
+    after_help = "A key signs a program in as you, for less: what its scopes say, until it ends, from where you let it be
+used. `create` shows it once, on standard output; nothing shows it again. whoami, put, get, ls, rm,
+sync, versions, log and verify take it as BAILIWICK_API_KEY, or in a file with --api-key-file, and
+the server's address as BAILIWICK_SERVER.
+
+  bailiwick api-keys create --label nightly --scopes write,log --expires 90d
+  bailiwick api-keys create --label gate --no-unlock --scopes device.read --allow 192.0.2.0/24
+  bailiwick api-keys approve mth_… 198.51.100.7
+
+Scopes    read (by default): list and get what is kept; write: that, and change it; log: the
+          history; or names of actions. None does what needs a fresh proof.
+Networks  By default the address that makes it (of IPv6 its /64). From elsewhere it is refused,
+          you are told by mail, and `addresses` lists it as pending: approve or deny it. At most
+          64 networks.
+End       365 days by default; `never` for none.
+Halves    One half of a key is sent and authenticates; the other unlocks what is sealed, and stays
+          with the program. What sends a key itself as a bearer token (curl, a caller of
+          forward-auth) needs one made with --no-unlock: a whole key is refused there, and counts
+          as exposed.
+
+To make, approve, deny or revoke takes a fresh proof."
+)]
 pub struct ApiKeysArgs {
     #[command(subcommand)]
     command: Option<ApiKeysCommand>,
@@ -86,7 +109,7 @@ struct CreateArgs {
     #[arg(long, value_name = "NETWORK")]
     allow: Vec<String>,
 
-    /// A key that only authenticates: it opens nothing that is sealed
+    /// A key that only authenticates: it opens nothing that is sealed. For programs that send it themselves, as a bearer token
     #[arg(long)]
     no_unlock: bool,
 

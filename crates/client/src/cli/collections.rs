@@ -24,7 +24,7 @@ pub(crate) struct WhereArgs {
     #[arg(long, value_name = "NAME")]
     pub(super) collection: Option<String>,
 
-    /// Work on what this account shares with you
+    /// Work on what this account shares with you; by its number or its id (acc_…)
     #[arg(long, value_name = "ACCOUNT")]
     pub(super) shared: Option<String>,
 }
@@ -34,7 +34,7 @@ pub(crate) struct WhereArgs {
 #[command(after_help = "Examples:
   bailiwick collections add Holidays
   bailiwick put ./photos / --collection Holidays
-  bailiwick share --with 7KQ3MXA --collection Holidays --write
+  bailiwick share --with 7KQ3MXC --collection Holidays --write
 
 Each collection has keys of its own: what is shared is that collection and nothing beside it.")]
 pub struct CollectionsArgs {
@@ -186,8 +186,14 @@ pub(super) async fn find(opened: &Opened, name: &str) -> Result<NamedCollection,
 }
 
 impl Context {
-    /// The files that a command works on.
+    /// The files that a command works on. When the list of them is older than this device saw it before, that is said.
     pub(super) async fn drive_at(&self, at: &WhereArgs) -> Result<Drive, Failure> {
+        let drive = self.named_drive(at).await?;
+        self.hold_against_seen(&drive)?;
+        Ok(drive)
+    }
+
+    async fn named_drive(&self, at: &WhereArgs) -> Result<Drive, Failure> {
         if let Some(owner) = &at.shared {
             return sharing::drive(self, owner, at.collection.as_deref()).await;
         }

@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 
 use keyring::ApiKey;
 use protocol::service::Service;
-use protocol::{Code, Secret, TenantId};
+use protocol::{Code, CollectionId, Secret, TenantId};
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::api_keys::not_a_key;
@@ -22,6 +23,7 @@ use crate::client::{Client, Options};
 use crate::files::{Drive, disk};
 use crate::keychain::Keychain;
 use crate::output::Output;
+use crate::pins::OlderList;
 use crate::profile::{Profile, Stored};
 
 /// A command under way.
@@ -35,6 +37,10 @@ pub(crate) struct Context {
     opened: Option<Opened>,
     /// How to say in which tenant the command works: nothing, where it is the only one.
     tenant: OnceLock<String>,
+    /// Set once it was said that an API key is there and does not matter.
+    key_passed_over: OnceLock<()>,
+    /// That the list which the command works on is older than it was.
+    older_list: OnceLock<OlderList>,
 }
 
 impl Context {
@@ -52,7 +58,16 @@ impl Context {
             _ => Keychain::Auto,
         };
         let (output, profile) = (Output::new(globals.json), Profile::at(folder).with_keychain(keychain));
-        Ok(Context { output, profile, globals, api_key_file: None, opened: None, tenant: OnceLock::new() })
+        Ok(Context {
+            output,
+            profile,
+            globals,
+            api_key_file: None,
+            opened: None,
+            tenant: OnceLock::new(),
+            key_passed_over: OnceLock::new(),
+            older_list: OnceLock::new(),
+        })
     }
 
     /// The same, working with the API key of this file, if one is named.
@@ -92,8 +107,15 @@ impl Context {
 
     /// The server with this device's session.
     pub(crate) fn client(&self) -> Result<(Client, Stored), Failure> {
-        let stored = self.profile.stored()?.ok_or_else(Failure::not_signed_in)?;
-        let token = self.profile.token()?.ok_or_else(Failure::not_signed_in)?;
+        let no_session = || {
+            let failure = Failure::not_signed_in();
+            if self.has_api_key() { failure.saying(KEY_WITHOUT_SESSION) } else { failure }
+        };
+        let stored = self.profile.stored()?.ok_or_else(no_session)?;
+        let token = self.profile.token()?.ok_or_else(no_session)?;
+        if self.has_api_key() && self.key_passed_over.set(()).is_ok() {
+            self.output.note("An API key cannot do this: it is done with this device's session.");
+        }
         let client = self.connect(self.globals.server.as_deref().unwrap_or(&stored.server))?;
         if client.server() != stored.server {
             // The session's token must never go to another server than the one that gave it.
@@ -184,10 +206,51 @@ impl Context {
     ///
     /// What an API key changed is not this device's: its session may be another account's.
     pub(crate) fn remember_change(&self, client: &Client) -> Result<(), Failure> {
+        self.see_lists(client, client.sequences())?;
         match client.last_change().filter(|_| !self.has_api_key()) {
             Some(request) => Ok(self.profile.keep_last_change(Some(&request))?),
             None => Ok(()),
         }
+    }
+
+    /// Holds the list of a drive's files, as it was when the drive was opened, against what this device saw of it before. An older
+    /// one is shown all the same, with a warning: what is in it is what the server has.
+    pub(super) fn hold_against_seen(&self, drive: &Drive) -> Result<(), Failure> {
+        let Some(open) = drive.current() else { return Ok(()) };
+        if let Some(older) = self.see_lists(&drive.account().client, [(open.id, open.sequence)])?
+            && self.older_list.set(older).is_ok()
+        {
+            self.output.warn(&older.to_string());
+        }
+        Ok(())
+    }
+
+    /// Remembers the numbers of collections' newest changes, and says which was later before.
+    fn see_lists(
+        &self,
+        client: &Client,
+        lists: impl IntoIterator<Item = (CollectionId, u64)>,
+    ) -> Result<Option<OlderList>, Failure> {
+        // A public computer keeps nothing.
+        if self.is_public() {
+            return Ok(None);
+        }
+        let mut pins = self.profile.pins(client.server())?;
+        let mut older = None;
+        for (collection, sequence) in lists {
+            older = pins.see_sequence(collection, sequence).or(older);
+        }
+        // What cannot be kept is seen anew by the next command.
+        let _ = self.profile.keep_pins(client.server(), &pins);
+        Ok(older)
+    }
+
+    /// The result of a command, with what a program has to know of the list that it comes from.
+    pub(super) fn with_list(&self, mut document: Value) -> Value {
+        if let (Some(older), Some(fields)) = (self.older_list.get(), document.as_object_mut()) {
+            fields.insert("older_list".to_owned(), json!(older));
+        }
+        document
     }
 
     /// What the server says of itself, held against what it said before.
@@ -271,3 +334,6 @@ impl Context {
 const KEYCHAIN: &str = "BAILIWICK_KEYCHAIN";
 /// Where a program finds its API key.
 const API_KEY: &str = "BAILIWICK_API_KEY";
+/// Said to a program that has a key alone.
+const KEY_WITHOUT_SESSION: &str =
+    "an API key cannot do this, whatever its scopes: it takes a session; sign in with `bailiwick login`";

@@ -12,7 +12,7 @@ use crate::client::account::AccountError;
 use crate::client::events::EventsError;
 use crate::client::pairing::PairingError;
 use crate::client::signin::SignInError;
-use crate::client::{ConnectError, RequestError};
+use crate::client::{ConnectError, RequestError, sentence};
 use crate::export::ExportError;
 use crate::files::{DriveError, GetError, PathError, PutError, RevertError, SyncError};
 use crate::output::write_line;
@@ -67,6 +67,10 @@ impl Failure {
         }
     }
 
+    pub(crate) fn not_allowed(code: &str, message: impl Into<String>) -> Self {
+        Failure { status: NOT_ALLOWED, ..Failure::failed(code, message) }
+    }
+
     /// Ctrl-C, where the terminal hands it over as a key.
     pub(crate) fn interrupted() -> Self {
         Failure {
@@ -101,8 +105,8 @@ impl Failure {
     }
 
     /// Adds a sentence.
-    pub(crate) fn adding(mut self, sentence: &str) -> Self {
-        self.message = format!("{} {sentence}", self.message);
+    pub(crate) fn adding(mut self, more: &str) -> Self {
+        self.message = format!("{} {more}", sentence(&self.message));
         self
     }
 
@@ -119,7 +123,13 @@ impl Failure {
 
     /// Says how to learn why a tenant refused; `tenant` is the option that names it.
     pub(crate) fn asking_why(mut self, tenant: &str) -> Self {
-        self.hint = self.needs().map(|action| format!("`bailiwick why --what {action}{tenant}` says why."));
+        self.hint = self.needs().map(|action| match is_done_at_places(action) {
+            true => format!(
+                "`bailiwick why --what {action} --on PLACE{tenant}` says why: PLACE is the organisation or the device that it is \
+                 about."
+            ),
+            false => format!("`bailiwick why --what {action}{tenant}` says why."),
+        });
         self
     }
 
@@ -164,7 +174,6 @@ impl Failure {
 
     /// Says it, and gives the status to end with.
     pub(crate) fn report(self, json: bool) -> ExitCode {
-        let mut stderr = io::stderr().lock();
         if json {
             let mut document = match &self.problem {
                 Some(problem) => serde_json::to_value(problem).unwrap_or_else(|_| json!({})),
@@ -178,13 +187,23 @@ impl Failure {
                     fields.insert("failed".to_owned(), self.details.into());
                 }
             }
-            write_line(&mut stderr, &document.to_string());
+            write_line(&document.to_string());
         } else {
-            let hint = self.hint.map(|hint| format!(" {hint}")).unwrap_or_default();
-            write_line(&mut stderr, &format!("bailiwick: {}{hint}", self.message));
+            let message = match self.hint {
+                Some(hint) => format!("{} {hint}", sentence(&self.message)),
+                None => self.message,
+            };
+            write_line(&format!("bailiwick: {message}"));
         }
         ExitCode::from(self.status)
     }
+}
+
+/// Whether the action may be allowed at one place of a tenant and not at another.
+fn is_done_at_places(action: &str) -> bool {
+    let (kind, _) = action.split_once('.').unwrap_or_default();
+    matches!(kind, "device" | "organisation" | "collection" | "item" | "file" | "changes")
+        || action == "role.grant"
 }
 
 /// Says that the arguments are wrong, as JSON if `--json` is among them, and gives the status to end with. Help and the version
@@ -212,9 +231,9 @@ pub(crate) fn usage_of(error: &clap::Error, json: bool) -> ExitCode {
         let _ = error.print();
     } else if has_colours {
         let styled = without_environment(&rendered.ansi().to_string(), &arguments);
-        write_line(&mut io::stderr().lock(), styled.trim_end());
+        write_line(styled.trim_end());
     } else {
-        write_line(&mut io::stderr().lock(), shorter.trim_end());
+        write_line(shorter.trim_end());
     }
     ExitCode::from(USAGE)
 }
@@ -488,7 +507,7 @@ impl From<SharingError> for Failure {
             SharingError::Drive(error) => error.into(),
             SharingError::Log(error) => error.into(),
             SharingError::Profile(error) => error.into(),
-            SharingError::NotANumber => Failure::usage(message),
+            SharingError::NotAnAccount(_) => Failure::usage(message),
             SharingError::NotProven(_)
             | SharingError::KeysReplaced(_)
             | SharingError::NotGranted
@@ -620,6 +639,9 @@ mod tests {
         let failure = failure.asking_why(" --tenant ten_1");
         let hint = "`bailiwick why --what member.read --tenant ten_1` says why.";
         assert_eq!(failure.hint.as_deref(), Some(hint));
+        problem.action = Some("device.write".to_owned());
+        let failure = Failure::from(RequestError::Refused(Box::new(problem.clone()))).asking_why("");
+        assert!(failure.hint.unwrap().starts_with("`bailiwick why --what device.write --on PLACE` says why"));
         problem.action = Some("x; rm".to_owned());
         let failure = Failure::from(RequestError::Refused(Box::new(problem))).asking_why("");
         assert_eq!(failure.hint, None, "nothing that a person should not run");

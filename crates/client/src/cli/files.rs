@@ -27,7 +27,7 @@ use crate::output::{Output, Unit, count, harmless, size};
   tar c src | bailiwick put - src.tar  what another program writes
   bailiwick put ./plans / --collection Garden
                                        into a collection of your own
-  bailiwick put minutes.txt / --shared 7KQ3MXA
+  bailiwick put minutes.txt / --shared 7KQ3MXC
                                        into what somebody lets you write
 
 What is there already is not sent again; an upload that broke off goes on where it was. Links, devices and
@@ -264,7 +264,7 @@ async fn get_one(
         "files": 1, "written": written, "unchanged": unchanged, "bytes": entry.content.size,
         "path": target.to_string_lossy(),
     });
-    output.result(&document, || match got {
+    output.result(&context.with_list(document), || match got {
         Got::Written => {
             format!("Got {}, {}.", harmless(&target.to_string_lossy()), size(entry.content.size))
         }
@@ -321,7 +321,7 @@ async fn get_tree(
         "path": local.to_string_lossy(),
     });
     let said = format!("Wrote {}, unchanged {unchanged}, {} in all.", count(written, "file"), size(total));
-    finish(output, failed, &said, &document)
+    finish(output, failed, &said, &context.with_list(document))
 }
 
 fn verb(number: usize, one: &str, many: &str) -> String {

@@ -61,7 +61,7 @@ pub(super) async fn list(context: &mut Context, arguments: LsArgs) -> Result<(),
     if let (false, Some(fields)) = (damaged.is_empty(), document.as_object_mut()) {
         fields.insert("damaged".to_owned(), damaged.into());
     }
-    context.output.result(&document, || {
+    context.output.result(&context.with_list(document), || {
         if !arguments.long {
             return entries.iter().map(|entry| harmless(entry.path.as_str()) + "\n").collect();
         }

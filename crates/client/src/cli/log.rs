@@ -5,7 +5,6 @@ mod change;
 mod legend;
 mod requests;
 
-use std::io;
 use std::time::Duration;
 
 use clap::Args;
@@ -18,7 +17,7 @@ use super::context::Context;
 use super::failure::Failure;
 use crate::client::Client;
 use crate::client::log::Log;
-use crate::output::write_line;
+use crate::output::{is_heard, say};
 
 /// Arguments of `log`.
 #[derive(Args, Debug)]
@@ -69,29 +68,39 @@ pub(super) async fn log(context: &mut Context, arguments: LogArgs) -> Result<(),
             Some(Legend::new(context, &client, &own.unwrap_or_default(), tenant).await)
         }
     };
+    let mut columns = Columns([0, 20, 24]);
     loop {
         let page = client.records(of, from, PAGE).await.map_err(|error| context.hinted(error.into()))?;
         if let Some(legend) = &mut legend {
             legend.turn_page();
         }
         let mut records = page.records.iter().peekable();
+        let mut rows = Vec::new();
         while let Some(entry) = records.next() {
-            let line = match &mut legend {
-                Some(legend) => {
-                    // A large file is written and read in many requests, each with its record: one line for people.
-                    let mut times = 1_u32;
-                    while records.next_if(|next| is_alike(entry, next)).is_some() {
-                        times += 1;
-                    }
-                    let line = legend.line(entry).await;
-                    if times > 1 { format!("{line}  ({times} times)") } else { line }
-                }
-                None => line_of_json(entry),
+            let Some(legend) = &mut legend else {
+                say(&line_of_json(entry));
+                continue;
             };
-            write_line(&mut io::stdout().lock(), &line);
+            // A large file is written and read in many requests, each with its record: one line for people.
+            let mut times = 1_u32;
+            while records.next_if(|next| is_alike(entry, next)).is_some() {
+                times += 1;
+            }
+            let mut cells = legend.cells(entry).await;
+            if let Some(last) = cells.last_mut().filter(|_| times > 1) {
+                last.push_str(&format!("  ({times} times)"));
+            }
+            columns.widen(&cells);
+            rows.push(cells);
+        }
+        for row in &rows {
+            say(&columns.line(row));
         }
         let went_on = page.next > from;
         from = from.max(page.next);
+        if !is_heard() {
+            return Ok(());
+        }
         if page.more && went_on {
             continue;
         }
@@ -99,6 +108,28 @@ pub(super) async fn log(context: &mut Context, arguments: LogArgs) -> Result<(),
             return Ok(());
         }
         tokio::time::sleep(FOLLOW_PAUSE).await;
+    }
+}
+
+/// How wide the columns are, but the last. They only grow from page to page.
+struct Columns([usize; 3]);
+
+impl Columns {
+    fn widen(&mut self, row: &[String]) {
+        let Some((_, cells)) = row.split_last() else { return };
+        for (width, cell) in self.0.iter_mut().zip(cells) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+
+    fn line(&self, row: &[String]) -> String {
+        let Some((last, cells)) = row.split_last() else { return String::new() };
+        let mut line = String::new();
+        for (cell, width) in cells.iter().zip(self.0) {
+            line.push_str(&format!("{cell:<width$}  "));
+        }
+        line.push_str(last);
+        line
     }
 }
 
@@ -155,3 +186,21 @@ pub(super) async fn settle(client: &Client, home: TenantId) {
 const PAGE: u32 = 500;
 const FOLLOW_PAUSE: Duration = Duration::from_secs(2);
 const SHORT_WAIT: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_from_page_to_page() {
+        let row = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
+        let (short, long) =
+            (row(&["1", "item.read", "you", "a"]), row(&["2", "service_account.refuse", "you", "b"]));
+        let mut columns = Columns([0, 4, 4]);
+        columns.widen(&short);
+        assert_eq!(columns.line(&short), "1  item.read  you   a");
+        columns.widen(&long);
+        assert_eq!(columns.line(&short), "1  item.read               you   a");
+        assert_eq!(columns.line(&row(&["a record that is gone"])), "a record that is gone");
+    }
+}

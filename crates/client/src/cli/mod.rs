@@ -47,6 +47,9 @@ pub use failure::usage_failed;
 use context::Context;
 use failure::Failure;
 
+use crate::files::disk;
+use crate::output::{say_bytes, unsaid};
+
 /// What every command takes.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Globals {
@@ -208,9 +211,20 @@ pub fn run(command: Command, globals: Globals) -> ExitCode {
         }
         Err(error) => Err(Failure::failed("no_runtime", format!("the program cannot start: {error}"))),
     };
-    match done {
+    match done.and_then(|()| told()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(json),
+    }
+}
+
+/// Fails when the result is not where it should be, such as on a disk that is full.
+fn told() -> Result<(), Failure> {
+    match unsaid() {
+        None => Ok(()),
+        Some(error) => {
+            let text = format!("it is done, but the result could not be written: {}", disk::said(error));
+            Err(Failure::failed("output", text))
+        }
     }
 }
 
@@ -219,8 +233,8 @@ pub fn completions(arguments: &CompletionsArgs, mut program: clap::Command) -> E
     let name = program.get_name().to_owned();
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut program, name, &mut script);
-    let _ = std::io::Write::write_all(&mut std::io::stdout(), &script);
-    ExitCode::SUCCESS
+    say_bytes(&script);
+    told().map_or_else(|failure| failure.report(false), |()| ExitCode::SUCCESS)
 }
 
 async fn dispatch(command: Command, globals: Globals) -> Result<(), Failure> {

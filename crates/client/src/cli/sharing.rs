@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::collections;
 use super::context::Context;
 use super::failure::Failure;
+use crate::account_name::AccountName;
 use crate::client::opened::Opened;
 use crate::client::signin::Unlocked;
 use crate::files::{self, Drive};
@@ -27,7 +28,7 @@ other person before you share what matters: `bailiwick fingerprint` shows it on 
 Shared once more, with or without --write, it changes what the other account may do."
 )]
 pub struct ShareArgs {
-    /// The number of the account that may read the files
+    /// The account that may read the files, by its number or its id (acc_…)
     #[arg(long, value_name = "ACCOUNT")]
     with: String,
 
@@ -47,9 +48,9 @@ pub struct ShareArgs {
 whatever it kept. What it has read it may have kept."
 )]
 pub struct UnshareArgs {
-    /// The number of the account that may no longer have the files
+    /// The account that may no longer have the files, by its number or its id (acc_…)
     #[arg(long, value_name = "ACCOUNT")]
-    with: String,
+    with: AccountName,
 
     /// Take this collection away instead of the account's own files
     #[arg(long, value_name = "NAME")]
@@ -59,7 +60,7 @@ pub struct UnshareArgs {
 /// Arguments of `fingerprint`.
 #[derive(Args, Debug)]
 pub struct FingerprintArgs {
-    /// The account's number; one's own account when absent
+    /// The account, by its number or its id (acc_…); one's own when absent
     account: Option<String>,
 }
 
@@ -89,17 +90,21 @@ pub(super) async fn unshare(context: &mut Context, arguments: UnshareArgs) -> Re
     let account = context.account().await?;
     let drive = own_drive(context, &account, arguments.collection.as_deref()).await?;
     let collection = drive.collection().ok_or(SharingError::NoCollection)?;
-    let wanted = keyring::AccountNumber::parse(&arguments.with).map_err(|_| SharingError::NotANumber)?;
+    let wanted = arguments.with;
     let members = account.client.members(collection).await?.members;
-    let member = members.iter().find(|member| member.account_number.as_deref() == Some(wanted.as_str()));
+    let member = members.iter().find(|member| match wanted {
+        AccountName::Number(number) => member.account_number.as_deref() == Some(number.as_str()),
+        AccountName::Id(id) => member.account == id,
+    });
     let member = member.ok_or_else(|| {
         Failure::failed("not_found", format!("account {wanted} does not have {}", what(&drive)))
     })?;
     account.unshare(&drive, member.account).await?;
-    let document = json!({ "unshared": collection, "name": drive.name(), "with": wanted.as_str() });
+    let number = member.account_number.clone().unwrap_or_else(|| wanted.to_string());
+    let document = json!({ "unshared": collection, "name": drive.name(), "with": number });
     context.output.result(&document, || {
         format!(
-            "Account {wanted} gets nothing from the server any more, and cannot open what is written from now on. What it has \
+            "Account {number} gets nothing from the server any more, and cannot open what is written from now on. What it has \
              read it may have kept."
         )
     });

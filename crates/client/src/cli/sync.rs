@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
 use super::collections::WhereArgs;
 use super::context::Context;
@@ -74,7 +75,7 @@ pub(super) async fn sync(context: &mut Context, arguments: SyncArgs) -> Result<(
             Names::note_removed(&drive, &context.names_of(&drive), &removed);
         }
         let sequence = report.sequence;
-        output.result(&report, || report.to_text());
+        output.result(&context.with_list(json!(report)), || report.to_text());
         if let Some(first) = report.unreadable.first() {
             let failed = report.unreadable.iter().map(|left_out| {
                 Failure::failed("local_file", left_out.reason.as_str()).detail(&left_out.path)

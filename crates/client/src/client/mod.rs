@@ -27,12 +27,13 @@ mod transport;
 mod transport;
 pub mod unlocking;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::{Code, Problem, Secret};
+use protocol::{Code, CollectionId, Problem, Secret};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Serialize;
@@ -57,6 +58,8 @@ pub struct Client {
     base: Arc<Url>,
     token: Arc<RwLock<Option<Secret>>>,
     last_change: Arc<RwLock<Option<String>>>,
+    /// The number of the newest change that was made here to each collection.
+    sequences: Arc<RwLock<BTreeMap<CollectionId, u64>>>,
     /// Whose collections are read, when they are somebody else's.
     shared_by: Option<protocol::TenantId>,
 }
@@ -89,6 +92,7 @@ impl Client {
             base: Arc::new(base),
             token: Arc::default(),
             last_change: Arc::default(),
+            sequences: Arc::default(),
             shared_by: None,
         })
     }
@@ -131,6 +135,18 @@ impl Client {
     pub fn turned_up(&self, request: &str) {
         let mut last = self.last_change.write().unwrap_or_else(PoisonError::into_inner);
         last.take_if(|last| last == request);
+    }
+
+    /// The collections that were changed by this connection, with the number of the newest change that the server acknowledged.
+    pub fn sequences(&self) -> BTreeMap<CollectionId, u64> {
+        self.sequences.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers that a change of this number was acknowledged.
+    fn changed(&self, collection: CollectionId, sequence: u64) {
+        let mut sequences = self.sequences.write().unwrap_or_else(PoisonError::into_inner);
+        let newest = sequences.entry(collection).or_default();
+        *newest = sequence.max(*newest);
     }
 
     /// Remembers that the server acknowledged a change. What is changed in other people's homes is in their history.
@@ -374,22 +390,36 @@ pub enum ConnectError {
 
 /// What a problem says to a person.
 fn said(problem: &Problem) -> String {
-    let mut text = problem.detail.clone().unwrap_or_else(|| problem.title.clone());
-    if let Some(field) = &problem.field {
-        text = format!("{text} ({field})");
-    }
+    let field = problem.field.as_deref().filter(|_| problem.code == Code::InvalidField);
+    let mut text = match (&problem.detail, field) {
+        (Some(detail), Some(field)) if !has_word(detail, field) => format!("{field}: {detail}"),
+        (None, Some(field)) => format!("{field} is missing, unknown or not acceptable"),
+        (Some(detail), _) => detail.clone(),
+        (None, None) => problem.title.clone(),
+    };
     if let Some(action) =
         problem.action.as_ref().filter(|_| problem.code == Code::Forbidden && problem.detail.is_none())
     {
-        text = format!("{text} It needs {action}.");
+        text = format!("{} It needs {action}.", sentence(&text));
     }
     if let Some(seconds) = problem.retry_after.filter(|_| problem.status == 429) {
-        text = format!("{text} Try again in {seconds} seconds.");
+        let plural = if seconds == 1 { "" } else { "s" };
+        text = format!("{} Try again in {seconds} second{plural}.", sentence(&text));
     }
     if let Some(request) = problem.request.as_ref().filter(|_| problem.status >= 500) {
         text = format!("{text} (request {request})");
     }
     text
+}
+
+/// Whether the text names this, so that it need not be said beside it.
+fn has_word(text: &str, word: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|one| one == word)
+}
+
+/// The text with its full stop, for another sentence to follow.
+pub(crate) fn sentence(text: &str) -> String {
+    if text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -437,6 +467,29 @@ mod tests {
         for url in ["ftp://example.com", "example.com", "https://user:word@example.com", ""] {
             assert!(matches!(Client::new(url, &Options::default()), Err(ConnectError::Address(_))), "{url}");
         }
+    }
+
+    #[test]
+    fn a_problem_is_told_in_whole_sentences() {
+        let refused = |problem: &Problem| RequestError::Refused(Box::new(problem.clone())).to_string();
+        let field = |field: &str, detail: &str| Problem::new(Code::InvalidField).field(field).detail(detail);
+        assert_eq!(refused(&field("signing_alg", "EdDSA or ES256")), "signing_alg: EdDSA or ES256");
+        assert_eq!(
+            refused(&field("action", "there is no action of this name")),
+            "there is no action of this name"
+        );
+        assert_eq!(
+            refused(&Problem::new(Code::InvalidField).field("label")),
+            "label is missing, unknown or not acceptable"
+        );
+        let outdated = Problem::new(Code::Conflict).field("If-Match").detail("read them again");
+        assert_eq!(refused(&outdated), "read them again", "no header's name");
+
+        let mut busy = Problem::new(Code::TooManyRequests).detail("too many tries");
+        busy.retry_after = Some(1);
+        assert_eq!(refused(&busy), "too many tries. Try again in 1 second.");
+        busy.retry_after = Some(2);
+        assert_eq!(refused(&busy), "too many tries. Try again in 2 seconds.");
     }
 
     #[test]

@@ -184,7 +184,9 @@ impl Client {
         match self.send(call).await {
             Ok(response) => {
                 self.acknowledged(&response);
-                read_json(response).await
+                let stored: ItemVersion = read_json(response).await?;
+                self.changed(collection, stored.sequence);
+                Ok(stored)
             }
             Err(RequestError::Refused(problem)) => match &problem.current {
                 // Sealing is random: the very same bytes can only be ours.
@@ -212,6 +214,10 @@ impl Client {
         match self.send(call).await {
             Ok(response) => {
                 self.acknowledged(&response);
+                // It is removed, whatever else the answer says.
+                if let Ok(removed) = read_json::<ItemVersion>(response).await {
+                    self.changed(collection, removed.sequence);
+                }
                 Ok(())
             }
             Err(error) if error.is(Code::NotFound) => Ok(()),

@@ -36,7 +36,7 @@ impl Lines {
     }
 
     fn flush(&mut self) -> Result<(), ExportError> {
-        let written = self.new.file().write_all(&self.buffer);
+        let written = self.new.write_all(&self.buffer);
         self.buffer.clear();
         written.map_err(|error| self.failed(error))
     }

@@ -264,7 +264,7 @@ impl Export {
             return Err(GetError::Exists(target).into());
         }
         let mut new = NewFile::create(&target).map_err(failed)?;
-        self.write_file(keys, entry, new.file())?;
+        self.write_file(keys, entry, &mut new)?;
         progress(entry.content.size);
         new.finish(entry.content.mode.or(Some(0o600)), entry.content.modified_ms).map_err(failed)
     }

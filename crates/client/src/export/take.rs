@@ -184,7 +184,7 @@ async fn export_file(
     while start < size {
         let end = size.min(start + STEP);
         client.file_range(collection, item.id, version, start..end, &mut bytes).await?;
-        new.file().write_all(&bytes).map_err(failed)?;
+        new.write_all(&bytes).map_err(failed)?;
         progress(end - start);
         start = end;
     }

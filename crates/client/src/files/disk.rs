@@ -4,6 +4,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use data_encoding::HEXLOWER;
@@ -15,6 +17,40 @@ pub(crate) struct NewFile {
     temporary: PathBuf,
     target: PathBuf,
     kept: bool,
+    written: u64,
+    syncing: Option<Syncing>,
+}
+
+/// Bytes of a file after which what was written so far goes to the disk, while more is written: else all of it waits for the end.
+const SYNCED_EVERY: u64 = 16 << 20;
+
+/// A thread that brings a file's bytes to the disk whenever it is asked.
+#[derive(Debug)]
+struct Syncing {
+    ask: SyncSender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Syncing {
+    fn of(file: &File) -> io::Result<Self> {
+        let file = file.try_clone()?;
+        let (ask, asked) = sync_channel(1);
+        let thread = thread::Builder::new().name("sync".into()).spawn(move || {
+            // What fails here fails at the end too, where it is told.
+            while asked.recv().is_ok() && file.sync_data().is_ok() {}
+        })?;
+        Ok(Syncing { ask, thread })
+    }
+
+    /// Asks for what is there now; whoever is asked already is not asked twice.
+    fn ask(&self) {
+        let _ = self.ask.try_send(());
+    }
+
+    fn end(self) {
+        drop(self.ask);
+        let _ = self.thread.join();
+    }
 }
 
 impl NewFile {
@@ -26,11 +62,7 @@ impl NewFile {
         rand_core::Rng::fill_bytes(&mut keyring::SystemRng, &mut random);
         let temporary = folder.join(format!(".bailiwick-{}.tmp", HEXLOWER.encode(&random)));
         let file = private_options().write(true).create_new(true).open(&temporary)?;
-        Ok(NewFile { file, temporary, target: target.to_owned(), kept: false })
-    }
-
-    pub(crate) fn file(&mut self) -> &mut File {
-        &mut self.file
+        Ok(NewFile { file, temporary, target: target.to_owned(), kept: false, written: 0, syncing: None })
     }
 
     /// Makes it the target, on disk for good. What is there of that name is replaced; a link is, not what it leads to.
@@ -41,11 +73,33 @@ impl NewFile {
         if let Some(modified) = modified_ms.and_then(time) {
             self.file.set_modified(modified)?;
         }
+        if let Some(syncing) = self.syncing.take() {
+            syncing.end();
+        }
         self.file.sync_all()?;
         fs::rename(&self.temporary, &self.target)?;
         self.kept = true;
         sync_folder(&self.target);
         Ok(())
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = self.file.write(bytes)?;
+        let before = self.written / SYNCED_EVERY;
+        self.written += taken as u64;
+        if self.written / SYNCED_EVERY > before {
+            if self.syncing.is_none() {
+                self.syncing = Some(Syncing::of(&self.file)?);
+            }
+            self.syncing.as_ref().into_iter().for_each(Syncing::ask);
+        }
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -60,7 +114,7 @@ impl Drop for NewFile {
 /// Writes a file that only its owner can read, whole or not at all.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut new = NewFile::create(path)?;
-    new.file().write_all(bytes)?;
+    new.write_all(bytes)?;
     new.finish(None, None)
 }
 

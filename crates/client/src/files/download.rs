@@ -230,7 +230,7 @@ pub trait Sink: Send + 'static {
 
 impl Sink for NewFile {
     fn writer(&mut self) -> &mut dyn Write {
-        self.file()
+        self
     }
 }
 

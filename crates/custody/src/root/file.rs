@@ -20,27 +20,36 @@ impl RootKeys {
     /// the file holds another key, and whatever [`RootKeys::load`] finds wrong with the file.
     pub async fn file(path: impl Into<PathBuf>, tx: &mut ReadTx) -> Result<Self, RootKeyError> {
         let path = path.into();
-        let used: Vec<(String,)> = tx
-            .query(
-                "SELECT root_key_id FROM tenant_key WHERE sealed IS NOT NULL
-                 UNION SELECT root_key_id FROM server_secret",
-                params![],
-            )
-            .await?;
-        let keys = Self::load(&path)?;
-        let has = |id: &str| keys.as_ref().is_some_and(|keys| keys.get(id).is_some());
-        let lacking = used.into_iter().map(|(id,)| id).find(|id| !has(id));
+        let needed: Vec<(String,)> = tx.query(Self::NEEDED, params![]).await?;
+        if let Some(keys) = Self::load_needed(&path, needed)? {
+            return Ok(keys);
+        }
+        match Self::create(&path) {
+            // Another server starting now was first: its key is the one.
+            Err(RootKeyError::Exists(_)) => {
+                Self::load(&path)?.ok_or_else(|| io_error(&path)(io::ErrorKind::NotFound.into()))
+            }
+            created => created,
+        }
+    }
+
+    /// Which root keys a platform's database needs: their ids.
+    pub const NEEDED: &'static str = "SELECT root_key_id FROM tenant_key WHERE sealed IS NOT NULL
+         UNION SELECT root_key_id FROM server_secret";
+
+    /// Reads a root key file and holds it against what a database [needs](Self::NEEDED); `None` when there is no file and none is
+    /// needed yet. Makes nothing.
+    ///
+    /// # Errors
+    /// As [`RootKeys::file`].
+    pub fn load_needed(path: &Path, needed: Vec<(String,)>) -> Result<Option<Self>, RootKeyError> {
+        let keys = Self::load(path)?;
+        let lacking = needed.into_iter().find(|(id,)| !keys.as_ref().is_some_and(|keys| keys.opens(id)));
+        let path = path.to_owned();
         match (keys, lacking) {
-            (Some(keys), None) => Ok(keys),
-            (Some(_), Some(needed)) => Err(RootKeyError::Wrong { path, needed }),
-            (None, Some(needed)) => Err(RootKeyError::Missing { path, needed }),
-            (None, None) => match Self::create(&path) {
-                // Another server starting now was first: its key is the one.
-                Err(RootKeyError::Exists(_)) => {
-                    Self::load(&path)?.ok_or_else(|| io_error(&path)(io::ErrorKind::NotFound.into()))
-                }
-                created => created,
-            },
+            (keys, None) => Ok(keys),
+            (Some(_), Some((needed,))) => Err(RootKeyError::Wrong { path, needed }),
+            (None, Some((needed,))) => Err(RootKeyError::Missing { path, needed }),
         }
     }
 

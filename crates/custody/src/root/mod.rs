@@ -149,6 +149,21 @@ impl RootKeys {
         self.all().map(RootKey::id)
     }
 
+    /// Refuses when a database [needs](Self::NEEDED) a root key that is not among these.
+    ///
+    /// # Errors
+    /// [`KeyError::WrongRoot`].
+    pub fn require(&self, needed: Vec<(String,)>) -> Result<(), KeyError> {
+        match needed.into_iter().find(|(id,)| !self.opens(id)) {
+            Some((needed,)) => Err(KeyError::WrongRoot { needed }),
+            None => Ok(()),
+        }
+    }
+
+    fn opens(&self, id: &str) -> bool {
+        self.get(id).is_some()
+    }
+
     /// The key that seals.
     pub(crate) fn current(&self) -> &RootKey {
         &self.current

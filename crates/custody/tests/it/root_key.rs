@@ -56,6 +56,27 @@ async fn a_wrong_key_is_named_from_a_file_and_from_a_secret() {
     }
 }
 
+#[tokio::test]
+async fn a_key_is_held_against_a_database_without_making_one() {
+    for world in worlds().await {
+        let needed: Vec<(String,)> =
+            world.read(TenantId::PLATFORM).await.query(RootKeys::NEEDED, store::params![]).await.unwrap();
+        assert_eq!(needed, [(world.custody.root_key_id().as_str().to_owned(),)]);
+        let (own, other) = (world.root_path(), world.keys.path().join("other.key"));
+        assert!(RootKeys::load_needed(&own, needed.clone()).unwrap().is_some());
+        assert!(RootKeys::load(&own).unwrap().unwrap().require(needed.clone()).is_ok());
+        let error = RootKeys::generate().require(needed.clone()).err().unwrap();
+        assert!(matches!(error, KeyError::WrongRoot { .. }), "{error}");
+
+        let error = RootKeys::load_needed(&other, needed.clone()).err().unwrap();
+        assert!(matches!(error, RootKeyError::Missing { .. }), "{error}");
+        assert!(RootKeys::load_needed(&other, Vec::new()).unwrap().is_none() && !other.exists());
+        RootKeys::create(&other).unwrap();
+        let error = RootKeys::load_needed(&other, needed).err().unwrap();
+        assert!(matches!(error, RootKeyError::Wrong { .. }), "{error}");
+    }
+}
+
 #[test]
 fn a_file_that_others_can_read_is_refused() {
     let folder = tempfile::tempdir().unwrap();

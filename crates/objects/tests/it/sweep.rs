@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use objects::{ABANDONED_AFTER_MS, Expected, ItemId, KEPT_AFTER_DELETION_MS, SweepPlan, Usage};
+use objects::{ABANDONED_AFTER_MS, Expected, ItemId, KEPT_AFTER_DELETION_MS, Limits, SweepPlan, Usage};
 use store::Record;
 
 use crate::home::{Home, PART, homes, homes_with_stores, limits, noise};
@@ -78,6 +78,23 @@ async fn a_deleted_files_objects_go_after_a_while() {
         assert_eq!(objects(&home).await, 6, "{}", home.store.name);
         assert!(home.objects.sweep_plan(&mut home.read().await, 10).await.unwrap().is_empty());
         assert!(home.objects.read_plan(&mut home.read().await, collection, new, None).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn deleted_objects_stay_for_as_long_as_the_limits_say() {
+    const KEPT_MS: i64 = 24 * KEPT_AFTER_DELETION_MS;
+    for home in homes_with_stores(Limits { kept_after_deletion_ms: KEPT_MS, ..limits() }).await {
+        let (collection, item) = (home.collection().await, ItemId::random());
+        let blob = home.upload(collection, &noise(5 * PART, 1)).await;
+        home.put(collection, item, Expected::Absent, b"", Some(blob)).await.unwrap();
+        home.delete(collection, item, Expected::Any).await.unwrap();
+        home.store.clock.advance(KEPT_MS - 1);
+        sweep(&home).await;
+        assert_eq!(objects(&home).await, 5, "a backup may have copied the row that names it");
+        home.store.clock.advance(1);
+        sweep(&home).await;
+        assert_eq!(objects(&home).await, 0, "{}", home.store.name);
     }
 }
 

@@ -35,6 +35,6 @@ pub struct ListedTenants {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Suspension {
-    /// Why: 1 to 200 characters. The tenant's people read it in their history.
+    /// Why: 1 to 200 characters. The tenant's people read it in their history, once the suspension is over.
     pub reason: String,
 }

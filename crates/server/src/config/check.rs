@@ -202,6 +202,7 @@ impl Config {
             ("database_connections", self.database_connections, 2),
             ("open_files", self.open_files, 8),
             ("concurrent_requests", self.concurrent_requests, 8),
+            ("connections", self.connections, 64),
             ("requests_per_second", self.requests_per_second as usize, 1),
             ("request_burst", self.request_burst as usize, 1),
             ("token_request_burst", self.token_request_burst as usize, 1),
@@ -216,6 +217,9 @@ impl Config {
         }
         if !(1..=1440).contains(&self.access_token_minutes) {
             judged.refuse("access_token_minutes", "it must be 1 to 1440");
+        }
+        if !(1..=720).contains(&self.deleted_blobs_kept_hours) {
+            judged.refuse("deleted_blobs_kept_hours", "it must be 1 to 720");
         }
     }
 
@@ -342,6 +346,7 @@ mod tests {
         let config = Config {
             production: true,
             access_token_minutes: 0,
+            deleted_blobs_kept_hours: 0,
             database_connections: 0,
             blobs: "s3//bucket".into(),
             redis_url: "rediss://cache.example".into(),
@@ -357,10 +362,11 @@ mod tests {
             "smtp_url",
             "database_connections",
             "access_token_minutes",
+            "deleted_blobs_kept_hours",
         ] {
             assert!(said.iter().any(|said| said.starts_with(&format!("{setting}: "))), "{setting}: {said:?}");
         }
-        assert_eq!(said.len(), 6, "{said:?}");
+        assert_eq!(said.len(), 7, "{said:?}");
     }
 
     #[test]

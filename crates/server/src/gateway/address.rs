@@ -76,6 +76,13 @@ impl Address {
     }
 }
 
+/// In its one spelling.
+impl From<IpAddr> for Address {
+    fn from(address: IpAddr) -> Self {
+        Address(canonical(address))
+    }
+}
+
 /// Coarsely, as it is kept and shown: the /24 network of IPv4, the /48 of IPv6.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

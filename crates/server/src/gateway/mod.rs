@@ -5,6 +5,7 @@
 mod address;
 mod arrival;
 pub(crate) mod audit;
+mod connections;
 mod cookie;
 mod headers;
 mod json;
@@ -14,6 +15,7 @@ mod problem;
 mod rate;
 mod shared;
 mod stack;
+mod taken;
 mod turns;
 
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub(crate) use address::Address;
 pub(crate) use arrival::Prompt;
 pub(crate) use audit::Audit;
+pub(crate) use connections::Connections;
 pub(crate) use json::{Json, Path, Query, arrived, json_bytes};
 pub(crate) use once::Once;
 pub(crate) use plain::to_tls;
@@ -64,6 +67,7 @@ pub(crate) fn around(routes: Router<App>, app: &App) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(problem::write))
         .layer(from_fn_with_state(app.clone(), audit::audit))
+        .layer(from_fn_with_state(app.clone(), taken::taken))
         .layer(from_fn(headers::add))
         .layer(from_fn_with_state(app.clone(), identify))
         .layer(from_fn(stack::clean))

@@ -28,8 +28,7 @@ pub(crate) struct Turns {
 
 /// A turn; over when it is dropped.
 pub(crate) struct Turn {
-    _of_one: OwnedSemaphorePermit,
-    _of_wide: OwnedSemaphorePermit,
+    _own: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
     _of_all: OwnedSemaphorePermit,
 }
 
@@ -49,12 +48,22 @@ impl Turns {
         let of_wide = self.networks.of(address.wide());
         let both = async {
             // Its own first: whoever waits for that keeps nothing from others.
-            let _of_one = of_one.acquire_owned().await.ok()?;
-            let _of_wide = of_wide.acquire_owned().await.ok()?;
-            let _of_all = Arc::clone(&self.all).acquire_owned().await.ok()?;
-            Some(Turn { _of_one, _of_wide, _of_all })
+            let own = (of_one.acquire_owned().await.ok()?, of_wide.acquire_owned().await.ok()?);
+            Some(Turn { _own: Some(own), _of_all: Arc::clone(&self.all).acquire_owned().await.ok()? })
         };
         tokio::time::timeout(self.wait, both).await.ok().flatten()
+    }
+
+    /// A turn that is free now.
+    pub(crate) fn at_once(&self, address: Address) -> Option<Turn> {
+        let of_one = self.addresses.of(address.network()).try_acquire_owned().ok()?;
+        let of_wide = self.networks.of(address.wide()).try_acquire_owned().ok()?;
+        Some(Turn { _own: Some((of_one, of_wide)), ..self.one_of_all()? })
+    }
+
+    /// One that counts for no address.
+    pub(crate) fn one_of_all(&self) -> Option<Turn> {
+        Some(Turn { _own: None, _of_all: Arc::clone(&self.all).try_acquire_owned().ok()? })
     }
 }
 

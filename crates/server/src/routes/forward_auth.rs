@@ -33,6 +33,17 @@ pub(crate) struct Required {
     audience: Option<String>,
     /// The tenant that whoever asks must be in.
     tenant: Option<TenantId>,
+    /// `none`: no token of an application passes, whoever it speaks for; sessions, their access tokens and keys do.
+    #[param(value_type = Option<String>)]
+    client: Option<RequiredClient>,
+}
+
+/// The client that a token must have been issued to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+enum RequiredClient {
+    /// None: it must be its bearer's own.
+    #[serde(rename = "none")]
+    Nobody,
 }
 
 /// Whoever asks, by what they show.
@@ -64,6 +75,9 @@ impl FromRequestParts<App> for Passing {
     }
 }
 
+/// The longest audience that is asked for, in bytes.
+const LONGEST_AUDIENCE: usize = 512;
+
 /// The scopes that are asked for are not all there.
 fn too_little() -> ApiError {
     Problem::new(Code::InsufficientScope).field("scope").into()
@@ -78,6 +92,9 @@ pub(crate) async fn check(
     Query(required): Query<Required>,
 ) -> Result<Response, ApiError> {
     let tenant = required.tenant.map(customer).transpose()?;
+    if required.audience.as_ref().is_some_and(|audience| audience.len() > LONGEST_AUDIENCE) {
+        return Err(ApiError::field("audience", format!("at most {LONGEST_AUDIENCE} bytes")));
+    }
     let scope: ScopeSet = required
         .scope
         .as_deref()
@@ -89,6 +106,10 @@ pub(crate) async fn check(
         return Err(ApiError::field("tenant", "with a scope, say in which tenant"));
     }
     let identity = match &passing {
+        Passing::Client(_) if required.client == Some(RequiredClient::Nobody) => {
+            let why = "no application's token passes here: show a session or a key of your own";
+            return Err(Problem::new(Code::Forbidden).detail(why).into());
+        }
         Passing::Client(found) => {
             let claims = &found.token.claims;
             if required.audience.as_deref().unwrap_or(app.provider.issuer()) != claims.aud {

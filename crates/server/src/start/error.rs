@@ -29,6 +29,11 @@ pub enum StartError {
         /// What the connection failed by.
         why: String,
     },
+    /// The login role lacks a right.
+    #[error(
+        "the database refused: {0}; `bailiwick migrate` with the owner role's address gives the login role its rights"
+    )]
+    NoRight(String),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -91,6 +96,9 @@ pub enum StartError {
     /// A sweep did not do all that there was to do.
     #[error("not everything could be cleared away; run it again: {0}")]
     Sweep(String),
+    /// A command did its work, and its answer did not arrive.
+    #[error("it is done, but not all of the answer could be written: {0}")]
+    Untold(&'static std::io::Error),
     /// There are several faults.
     #[error("{}", each_on_a_line(.0))]
     Several(Vec<StartError>),
@@ -134,7 +142,10 @@ impl StartError {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             StartError::Config(_) | StartError::Mail(_) | StartError::Policies(_) => "configuration",
-            StartError::Open(_) | StartError::Store(_) | StartError::Unreachable { .. } => "database",
+            StartError::Open(_)
+            | StartError::Store(_)
+            | StartError::NoRight(_)
+            | StartError::Unreachable { .. } => "database",
             StartError::RootKey(_) | StartError::Key(_) | StartError::SigningKeys(_) => "keys",
             StartError::Identity(_) => "identity",
             StartError::Blobs(_) => "blobs",
@@ -143,6 +154,7 @@ impl StartError {
             StartError::Spool { .. } => "data",
             StartError::Listen { .. } | StartError::Serve(_) => "listen",
             StartError::Sweep(_) => "incomplete",
+            StartError::Untold(_) => "output",
             StartError::Several(faults) => match faults.split_first() {
                 Some((first, rest)) if rest.iter().all(|fault| fault.code() == first.code()) => first.code(),
                 _ => "configuration",

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What is wrong with a configuration, found without starting.
 
+use std::sync::Arc;
+
 use custody::RootKeys;
 use identity::Smtp;
-use store::{OpenError, Store, StoreError};
+use store::{OpenError, Store, StoreError, SystemClock, TenantId};
 
 use super::error::refused;
 use super::{ROOMS, StartError, blobs, identity_settings, install_cryptography};
@@ -12,7 +14,8 @@ use crate::gateway::SharedLimits;
 use crate::{listen, routes};
 
 /// Judges a configuration by making what a start makes of it, short of anything that leaves a trace: the database is
-/// asked about its role, a bucket whether it answers; keys and certificates are read. All that is wrong is said, not only the first.
+/// asked about its role and which root key it needs, a bucket whether it answers; keys and certificates are read. All that is wrong
+/// is said, not only the first.
 pub(crate) async fn judge(config: &Config) -> Result<Vec<Warning>, StartError> {
     let mut judged = config.judged();
     judged.warnings.extend(unknown_variables()?);
@@ -40,11 +43,7 @@ fn judge_values(config: &Config) -> Vec<StartError> {
     // Without a server for mail it is the sender that is looked at.
     let smtp_url = if config.smtp_url.is_empty() { "smtp://localhost" } else { config.smtp_url.as_str() };
     let mail = Smtp::new(smtp_url, &config.mail_from).err().map(StartError::from);
-    let root_key = match config.root_secret() {
-        Some(secret) => RootKeys::from_secret(&secret).err(),
-        None => RootKeys::load(&config.root_key_path()).err(),
-    };
-    [log_level, routes, identity, mail, root_key.map(StartError::from)].into_iter().flatten().collect()
+    [log_level, routes, identity, mail].into_iter().flatten().collect()
 }
 
 /// What is wrong at places that settings name, where nothing is wrong with their names.
@@ -60,16 +59,12 @@ async fn judge_places(config: &Config, judged: &Judged) -> Vec<StartError> {
         let redis = SharedLimits::of(config, zeroize::Zeroizing::new([0; 32]));
         faults.extend(redis.err().map(StartError::from));
     }
-    if !config.database_url.is_empty() {
-        match Store::judge(&config.database_url, ROOMS).await {
-            Err(error) => faults.push(of_database(config, "database_url", error)),
-            // A start that knows the owner role does it by itself.
-            Ok(missing) if missing > 0 && config.migration_database_url.is_empty() => {
-                faults.push(OpenError::NotMigrated(missing).into());
-            }
-            Ok(_) => {}
-        }
-    }
+    // Of a database that cannot be asked, the key's form is judged all the same.
+    let needed = needed_root_keys(config).await.unwrap_or_else(|fault| {
+        faults.push(fault);
+        Vec::new()
+    });
+    faults.extend(judge_root_key(config, needed).err());
     let of_bucket = ["blobs", "s3_endpoint", "s3_region", "s3_access_key_id", "s3_secret_access_key"];
     if config.bucket().is_some() && are_sound(&of_bucket) {
         faults.extend(blobs(config).await.err());
@@ -77,14 +72,53 @@ async fn judge_places(config: &Config, judged: &Judged) -> Vec<StartError> {
     faults
 }
 
-/// What the database's address, or who does not answer there, has to do with an error.
-pub(super) fn of_database(config: &Config, settings: &'static str, error: OpenError) -> StartError {
+/// Which root keys the database needs; none before the first start. Nothing is made, and nothing is migrated.
+async fn needed_root_keys(config: &Config) -> Result<Vec<(String,)>, StartError> {
+    if config.database_url.is_empty() {
+        let directory = config.data.join(store::tenant_path(TenantId::PLATFORM));
+        if !directory.exists() {
+            return Ok(Vec::new());
+        }
+        return Ok(store::read_copy(&directory, RootKeys::NEEDED, store::params![])?);
+    }
+    let of_database = |error| of_database(config, "database_url", error);
+    let missing = Store::judge(&config.database_url, ROOMS).await.map_err(of_database)?;
+    if missing > 0 {
+        // A start that knows the owner role applies them by itself.
+        let is_mended = !config.migration_database_url.is_empty();
+        return if is_mended { Ok(Vec::new()) } else { Err(OpenError::NotMigrated(missing).into()) };
+    }
+    let engine =
+        store::Engine::Postgres { url: config.database_url.clone(), migration_url: None, connections: 1 };
+    let opened = Store::open(&store::Config { engine }, ROOMS, Arc::new(SystemClock)).await;
+    let (store, door) = opened.map_err(of_database)?;
+    let mut tx = door.read(TenantId::PLATFORM).await?;
+    let needed = tx.query(RootKeys::NEEDED, store::params![]).await;
+    drop(tx);
+    store.close().await;
+    needed.map_err(|error| of_database(error.into()))
+}
+
+/// Whether the root key can be read, and is one that the database was sealed under.
+fn judge_root_key(config: &Config, needed: Vec<(String,)>) -> Result<(), StartError> {
+    match config.root_secret() {
+        Some(secret) => RootKeys::from_secret(&secret)?.require(needed)?,
+        None => drop(RootKeys::load_needed(&config.root_key_path(), needed)?),
+    }
+    Ok(())
+}
+
+/// What the database's address, who does not answer there, or a right that is missing has to do with an error.
+pub(crate) fn of_database(config: &Config, settings: &'static str, error: OpenError) -> StartError {
     match error {
         OpenError::Address(why) => refused(settings, format!("it cannot be used: {why}")),
         OpenError::Store(StoreError::Unavailable(why)) => match host(&config.database_url) {
             Some(at) => StartError::Unreachable { at, why },
             None => StoreError::Unavailable(why).into(),
         },
+        OpenError::Store(StoreError::Refused(why)) if !config.database_url.is_empty() => {
+            StartError::NoRight(why)
+        }
         other => other.into(),
     }
 }
@@ -153,5 +187,14 @@ mod tests {
         let away = OpenError::Store(StoreError::Unavailable("connection refused".into()));
         let said = of_database(&config, "database_url", away).to_string();
         assert_eq!(said, "the database at db.example:5432 cannot be reached: connection refused");
+    }
+
+    #[test]
+    fn a_right_that_is_missing_is_said_with_what_gives_it() {
+        let config = Config { database_url: "postgres://app@db.example/x".into(), ..Config::default() };
+        let denied = StoreError::Refused("permission denied for table migration".into());
+        let error = of_database(&config, "database_url", denied.into());
+        assert!(error.to_string().contains("bailiwick migrate"), "{error}");
+        assert_eq!(error.code(), "database");
     }
 }

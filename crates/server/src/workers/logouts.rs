@@ -201,7 +201,7 @@ async fn standing(app: &App, watched: &Watched) -> Result<Standing, ApiError> {
     match app.access.also(&mut tx, &caller, Action::ClientUse, Resource::Customer).await {
         Ok(()) => {}
         // The tenant as a whole stands still: so do its tokens.
-        Err(access::Refused::TenantSuspended) => return Ok(Standing::Lives),
+        Err(access::Refused::TenantSuspended | access::Refused::TenantClosing) => return Ok(Standing::Lives),
         Err(access::Refused::Store(error)) => return Err(error.into()),
         Err(_) => return Ok(Standing::Ended),
     }

@@ -42,8 +42,8 @@ impl Postgres {
     pub(crate) async fn open(address: &Address, migrations: &[Migration]) -> Result<Self, OpenError> {
         let config = parse(&address.url)?;
         if let Some(url) = &address.migration_url {
-            // Before it is given any rights.
-            judge(&address.url, migrations).await?;
+            // Before it is given any rights; which it lacks is mended by that.
+            role::check(&connect(&config).await?).await?;
             migrate(url, &address.url, migrations).await?;
         }
         let manager = Manager::from_config(
@@ -67,6 +67,7 @@ impl Postgres {
         if missing > 0 {
             return Err(OpenError::NotMigrated(missing));
         }
+        role::require_rights(&client).await?;
         drop(client);
         Ok(Postgres { pool, config })
     }

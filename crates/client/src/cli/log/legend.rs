@@ -81,29 +81,31 @@ impl Legend {
         self.is_current = true;
     }
 
-    /// A record in a line.
-    pub(super) async fn line(&mut self, entry: &LogEntry) -> String {
+    /// A record in cells: when, what was done, by whom, to what.
+    pub(super) async fn cells(&mut self, entry: &LogEntry) -> Vec<String> {
         let number = entry.number;
         let Some(record) = &entry.record else {
-            return format!("{number:>6}  this record is gone: run `bailiwick verify`");
+            return vec![format!("{number:>6}  this record is gone: run `bailiwick verify`")];
         };
         if is_named(&record.subject) && self.name_of(&record.subject).is_none() && !self.is_current {
             self.refresh().await;
         }
         let subject =
             self.name_of(&record.subject).map_or_else(|| self.called(&record.subject), str::to_owned);
-        let said = record.opened.as_ref().map_or_else(String::new, |opened| {
-            let done = done(&record.action, opened).map(|done| format!("{done} ")).unwrap_or_default();
-            format!("  {done}{opened}")
-        });
-        format!(
-            "{number:>6}  {}  {:<20}  {:<24}  {}{}",
-            moment(record.at),
+        let said = match &record.opened {
+            Some(opened) => {
+                let done = done(&record.action, opened).map(|done| format!("{done} ")).unwrap_or_default();
+                format!("  {done}{opened}")
+            }
+            None if notes_use(record) => "  its use was noted".to_owned(),
+            None => String::new(),
+        };
+        vec![
+            format!("{number:>6}  {}", moment(record.at)),
             harmless(&record.action),
             harmless(&self.actor(record)),
-            harmless(&subject),
-            harmless(&said)
-        )
+            harmless(&format!("{subject}{said}")),
+        ]
     }
 
     /// The name of the file that a record is about.
@@ -167,6 +169,13 @@ async fn keys(client: &Client, tenant: Option<TenantId>) -> HashMap<String, Stri
         known.extend(clients.into_iter().map(|one| (one.id.to_string(), one.name)));
     }
     known
+}
+
+/// Whether a record says no more than that the server noted when a session or a key was used last. It does that by itself, aside from
+/// the request, so it is upkeep; not with each use.
+fn notes_use(record: &Record) -> bool {
+    let notes = ["system:sessions", "system:api-keys", "system:service-accounts"];
+    record.action == "maintenance.run" && notes.contains(&record.actor.as_str())
 }
 
 /// Whether a record is about a file.

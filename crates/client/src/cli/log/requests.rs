@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `log --requests`: which requests were made, each held against the log. What the log does not prove is not shown.
 
-use std::io;
-
 use ledger::TreeHead;
 use protocol::log::{RequestLine, Requests, VisitorLine};
 use serde_json::{Value, json};
@@ -12,7 +10,7 @@ use super::super::failure::Failure;
 use super::settle;
 use crate::client::log::Log;
 use crate::history::Proof;
-use crate::output::{harmless, moment, write_line};
+use crate::output::{harmless, is_heard, moment, say};
 use crate::verify::{LogIdentity, VerifyError};
 
 pub(super) async fn requests(context: &mut Context, of: Log, mut from: u64) -> Result<(), Failure> {
@@ -43,17 +41,17 @@ pub(super) async fn requests(context: &mut Context, of: Log, mut from: u64) -> R
                 (None, true) => {}
                 (Some(requests), true) => {
                     for line in documents(batch.number, is_proven, requests) {
-                        write_line(&mut io::stdout().lock(), &line.to_string());
+                        say(&line.to_string());
                     }
                 }
                 (Some(requests), false) => {
                     for line in lines(requests) {
-                        write_line(&mut io::stdout().lock(), &harmless(&line));
+                        say(&harmless(&line));
                     }
                 }
             }
         }
-        if !page.more || page.next <= from {
+        if !page.more || page.next <= from || !is_heard() {
             break;
         }
         from = page.next;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Applications of a tenant that get tokens: OAuth clients.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -176,6 +177,7 @@ pub(super) async fn clients(context: &Context, arguments: ClientsArgs) -> Result
             let new = create.into_new(service_account)?;
             let made =
                 changed(context, &proof, async |client| client.create_client(tenant, &new).await).await?;
+            warn_of_unknown(context, &client, tenant, &new.scopes).await;
             let mut document = json!(made.client);
             let secrets = [("client_secret", &made.client_secret), ("token_key", &made.token_key)];
             let mut rows = vec![vec!["client_id".to_owned(), made.client.client_id.clone()]];
@@ -187,14 +189,18 @@ pub(super) async fn clients(context: &Context, arguments: ClientsArgs) -> Result
             }
             context.output.result(&document, || match rows.len() {
                 1 => table(&rows),
-                _ => format!("{}\n\nWhat is secret of this is shown this once.", table(&rows)),
+                _ => format!("{}\nWhat is secret of this is shown this once.", table(&rows)),
             });
         }
         ClientsCommand::Change(arguments) => {
             let id = find(&client, tenant, &arguments.client).await?;
+            let has_scopes = arguments.scopes.is_some();
             let change = arguments.into_change()?;
             let change = async |client: &Client| client.change_client(tenant, id, &change).await;
             let after = changed(context, &proof, change).await?;
+            if has_scopes {
+                warn_of_unknown(context, &client, tenant, &after.scopes).await;
+            }
             context.output.result(&json!(after), || shown(&after));
         }
         ClientsCommand::Show { client: named } => {
@@ -317,6 +323,26 @@ impl ChangeArgs {
     }
 }
 
+/// Warns of scopes that this server does not know: they may be those of the tenant's own services, or mistyped.
+async fn warn_of_unknown(context: &Context, client: &Client, tenant: TenantId, scopes: &[String]) {
+    if context.output.is_json() {
+        return;
+    }
+    // Whoever may not see the roles is not warned.
+    let Ok(roles) = client.roles(tenant).await else { return };
+    let actions: HashSet<&str> =
+        roles.roles.iter().flat_map(|role| role.actions.iter().map(String::as_str)).collect();
+    let is_known = |scope: &str| STANDARD_SCOPES.contains(&scope) || actions.contains(scope);
+    let unknown: Vec<String> =
+        scopes.iter().filter(|scope| !is_known(scope.as_str())).map(|scope| harmless(scope)).collect();
+    if !unknown.is_empty() {
+        context.output.warn(&format!(
+            "at this server these scopes open nothing, and what they mean your own services say: {}",
+            unknown.join(", ")
+        ));
+    }
+}
+
 /// The key set in a file.
 fn key_set(path: &Path) -> Result<serde_json::Value, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
@@ -344,3 +370,6 @@ async fn find(client: &Client, tenant: TenantId, text: &str) -> Result<ClientId,
         _ => Err(Failure::usage(format!("{text:?} are several clients: give the id"))),
     }
 }
+
+/// Scopes of OpenID Connect, which are no actions.
+const STANDARD_SCOPES: [&str; 3] = ["openid", "profile", "offline_access"];

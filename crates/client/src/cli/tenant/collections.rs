@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Collections of a tenant.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
+use protocol::OrganisationId;
 use protocol::tenants::collections::{MAX_CONTENT, Protection};
-use protocol::{AccountId, OrganisationId};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -15,7 +15,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::prompt;
 use crate::files::disk;
-use crate::output::{count, harmless, moment, size, table};
+use crate::output::{count, harmless, moment, say_bytes, size, table};
 use crate::sharing::KnownAccount;
 use crate::tenant_drive::{OpenTenantCollection, OpenTenantItem, TenantDrive};
 
@@ -247,10 +247,7 @@ async fn whom(
         return Ok(known);
     }
     for account in &arguments.accounts {
-        known.push(match account.parse::<AccountId>() {
-            Ok(id) => trust.account_of(id).await?,
-            Err(_) => trust.account(account).await?,
-        });
+        known.push(trust.account(account).await?);
     }
     Ok(known)
 }
@@ -410,11 +407,7 @@ fn give(context: &Context, item: &OpenTenantItem, file: Option<&Path>) -> Result
             }
             context.output.result(&document, String::new);
         }
-        None => {
-            let mut stdout = io::stdout().lock();
-            // Whoever reads may have had enough.
-            let _ = stdout.write_all(content).and_then(|()| stdout.flush());
-        }
+        None => say_bytes(content),
     }
     Ok(())
 }

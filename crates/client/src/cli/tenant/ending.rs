@@ -63,7 +63,7 @@ pub(super) struct SuspendArgs {
     /// The tenant (ten_…)
     tenant: TenantId,
 
-    /// Why; the tenant's people read it in their history
+    /// Why, in up to 200 characters; the tenant's people read it in their history once the suspension is over
     #[arg(long)]
     reason: String,
 

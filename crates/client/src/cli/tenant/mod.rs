@@ -21,7 +21,7 @@ mod why;
 mod words;
 
 use clap::{Args, Subcommand};
-use protocol::tenants::{NewTenant, Tenant, TenantChange};
+use protocol::tenants::{NewTenant, Tenant, TenantChange, Tenants};
 use protocol::{Code, TenantId};
 use serde_json::json;
 
@@ -193,10 +193,14 @@ impl Which {
             return Ok(tenant);
         }
         let (client, _) = context.client()?;
-        match client.tenants().await?.tenants.as_slice() {
+        let Tenants { tenants, suspended_in } = client.tenants().await?;
+        match tenants.as_slice() {
             [only] => {
                 context.work_in(only.id, false);
                 Ok(only.id)
+            }
+            [] if !suspended_in.is_empty() => {
+                Err(Failure::not_allowed("suspended", suspended(&suspended_in)))
             }
             [] => Err(Failure::failed(
                 "no_tenant",
@@ -227,10 +231,14 @@ pub(super) async fn changed<T>(
 
 async fn list(context: &Context) -> Result<(), Failure> {
     let (client, _) = context.client()?;
-    let tenants = client.tenants().await?.tenants;
-    context.output.result(&json!({ "tenants": tenants }), || {
+    let found = client.tenants().await?;
+    let Tenants { tenants, suspended_in } = &found;
+    if !suspended_in.is_empty() {
+        context.output.note(&suspended(suspended_in));
+    }
+    context.output.result(&json!(found), || {
         if tenants.is_empty() {
-            return "You are in no tenant.".to_owned();
+            return if suspended_in.is_empty() { "You are in no tenant." } else { "" }.to_owned();
         }
         let mut rows = vec![["ID", "NAME", "STATE", "REGION", "SINCE"].map(str::to_owned).to_vec()];
         rows.extend(tenants.iter().map(|tenant| {
@@ -245,6 +253,12 @@ async fn list(context: &Context) -> Result<(), Failure> {
         table(&rows)
     });
     Ok(())
+}
+
+/// That nothing is done in these, and who may end that.
+fn suspended(tenants: &[TenantId]) -> String {
+    let tenants: Vec<_> = tenants.iter().map(ToString::to_string).collect();
+    format!("You are suspended in {}: ask an owner or an administrator there.", tenants.join(", "))
 }
 
 fn shown(tenant: &Tenant) -> String {

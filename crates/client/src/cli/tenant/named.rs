@@ -7,6 +7,7 @@ use protocol::tenants::grants::{HolderId, PlaceId};
 use protocol::tenants::members::TenantMember;
 use protocol::{AccountId, Code, OrganisationId, RoleId, ServiceAccountId, TeamId, TenantDeviceId, TenantId};
 
+use crate::account_name::AccountName;
 use crate::cli::failure::Failure;
 use crate::client::{Client, RequestError};
 
@@ -54,23 +55,33 @@ impl Named<'_> {
         Ok(all.into_iter().filter(|one| one.name == name).map(|one| one.id).collect())
     }
 
-    /// A member, by the account's id or by how the tenant's people see them.
+    /// A member, by the account's id or number, or by how the tenant's people see them.
     pub(super) async fn member(self, text: &str) -> Result<AccountId, Failure> {
         if let Ok(id) = text.parse() {
             return Ok(id);
         }
         let all = members(self.client, self.tenant).await.map_err(unlisted)?;
-        let named = all.into_iter().filter(|member| member.label == text).map(|member| member.account);
-        only("member", text, named.collect())
+        let labelled = all.iter().filter(|member| member.label == text).map(|member| member.account);
+        let named = match labelled.collect::<Vec<_>>() {
+            none if none.is_empty() => self.numbered(text, &all).await.into_iter().collect(),
+            labelled => labelled,
+        };
+        only("member", text, named)
     }
 
-    /// Who holds roles: a member, a team or a service account, by an id or a name.
+    /// The member whose account has this number, which the directory of accounts knows.
+    async fn numbered(self, text: &str, members: &[TenantMember]) -> Option<AccountId> {
+        let account = text.parse::<AccountName>().ok()?.id(self.client).await.ok()?;
+        members.iter().any(|member| member.account == account).then_some(account)
+    }
+
+    /// Who holds roles: a member, a team or a service account, by an id or a name; a member by the account's number too.
     pub(super) async fn holder(self, text: &str) -> Result<HolderId, Failure> {
         if let Ok(id) = text.parse() {
             return Ok(id);
         }
         let all = members(self.client, self.tenant).await.map_err(unlisted)?;
-        let members = all.into_iter().filter(|member| member.label == text);
+        let members = all.iter().filter(|member| member.label == text);
         let mut named: Vec<HolderId> = members.map(|member| HolderId::Member(member.account)).collect();
         named.extend(self.teams(text).await?.into_iter().map(HolderId::Team));
         // Whoever may not see the service accounts still names people and teams.
@@ -79,6 +90,9 @@ impl Named<'_> {
             found => found?,
         };
         named.extend(programs.into_iter().map(HolderId::ServiceAccount));
+        if named.is_empty() {
+            named.extend(self.numbered(text, &all).await.map(HolderId::Member));
+        }
         only("member, team or service account", text, named)
     }
 

@@ -22,7 +22,8 @@ use crate::output::{count, harmless, moment, table};
 #[derive(Args, Debug)]
 #[command(
     after_help = "A file of policies is Cedar's language (https://docs.cedarpolicy.com), each with an @id of its own and, for people, a sentence
-in @says. Nobody is allowed what a guardrail forbids, whatever a policy says. An example:
+in @says. Nobody is allowed what a guardrail forbids, whatever a policy says. docs/policies.md lists what they can speak of, and
+`bailiwick policy-schema` prints the schema that they fit. An example:
 
   @id(\"night\")
   @says(\"Who only looks does not look at devices by night.\")

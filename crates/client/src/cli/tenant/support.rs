@@ -7,6 +7,7 @@ use protocol::support::NewSupportGrant;
 use serde_json::json;
 
 use super::{Which, changed};
+use crate::account_name::AccountName;
 use crate::cli::api_keys::expires_at;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -41,8 +42,8 @@ enum SupportCommand {
 
 #[derive(Args, Debug)]
 struct GrantArgs {
-    /// The operator's account number, as they say it
-    operator: String,
+    /// The operator's account, by its number or its id (acc_…), as they say it
+    operator: AccountName,
 
     /// Why
     #[arg(long)]
@@ -86,7 +87,7 @@ pub(super) async fn support(context: &Context, arguments: SupportArgs) -> Result
             let ends_at = expires_at(&grant.until)?
                 .ok_or_else(|| Failure::usage("a support grant ends: say when with --until"))?;
             let new = NewSupportGrant {
-                operator_number: grant.operator,
+                operator_number: grant.operator.number(&client).await?,
                 actions: grant.actions,
                 reason: grant.reason,
                 ends_at,

@@ -104,7 +104,7 @@ fn explained(why: &DecisionExplained, words: &Words) -> String {
         "allowed" => "Yes",
         "step_up_required" => "Not before a fresh proof of identity",
         "suspended" => "No: suspended",
-        "tenant_suspended" => "No: the tenant is suspended",
+        "tenant_suspended" => "No: the tenant is suspended, or is to be deleted",
         _ => "No",
     };
     let mut text = format!("May {who} do {} on {on}? {verdict}.\n", harmless(&why.action));
@@ -123,7 +123,10 @@ fn explained(why: &DecisionExplained, words: &Words) -> String {
             Some(role) => words.of(role),
             None => harmless(&policy.policy),
         };
-        text.push_str(&format!("  {does} by {policy_id} ({kind}): {}\n", harmless(&policy.says)));
+        // Not every author of a policy writes a sentence.
+        let says =
+            if policy.says.is_empty() { String::new() } else { format!(": {}", harmless(&policy.says)) };
+        text.push_str(&format!("  {does} by {policy_id} ({kind}){says}\n"));
     }
     if why.policies.is_empty() && why.fault.is_none() {
         text.push_str("  nothing allows it\n");
@@ -187,4 +190,25 @@ fn what_may(can: &DecisionActions, words: &Words) -> String {
         text.push_str("Not all organisations were asked about.\n");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_without_a_sentence_is_named_by_its_id() {
+        let (who, on) = (format!("acc_{}", "0".repeat(32)), format!("org_{}", "0".repeat(32)));
+        let why = |says: &str| {
+            let policies = json!([{ "policy": "tenant/night", "kind": "tenant", "says": says }]);
+            let why = json!({
+                "who": who, "action": "device.read", "on": on, "decision": "forbidden", "policies": policies,
+                "path": [on], "roles": [],
+            });
+            explained(&serde_json::from_value(why).unwrap(), &Words::default())
+        };
+        let line = "\n  forbidden by tenant/night (a policy of the tenant's own)";
+        assert!(why("").contains(&format!("{line}\n")), "{}", why(""));
+        assert!(why("By night.").contains(&format!("{line}: By night.\n")), "{}", why("By night."));
+    }
 }

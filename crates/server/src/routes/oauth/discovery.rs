@@ -44,7 +44,7 @@ fn document(app: &App) -> Value {
         "grant_types_supported": GrantType::OAUTH.map(GrantType::name),
         "code_challenge_methods_supported": ["S256"],
         "scopes_supported": ["openid", "profile", "offline_access"],
-        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "tenant_id", "name"],
+        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "amr", "tenant_id", "name"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": algorithms,
         "token_endpoint_auth_methods_supported": methods,

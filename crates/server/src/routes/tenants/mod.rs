@@ -57,15 +57,14 @@ pub(crate) async fn create(
     };
     let region = body.region.as_deref().unwrap_or(DEFAULT_REGION);
     let new = NewCustomer { name: &name, region, owner, label: &label };
-    let tenant = StoredTenant::customer();
+    let (tenant, entry) = (StoredTenant::customer(), own_entry(&signed));
     // One after the other: those that are founded at the same time count too.
     let _turn = FOUNDING.of(owner.account).acquire_owned().await.map_err(ApiError::internal)?;
     require_may_found(&app, &signed).await?;
 
-    let mut tx = app
-        .access
-        .enter(&signed.caller, StoredTenant::PLATFORM, Action::TenantCreate, own_entry(&signed))
-        .await?;
+    signed.claim_in_home(&app).await?;
+    let mut tx =
+        app.access.enter(&signed.caller, StoredTenant::PLATFORM, Action::TenantCreate, entry).await?;
     app.tenancy.announce(&mut tx, tenant, &new).await?;
     tx.commit(Record::about(tenant)).await?;
 
@@ -75,10 +74,8 @@ pub(crate) async fn create(
     let change = Change { after: Some(json!({ "owner": signed.caller.actor() })), ..Change::default() };
     commit(&app, tx, tenant, change).await?;
 
-    let mut tx = app
-        .access
-        .enter(&signed.caller, StoredTenant::PLATFORM, Action::TenantCreate, own_entry(&signed))
-        .await?;
+    let mut tx =
+        app.access.enter(&signed.caller, StoredTenant::PLATFORM, Action::TenantCreate, entry).await?;
     app.tenancy.open(&mut tx, tenant, owner.account).await?;
     tx.commit(Record::about(tenant)).await?;
     let mut tx = app.access.view(&signed.caller, tenant, Action::TenantRead, Resource::Customer).await?;
@@ -92,16 +89,17 @@ pub(crate) async fn list(State(app): State<App>, signed: Signed) -> Result<Json<
     let mut tx =
         app.access.view(&signed.caller, StoredTenant::PLATFORM, Action::TenantList, entry).await?.once();
     let memberships = app.tenancy.memberships(&mut tx, *signed.session.account().uuid()).await?;
-    let mut tenants = Vec::with_capacity(memberships.len());
+    let (mut tenants, mut suspended_in) = (Vec::with_capacity(memberships.len()), Vec::new());
     for tenant in memberships {
         // One that was left a moment ago, or is not founded yet, is not one of theirs.
         match app.access.view(&signed.caller, tenant, Action::TenantRead, Resource::Customer).await {
             Ok(mut tx) => tenants.push(to_tenant(app.tenancy.customer(&mut tx).await?)),
-            Err(Refused::NotFound | Refused::Suspended | Refused::ProviderRequired) => {}
+            Err(Refused::Suspended) => suspended_in.push(TenantId::from_uuid(*tenant.uuid())),
+            Err(Refused::NotFound | Refused::ProviderRequired) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(Json(Tenants { tenants }))
+    Ok(Json(Tenants { tenants, suspended_in }))
 }
 
 /// A tenant that one is in.
@@ -228,6 +226,9 @@ async fn is_founder(
     }
 }
 
+/// One of them; over when it is dropped.
+type Turn = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
 /// Turns at work that takes long: so many of each tenant, so many of all.
 struct LongWork {
     of_one: TurnsOf<StoredTenant>,
@@ -240,11 +241,8 @@ impl LongWork {
         LongWork { of_one: TurnsOf::new(of_one), of_all: Arc::new(Semaphore::new(of_all)), within }
     }
 
-    /// Waits for a turn, first among the tenant's own, which nobody else waits for; so long, then 503. It is over when it is dropped.
-    async fn turn(
-        &self,
-        tenant: StoredTenant,
-    ) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), ApiError> {
+    /// Waits for a turn, first among the tenant's own, which nobody else waits for; so long, then 503.
+    async fn turn(&self, tenant: StoredTenant) -> Result<Turn, ApiError> {
         let both = async {
             let own = self.of_one.of(tenant).acquire_owned().await?;
             Ok::<_, AcquireError>((own, Arc::clone(&self.of_all).acquire_owned().await?))

@@ -22,7 +22,7 @@ use store::WriteTx;
 use utoipa::IntoParams;
 
 use super::grants::{holder_id, place_id};
-use super::{LongWork, commit, customer, name};
+use super::{LongWork, Turn, commit, customer, name};
 use crate::caller::Acting;
 use crate::error::ApiError;
 use crate::gateway::{Json, Path, Query};
@@ -49,7 +49,9 @@ pub(crate) async fn check(
     Path(tenant): Path<TenantId>,
     Json(body): Json<PolicyText>,
 ) -> Result<Json<PolicyCheck>, ApiError> {
-    let mut tx = acting.view(&app, customer(tenant)?, Action::PolicyRead, Resource::Customer).await?;
+    let tenant = customer(tenant)?;
+    let _turn = turn_to_read(&app, &acting, tenant).await?;
+    let mut tx = acting.view(&app, tenant, Action::PolicyRead, Resource::Customer).await?;
     let problems = match app.access.policies_with(&mut tx, &body.text).await? {
         Ok(_) => Vec::new(),
         Err(problems) => problems.into_iter().map(shown_problem).collect(),
@@ -68,9 +70,11 @@ pub(crate) async fn try_out(
     Json(body): Json<PolicyText>,
 ) -> Result<Json<PolicyTrial>, ApiError> {
     let tenant = customer(tenant)?;
+    let reading = turn_to_read(&app, &acting, tenant).await?;
     let mut tx = acting.view(&app, tenant, Action::PolicyRead, Resource::Customer).await?;
     app.access.also(&mut tx, &acting.caller, Action::DecisionExplain, Resource::Customer).await?;
     let policies = app.access.policies_with(&mut tx, &body.text).await?.map_err(|wrong| refused(&wrong))?;
+    drop(reading);
     let trial = app.access.trial(&mut tx, policies).await?;
     // It asks for seconds where a tenant is large: not while it holds a view, and not where requests are answered.
     drop(tx);
@@ -104,6 +108,7 @@ pub(crate) async fn put(
     let tenant = customer(tenant)?;
     let note = note(body.note.as_deref())?;
     let after = version_in(&headers)?;
+    let _turn = turn_to_read(&app, &acting, tenant).await?;
     let mut tx = acting.enter(&app, tenant, Action::PolicyWrite, Resource::Customer).await?;
     let author = acting.caller.actor();
     let new = Stored { text: &body.text, author: &author, note: note.as_ref(), restores: None, after };
@@ -155,6 +160,7 @@ pub(crate) async fn restore(
     let tenant = customer(tenant)?;
     let note = note(body.note.as_deref())?;
     let after = version_in(&headers)?;
+    let _turn = turn_to_read(&app, &acting, tenant).await?;
     let mut tx = acting.enter(&app, tenant, Action::PolicyWrite, Resource::Customer).await?;
     let former = app.tenancy.policy_version(&mut tx, version).await?;
     let author = acting.caller.actor();
@@ -293,6 +299,15 @@ fn shown_effect(effect: Effect) -> PolicyEffect {
         only_unproved: effect.only_unproved,
     }
 }
+
+/// A turn at reading a text, for who may see policies there. Nothing of the database is held while it is waited for.
+async fn turn_to_read(app: &App, acting: &Acting, tenant: store::TenantId) -> Result<Turn, ApiError> {
+    drop(acting.view(app, tenant, Action::PolicyRead, Resource::Customer).await?);
+    READINGS.turn(tenant).await
+}
+
+/// A text that is read may take a second: one of a tenant at a time, and two of all.
+static READINGS: LazyLock<LongWork> = LazyLock::new(|| LongWork::new(1, 2, Duration::from_secs(10)));
 
 /// Each takes a processor: two at a time do, and one of a tenant.
 static DRY_RUNS: LazyLock<LongWork> = LazyLock::new(|| LongWork::new(1, 2, Duration::from_secs(10)));

@@ -95,13 +95,14 @@ pub(crate) async fn end(
 
 /// The account of this number.
 async fn operator(app: &App, signed: &Signed, number: &str) -> Result<uuid::Uuid, ApiError> {
-    let unknown = || ApiError::field("operator_number", "there is no such account");
-    let number = AccountNumber::parse(number).map_err(|_| unknown())?;
+    let number = AccountNumber::parse(number).map_err(|error| ApiError::field("operator_number", error))?;
     let reader = Caller::system("support", signed.caller.request());
     let mut tx =
         app.access.view(&reader, Tenant::PLATFORM, Action::MaintenanceRun, Resource::Platform).await?;
     let found = app.identity.published_account(&mut tx, &number).await?;
-    found.map(|account| *account.id.uuid()).ok_or_else(unknown)
+    found
+        .map(|account| *account.id.uuid())
+        .ok_or_else(|| ApiError::field("operator_number", "there is no such account"))
 }
 
 /// The platform's history says too that somebody was let in, or no longer is.
