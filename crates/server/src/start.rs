@@ -341,6 +341,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), StartError> {
     let upkeep = tokio::spawn(workers::upkeep(app.clone(), stopping()));
     let ended = tokio::spawn(workers::logouts::look(app.clone(), app.store.hear(), stopping()));
     let logouts = tokio::spawn(workers::logouts::tell(app.clone(), stopping()));
+    let memory = tokio::spawn(workers::memory::give_back(stopping()));
     let limits = tokio::spawn(gateway::keep_shared_limits(app.clone(), stopping()));
 
     // Told to stop by itself, once there are no requests any more.
@@ -351,7 +352,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), StartError> {
 
     // In the order in which work flows: requests have ended, then what they left in queues, then the log.
     let _ = stop.send(true);
-    for worker in [upkeep, touching, delivery, ended, logouts, limits, events, kept, listening] {
+    for worker in [upkeep, touching, delivery, ended, logouts, memory, limits, events, kept, listening] {
         let _ = worker.await;
     }
     let _ = last_request.send(true);

@@ -2,6 +2,7 @@
 //! What the server does by itself: mail, notes of use, sweeps, key rotation. The sequencer is the store's.
 
 pub(crate) mod logouts;
+pub(crate) mod memory;
 mod tenants;
 
 use std::collections::HashSet;
