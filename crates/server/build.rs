@@ -21,15 +21,12 @@ fn main() -> io::Result<()> {
     for file in files.iter().filter(|file| file.extension().is_none_or(|extension| extension != "br")) {
         let path = file.strip_prefix(&built).unwrap_or(file).to_string_lossy().replace('\\', "/");
         let compressed = PathBuf::from(format!("{}.br", file.display()));
-        let compressed = match files.binary_search(&compressed) {
-            Ok(_) => format!("Some(Cow::Borrowed(include_bytes!({:?})))", compressed.canonicalize()?),
-            Err(_) => "None".to_owned(),
+        let (kind, kept) = match files.binary_search(&compressed) {
+            Ok(_) => ("Brotli", compressed.canonicalize()?),
+            Err(_) => ("Plain", file.canonicalize()?),
         };
-        let _ = writeln!(
-            source,
-            "    File {{ path: Cow::Borrowed({path:?}), bytes: Cow::Borrowed(include_bytes!({:?})), brotli: {compressed} }},",
-            file.canonicalize()?
-        );
+        let content = format!("Content::{kind}(Cow::Borrowed(include_bytes!({kept:?})))");
+        let _ = writeln!(source, "    File {{ path: Cow::Borrowed({path:?}), content: {content} }},");
     }
     source.push_str("];\n");
     let out = env::var_os("OUT_DIR").map(PathBuf::from).unwrap_or_default();

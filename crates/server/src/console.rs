@@ -6,6 +6,9 @@
 //! nowhere (Trusted Types). WebAssembly is for the worker alone, whose script brings a policy of its own.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io::{self, Read as _};
+use std::sync::{Mutex, PoisonError};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -23,9 +26,16 @@ use crate::state::App;
 struct File {
     /// Its path below the console's folder.
     path: Cow<'static, str>,
-    bytes: Cow<'static, [u8]>,
-    /// The same, compressed (RFC 7932).
-    brotli: Option<Cow<'static, [u8]>>,
+    content: Content,
+}
+
+/// How a file is kept: compressed (RFC 7932), as nearly everybody takes it, where that is shorter.
+#[derive(Clone)]
+enum Content {
+    #[allow(dead_code, reason = "whether there is one is known once the console was built")]
+    Brotli(Cow<'static, [u8]>),
+    #[allow(dead_code, reason = "as above")]
+    Plain(Cow<'static, [u8]>),
 }
 
 include!(concat!(env!("OUT_DIR"), "/console.rs"));
@@ -96,9 +106,12 @@ fn find(path: &str) -> Option<File> {
 #[cfg(debug_assertions)]
 fn on_disk(folder: &std::path::Path, path: &str) -> Option<File> {
     let is_below = path.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
-    let bytes = is_below.then(|| std::fs::read(folder.join(path)).ok()).flatten()?;
-    let brotli = std::fs::read(folder.join(format!("{path}.br"))).ok();
-    Some(File { path: path.to_owned().into(), bytes: bytes.into(), brotli: brotli.map(Cow::Owned) })
+    let read = |path: &str| std::fs::read(folder.join(path)).ok().map(Cow::Owned);
+    let content = is_below.then(|| {
+        let brotli = read(&format!("{path}.br")).map(Content::Brotli);
+        brotli.or_else(|| read(path).map(Content::Plain))
+    });
+    Some(File { path: path.to_owned().into(), content: content.flatten()? })
 }
 
 impl File {
@@ -110,10 +123,30 @@ impl File {
             .flat_map(|value| value.split(','))
             .any(|coding| coding.trim().eq_ignore_ascii_case("br"));
         let kind = [(header::CONTENT_TYPE, self.kind()), (header::VARY, "Accept-Encoding")];
-        match self.brotli.filter(|_| takes_brotli) {
-            Some(brotli) => (kind, [(header::CONTENT_ENCODING, "br")], bytes(brotli)).into_response(),
-            None => (kind, bytes(self.bytes)).into_response(),
+        match &self.content {
+            Content::Plain(plain) => (kind, bytes(plain.clone())).into_response(),
+            Content::Brotli(brotli) if takes_brotli => {
+                (kind, [(header::CONTENT_ENCODING, "br")], bytes(brotli.clone())).into_response()
+            }
+            Content::Brotli(brotli) => match self.decompressed(brotli) {
+                Ok(plain) => (kind, plain).into_response(),
+                Err(error) => ApiError::internal(error).into_response(),
+            },
         }
+    }
+
+    /// The content for those who do not take it compressed; kept, since it takes some milliseconds.
+    fn decompressed(&self, brotli: &[u8]) -> io::Result<Bytes> {
+        static KEPT: Mutex<BTreeMap<String, Bytes>> = Mutex::new(BTreeMap::new());
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plain) = kept.get(self.path.as_ref()) {
+            return Ok(plain.clone());
+        }
+        let mut plain = Vec::new();
+        brotli_decompressor::Decompressor::new(brotli, BUFFER).read_to_end(&mut plain)?;
+        let plain = Bytes::from(plain);
+        kept.insert(self.path.clone().into_owned(), plain.clone());
+        Ok(plain)
     }
 
     fn kind(&self) -> &'static str {
@@ -136,6 +169,9 @@ fn bytes(content: Cow<'static, [u8]>) -> Bytes {
         Cow::Owned(content) => content.into(),
     }
 }
+
+/// What is decompressed at once, in bytes.
+const BUFFER: usize = 16 * 1024;
 
 /// The page of a program that was built without the console.
 const MISSING: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Bailiwick</title>\n\
@@ -166,5 +202,15 @@ mod tests {
         assert!(find("").is_none());
         // Nothing, or a whole console.
         assert_eq!(FILES.is_empty(), find("index.html").is_none());
+    }
+
+    #[test]
+    fn who_takes_nothing_compressed_is_sent_the_same() {
+        const SHORT: [u8; 27] = [
+            0x1b, 0x1d, 0x00, 0xf8, 0x1d, 0xa9, 0x53, 0x9f, 0xbb, 0x70, 0x15, 0x26, 0xd6, 0x63, 0x69, 0x6c, 0x77, 0x32,
+            0x0d, 0x64, 0x2d, 0x86, 0x0a, 0x05, 0x30, 0x33, 0x0e,
+        ];
+        let file = File { path: "short.js".into(), content: Content::Brotli(Cow::Borrowed(&SHORT)) };
+        assert_eq!(file.decompressed(&SHORT).unwrap(), "bailiwick ".repeat(3));
     }
 }
