@@ -2,14 +2,23 @@
 //! Files and folders: what goes in comes out.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::SystemTime;
 
-use harness::{World, assert_same_tree, noise, on_both_engines, unique};
+use harness::{Engine, Machine, World, assert_same_tree, noise, on_both_engines, unique, visit};
+use serde_json::json;
 
 on_both_engines!(
     names_and_sizes_of_every_kind_come_back,
     a_file_put_again_is_replaced,
+    a_change_that_keeps_size_and_time_is_put,
+    a_change_that_keeps_size_and_time_is_synchronised,
     a_local_file_is_replaced_only_when_that_is_wanted,
     first_files_put_at_the_same_moment_are_all_there,
     a_removed_file_is_gone_for_every_machine,
@@ -60,6 +69,100 @@ fn a_file_put_again_is_replaced(world: World) {
         assert!(fs::read(&note).unwrap() == fs::read(copy).unwrap(), "the newest, of {size} bytes");
     }
     assert_eq!(desktop.run(["ls", "--json"]).entries().len(), 1, "one file, not four");
+}
+
+fn a_change_that_keeps_size_and_time_is_put(world: World) {
+    let laptop = world.machine();
+    laptop.sign_up();
+    let note = laptop.scratch("note");
+    // Within the item, and beside it.
+    for size in [20, 600_000] {
+        let (name, copy) = (format!("{size} bytes"), laptop.scratch(&format!("copy of {size}")));
+        write_at_one_time(&note, &noise(1, size));
+        laptop.put(&note, &name).done();
+        write_at_one_time(&note, &noise(2, size));
+        assert_eq!(laptop.put(&note, &name).json()["stored"], 1);
+        laptop.get(&name, &copy).done();
+        assert!(fs::read(copy).unwrap() == noise(2, size), "the newest, of {size} bytes");
+        assert_eq!(laptop.put(&note, &name).json()["unchanged"], 1);
+    }
+}
+
+fn a_change_that_keeps_size_and_time_is_synchronised(world: World) {
+    let laptop = world.machine();
+    let ada = laptop.sign_up();
+    let desktop = world.machine();
+    desktop.sign_in(&ada).done();
+    let (here, there) = (laptop.scratch("here"), desktop.scratch("there"));
+    fs::create_dir(&here).unwrap();
+    let push = || laptop.run(["sync", here.to_str().unwrap(), "/", "--json"]).json();
+    let pull = || desktop.run(["sync", there.to_str().unwrap(), "/", "--pull", "--json"]).json();
+
+    write_at_one_time(&here.join("note"), b"one");
+    push();
+    pull();
+    write_at_one_time(&here.join("note"), b"two");
+    assert_eq!(push()["copied"], json!(["note"]));
+    assert_eq!(push()["unchanged"], 1);
+
+    // What only the desktop has is kept there.
+    write_at_one_time(&there.join("note"), b"own");
+    let kept_as = pull()["conflicts"][0]["kept_as"].as_str().unwrap().to_owned();
+    assert_eq!(fs::read(there.join(kept_as)).unwrap(), b"own");
+    assert_eq!(fs::read(there.join("note")).unwrap(), b"two");
+}
+
+#[test]
+fn an_upload_that_broke_off_goes_on_only_with_a_file_that_nobody_wrote_to() {
+    let world = World::started(Engine::Sqlite);
+    let way = Way::to(&world.url());
+    let laptop = Machine::new(&way.url);
+    laptop.sign_up();
+    let (film, copy) = (laptop.scratch("film"), laptop.scratch("copy"));
+    let put = |may_carry| {
+        way.left.store(may_carry, Ordering::SeqCst);
+        laptop.put(&film, "film")
+    };
+    // Four parts of 8 MiB are under way at a time: when there was more, one has arrived.
+    let (size, broken_off) = (40 << 20, 34 << 20);
+    write_at_one_time(&film, &noise(1, size));
+    assert!(!put(broken_off).is_done());
+    put(usize::MAX).done();
+    let carried = usize::MAX - way.left.load(Ordering::SeqCst);
+    assert!(carried < 33 << 20, "it goes on where it was: {carried}");
+    laptop.get("film", &copy).done();
+    assert!(fs::read(&copy).unwrap() == noise(1, size));
+    fs::remove_file(&copy).unwrap();
+
+    write_at_one_time(&film, &noise(2, size));
+    assert!(!put(broken_off).is_done());
+    write_at_one_time(&film, &noise(3, size));
+    put(usize::MAX).done();
+    laptop.get("film", &copy).done();
+    assert!(fs::read(&copy).unwrap() == noise(3, size), "nothing of what it was before");
+}
+
+#[test]
+fn a_stored_file_that_was_damaged_is_mended_by_putting_it_anew() {
+    let world = World::started(Engine::Sqlite);
+    let laptop = world.machine();
+    laptop.sign_up();
+    let (film, copy) = (laptop.scratch("film"), laptop.scratch("copy"));
+    fs::write(&film, noise(1, 600_000)).unwrap();
+    laptop.put(&film, "film").done();
+    visit(&world.data().join("blobs"), &mut |blob| {
+        let mut bytes = fs::read(blob).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(blob, bytes).unwrap();
+    });
+    assert!(!laptop.get("film", &copy).is_done());
+    assert_eq!(laptop.put(&film, "film").json()["unchanged"], 1, "nothing tells but getting it");
+
+    let anew = [OsStr::new("put"), film.as_os_str(), "film".as_ref(), "--anew".as_ref(), "--json".as_ref()];
+    assert_eq!(laptop.run(anew).json()["stored"], 1);
+    laptop.get("film", &copy).done();
+    assert!(fs::read(copy).unwrap() == noise(1, 600_000));
 }
 
 fn a_local_file_is_replaced_only_when_that_is_wanted(world: World) {
@@ -134,4 +237,51 @@ fn nobody_sees_the_files_of_another(world: World) {
     assert_eq!(eve.get("note", &eve.scratch("note")).refused(1).code, "not_found");
     assert_eq!(eve.run(["rm", "note", "--json"]).refused(1).code, "not_found");
     ada.get("note", &ada.scratch("copy")).done();
+}
+
+/// Writes a file that always says that it was changed at the same time.
+fn write_at_one_time(path: &Path, content: &[u8]) {
+    fs::write(path, content).unwrap();
+    File::options().write(true).open(path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+}
+
+/// A way to a server that breaks off when it carried as many bytes there as it may.
+struct Way {
+    url: String,
+    left: Arc<AtomicUsize>,
+}
+
+impl Way {
+    fn to(server: &str) -> Self {
+        let address = server.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let left = Arc::new(AtomicUsize::new(usize::MAX));
+        let way = Self { url, left: Arc::clone(&left) };
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(server) = TcpStream::connect(&address) else { continue };
+                let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                let left = Arc::clone(&left);
+                let may_carry = move |length| {
+                    let order = Ordering::SeqCst;
+                    left.fetch_update(order, order, |left: usize| left.checked_sub(length)).is_ok()
+                };
+                thread::spawn(move || carry(from, to, may_carry));
+                thread::spawn(move || carry(server, client, |_| true));
+            }
+        });
+        way
+    }
+}
+
+fn carry(mut from: TcpStream, mut to: TcpStream, may_carry: impl Fn(usize) -> bool) {
+    let mut buffer = vec![0; 64 << 10];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        if !may_carry(length) || to.write_all(&buffer[..length]).is_err() {
+            break;
+        }
+    }
+    // Nobody waits for what does not come.
+    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
 }

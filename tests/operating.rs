@@ -375,6 +375,15 @@ fn a_database_that_lacks_migrations_or_rights_does_not_pass_the_check() {
         let (status, said) = run(&["check"]);
         assert_eq!(status, Some(0), "{rights}: {said}");
     }
+    // Without the schema no table can be seen: that is not for want of migrations.
+    database.run(Role::Superuser, "REVOKE USAGE ON SCHEMA public FROM PUBLIC").unwrap();
+    let (status, said) = run(&["check"]);
+    assert!(status == Some(1) && said.contains("GRANT USAGE ON SCHEMA public"), "{status:?}: {said}");
+    assert!(!said.contains("bailiwick migrate"), "{said}");
+    let given = format!("GRANT USAGE ON SCHEMA public TO {}", database.role(Role::App));
+    database.run(Role::Owner, &given).unwrap();
+    let (status, said) = run(&["check"]);
+    assert_eq!(status, Some(0), "{said}");
 }
 
 #[test]

@@ -233,7 +233,7 @@ fn nobody_gives_themselves_by_a_policy_what_they_do_not_have(world: World) {
         (&bea, "@id(\"a\") forbid (principal, action, resource);"),
         (&cleo, "@id(\"a\") forbid (principal, action in Action::\"owner\", resource);"),
     ] {
-        let refused = who.policies(&["put"], policies).refused(5);
+        let refused = who.policies(&["put", "--yes"], policies).refused(5);
         assert_eq!(refused.code, "forbidden", "{policies}");
     }
     // What they have they may: an administrator says who else deletes devices.
@@ -271,7 +271,9 @@ fn an_owner_is_never_locked_out_of_the_policies(world: World) {
     for kept in ["policy.write", "policy.read", "decision.explain", "tenant.leave", "tenant.read"] {
         assert!(!told.contains(kept), "{kept} stays: {told}");
     }
-    ada.policies(&["put"], nothing).done();
+    let asked = ada.policies(&["put"], nothing).refused(2);
+    assert!(asked.document["message"].as_str().unwrap().contains("--yes"), "{asked:?}");
+    ada.policies(&["put", "--yes"], nothing).done();
     for refused in [vec!["devices", "list"], vec!["members", "list"], vec!["rename", "Other"]] {
         assert_eq!(ada.tenant(&refused).refused(5).code, "forbidden", "{refused:?}");
     }

@@ -17,6 +17,7 @@ on_both_engines!(
     an_error_does_not_repeat_what_was_sent,
     a_download_ends_with_its_session,
     downloads_of_one_home_are_bounded_and_leave_the_others_theirs,
+    downloads_of_several_homes_at_one_address_leave_the_others_theirs,
 );
 
 /// A collection of somebody who is signed in, and how to speak for them.
@@ -196,12 +197,21 @@ impl SlowReader {
     }
 
     fn begin(&self) -> Begun {
+        self.begin_with("")
+    }
+
+    /// As a proxy says that somebody from there asked.
+    fn begin_from(&self, from: &str) -> Begun {
+        self.begin_with(&format!("x-forwarded-for: {from}\r\n"))
+    }
+
+    fn begin_with(&self, headers: &str) -> Begun {
         let Self { address, path, token } = self;
         let mut socket = TcpStream::connect(address).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         write!(
             socket,
-            "GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n{headers}connection: close\r\n\r\n"
         )
         .unwrap();
         let mut first = Vec::new();
@@ -264,4 +274,26 @@ fn downloads_of_one_home_are_bounded_and_leave_the_others_theirs(world: World) {
 
     held.pop();
     assert!(reader.begin().is_sent(), "there is a place again");
+}
+
+/// Of eight places an address has two.
+fn downloads_of_several_homes_at_one_address_leave_the_others_theirs(mut world: World) {
+    let readers = [(); 2].map(|()| {
+        let wire = Recorder::before(&world.url());
+        let machine = world.machine().through(wire.url());
+        machine.sign_up();
+        SlowReader::made(&world, &wire, &machine)
+    });
+    world.set("BAILIWICK_TRUSTED_PROXIES", "127.0.0.1");
+    world.set("BAILIWICK_CONCURRENT_REQUESTS", "16");
+    world.restart();
+    let [one, two] = &readers;
+    let held = [one.begin_from("203.0.113.7"), two.begin_from("203.0.113.7")];
+    assert!(held.iter().all(Begun::is_sent), "{}", held[1].head());
+    let refused = two.begin_from("203.0.113.7");
+    assert!(refused.first.starts_with(b"HTTP/1.1 429"), "{}", refused.head());
+    assert!(refused.head().contains("\nretry-after: "), "{}", refused.head());
+    assert!(two.begin_from("198.51.100.1").is_sent(), "somebody elsewhere");
+    drop(held);
+    assert!(two.begin_from("203.0.113.7").is_sent(), "there is a place again");
 }

@@ -46,6 +46,25 @@ fn files_as_they_were_before_are_not_taken_for_the_newest() {
 }
 
 #[test]
+fn files_as_they_were_before_are_not_taken_for_the_newest_by_who_signed_in_anew() {
+    let mut world = World::started(Engine::Sqlite);
+    let laptop = world.machine();
+    let ada = laptop.sign_up();
+    put(&laptop, "note", "first");
+    let before = keep_copy(&mut world);
+    put(&laptop, "note", "second");
+    let here = laptop.scratch("here");
+    pull(&laptop, &here, &[]).done();
+    laptop.run(["logout"]).done();
+    go_back(&mut world, &before);
+
+    laptop.sign_in(&ada).done();
+    assert_eq!(pull(&laptop, &here, &["--delete"]).refused(3).code, "rolled_back");
+    assert_eq!(fs::read_to_string(here.join("note")).unwrap(), "second");
+    pull(&laptop, &here, &["--start-over"]).done();
+}
+
+#[test]
 fn a_list_as_it_was_before_is_shown_with_a_warning_until_it_is_longer() {
     let mut world = World::started(Engine::Sqlite);
     let laptop = world.machine();

@@ -2,6 +2,8 @@
 //! An account that the platform's administrator suspends: it does nothing from its next request on, by no way in, in no
 //! tenant, on no server; and everything is as it was once that is over.
 
+use std::time::{Duration, Instant};
+
 use harness::{Engine, Factor, Machine, Person, Request, World, on_both_engines};
 use serde_json::{Value, json};
 
@@ -9,6 +11,7 @@ use crate::strangers::session_token;
 
 on_both_engines!(
     a_suspended_account_does_nothing_anywhere_until_that_is_over,
+    the_platforms_history_says_what_was_done,
     nobody_but_an_administrator_suspends_and_nobody_themselves,
 );
 
@@ -74,6 +77,9 @@ fn a_suspended_account_does_nothing_anywhere_until_that_is_over(mut world: World
     assert!(ways().iter().all(|way| *way == (403, json!("suspended"))), "{:?}", ways());
     let standing = root.run(["accounts", "show", &account, "--json"]).json();
     assert!(standing["suspended_since"].is_i64(), "{standing}");
+    assert_eq!((&standing["state"], &standing["reason"]), (&json!("suspended"), &json!("abuse")));
+    let said = root.run(["accounts", "show", &account]).done().stdout;
+    assert!(said.contains("is suspended since") && said.contains("abuse"), "{said}");
     assert_eq!(root.run(["accounts", "show", &person.account_id, "--json"]).json(), standing);
     for refused in [vec!["ls", "--json"], vec!["tenant", "list", "--json"], vec!["sessions", "--json"]] {
         assert_eq!(laptop.run(&refused).refused(5).code, "suspended", "{refused:?}");
@@ -87,6 +93,8 @@ fn a_suspended_account_does_nothing_anywhere_until_that_is_over(mut world: World
 
     root.run(["accounts", "resume", &person.account_id.to_lowercase(), "--json"]).done();
     assert!(ways().iter().all(|(status, _)| *status == 200), "{:?}", ways());
+    let live = root.run(["accounts", "show", &account, "--json"]).json();
+    assert_eq!(live, json!({ "account": account, "state": "live" }));
     let copy = laptop.scratch("copy");
     laptop.get("file", &copy).done();
     assert_eq!(std::fs::read(copy).unwrap(), b"what she keeps");
@@ -98,6 +106,65 @@ fn a_suspended_account_does_nothing_anywhere_until_that_is_over(mut world: World
     assert_eq!(suspended.len(), 2, "{records:?}");
     assert_eq!(suspended[0]["opened"]["reason"], "abuse");
     assert_eq!(suspended[0]["opened"]["after"], json!({ "suspended": true, "by": root_id }));
+}
+
+fn the_platforms_history_says_what_was_done(mut world: World) {
+    let (root, root_id) = administrator(&mut world);
+    let (laptop, _, account) = somebody(&world);
+    world.stop();
+    for command in ["admin grant", "admin grant", "admin revoke"] {
+        let done = world.command(command).args([&account, "auditor"]).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    }
+    world.start();
+    let tenant = laptop.run(["tenant", "create", "Acme", "--json"]).json()["id"].as_str().unwrap().to_owned();
+    root.run(["accounts", "suspend", &account, "--reason", "abuse", "--json"]).done();
+    root.run(["accounts", "resume", &account, "--json"]).done();
+    root.run(["tenant", "suspend", &tenant, "--reason", "unpaid", "--json"]).done();
+    root.run(["tenant", "resume", &tenant, "--json"]).done();
+
+    let said = |records: &[Value], action: &str, of: &str| -> Vec<Value> {
+        let by = |record: &&Value| record["action"] == action && record["subject"] == of;
+        records.iter().filter(by).map(|record| record["opened"].clone()).collect()
+    };
+    let begun = Instant::now();
+    let records = loop {
+        let records = root.run(["log", "--platform", "--json"]).entries();
+        if said(&records, "tenant.suspend", &tenant).len() == 2 {
+            break records;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "{records:?}");
+    };
+    // What was so already is not said again.
+    assert_eq!(said(&records, "platform_role.grant", &account), [json!({ "after": { "role": "auditor" } })]);
+    assert_eq!(
+        said(&records, "platform_role.revoke", &account),
+        [json!({ "before": { "role": "auditor" } })]
+    );
+    let made = said(&records, "platform_role.grant", &root_id);
+    assert_eq!(made, [json!({ "after": { "role": "administrator" } })]);
+    let (free, held) = (json!({ "suspended": false }), json!({ "suspended": true }));
+    assert_eq!(
+        said(&records, "account.suspend", &account),
+        [
+            json!({ "before": free, "after": held, "reason": "abuse" }),
+            json!({ "before": held, "after": free })
+        ]
+    );
+    let (live, suspended) = (json!({ "state": "live" }), json!({ "state": "suspended" }));
+    assert_eq!(
+        said(&records, "tenant.suspend", &tenant),
+        [
+            json!({ "before": live, "after": suspended, "reason": "unpaid" }),
+            json!({ "before": suspended, "after": live }),
+        ]
+    );
+    let people = root.run(["log", "--platform"]).done().stdout;
+    assert!(people.contains("suspended {") && people.contains("resumed {"), "{people}");
+    // It verifies, for those who may read it.
+    assert_eq!(root.run(["verify", "--platform", "--json"]).json()["verified"], json!(true));
+    assert_eq!(laptop.run(["log", "--platform", "--json"]).refused(5).code, "forbidden");
+    assert_eq!(laptop.run(["verify", "--platform", "--json"]).refused(5).code, "forbidden");
 }
 
 fn nobody_but_an_administrator_suspends_and_nobody_themselves(mut world: World) {

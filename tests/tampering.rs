@@ -16,6 +16,7 @@ on_both_engines!(
     a_cut_off_end_is_noticed_by_who_saw_it,
     a_history_that_is_gone_is_noticed_by_who_saw_it,
     records_cannot_be_changed_or_deleted_as_the_server,
+    what_was_done_to_the_platforms_history_is_named,
 );
 
 fn a_changed_byte_of_a_record_is_named(world: World) {
@@ -100,6 +101,27 @@ fn records_cannot_be_changed_or_deleted_as_the_server(world: World) {
     laptop.verified_records();
 }
 
+fn what_was_done_to_the_platforms_history_is_named(mut world: World) {
+    let machine = world.machine();
+    let auditor = machine.sign_up();
+    world.stop();
+    let granted = world.command("admin grant").args([&auditor.account_id, "auditor"]).output().unwrap();
+    assert!(granted.status.success(), "{granted:?}");
+    world.start();
+    let history = History::of_platform(&world);
+    let middle = history.numbers() / 2;
+    let verify = || machine.run(["verify", "--platform", "--json"]);
+    assert_eq!(verify().json()["verified"], Value::Bool(true));
+    for (column, kind) in history.columns() {
+        let before = history.change(&column, &kind, middle);
+        assert_names(verify(), middle, &column);
+        history.restore(&column, middle, &before);
+    }
+    assert_eq!(verify().json()["verified"], Value::Bool(true), "it is what it was");
+    history.as_superuser(&format!("DELETE FROM record WHERE {}", history.is_record(middle)));
+    assert_names(verify(), middle, "the whole record");
+}
+
 /// A person with a little history, and the tables where it stands.
 fn some_history(world: &World) -> (Machine, History) {
     let laptop = world.machine();
@@ -155,7 +177,7 @@ fn has(value: &Value, number: i64) -> bool {
     }
 }
 
-/// One person's history in the database itself.
+/// A history in the database itself.
 enum History {
     /// SQLite: the file of the home.
     File(PathBuf),
@@ -177,6 +199,16 @@ impl History {
                 let database = world.shared_database();
                 let tenant = database.rows(Role::Superuser, sql).remove(0);
                 Self::Tenant(database, tenant)
+            }
+        }
+    }
+
+    /// The platform's own.
+    fn of_platform(world: &World) -> Self {
+        match world.engine() {
+            Engine::Sqlite => Self::File(world.data().join("platform.db")),
+            Engine::Postgresql => {
+                Self::Tenant(world.shared_database(), "00000000-0000-0000-0000-000000000000".to_owned())
             }
         }
     }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 on_both_engines!(
     who_runs_one_organisation_sees_and_changes_nothing_of_another,
+    a_place_is_named_as_people_call_it_by_those_who_see_it,
     nobody_gives_or_takes_what_they_do_not_have,
     suspending_moving_and_removing_act_at_once_on_every_server,
     a_tenant_always_has_an_owner,
@@ -153,6 +154,44 @@ fn who_runs_one_organisation_sees_and_changes_nothing_of_another(world: World) {
         };
         assert_eq!((ask(&tenant), ask(&harness::unique("ten_"))), (404, 404), "{path}");
     }
+}
+
+fn a_place_is_named_as_people_call_it_by_those_who_see_it(world: World) {
+    let [ada, bea] = [(); 2].map(|()| Colleague::new(&world));
+    let tenant = ada.founds("Acme");
+    ada.organisation("North", &[]);
+    let town = ada.organisation("Town", &[]);
+    let (meter, far) = (ada.device("0004A30B001C0530", "North"), ada.device("70B3D57ED0000001", "Town"));
+    ada.tenant(&["devices", "rename", &meter, "Pump 3"]).done();
+    ada.lets_in(&bea, "Bea", &["viewer@North"]);
+
+    assert_eq!(text(&ada.tenant(&["devices", "show", "Pump 3"]).json(), "/id"), meter);
+    ada.tenant(&["grants", "give", "Bea", "viewer", "--at", "70b3d57ed0000001"]).done();
+    ada.tenant(&["grants", "take", "Bea", "viewer", "--at", &far]).done();
+    ada.tenant(&["grants", "give", "Bea", "operator", "--at", "Pump 3"]).done();
+    let held = ada.tenant(&["grants", "list", "--at", "Pump 3"]).json();
+    let is_it = |grant: &Value| grant["place"] == json!(meter) && grant["role"] == "operator";
+    assert!(held["grants"].as_array().unwrap().iter().any(is_it), "{held}");
+    let why = |who: &Colleague, on: &str| {
+        who.laptop.run(["why", "--what", "device.read", "--on", on, "--tenant", &tenant, "--json"])
+    };
+    for on in ["0004A30B001C0530", "Pump 3", "North"] {
+        assert_eq!(why(&bea, on).json()["decision"], "allowed", "{on}");
+    }
+    // What she may not see has no name for her, whether it is there or not.
+    for on in ["70B3D57ED0000001", "nowhere"] {
+        let refused = why(&bea, on).refused(1);
+        assert_eq!(refused.code, "not_found");
+        let said = format!("there is no organisation or device {on:?} here that you may see");
+        assert!(refused.document["message"].as_str().unwrap().contains(&said), "{refused:?}");
+    }
+    // Two of the same name are told apart by their ids; the other is where it was.
+    ada.tenant(&["devices", "rename", &far, "Pump 3"]).done();
+    assert_eq!(why(&ada, "Pump 3").refused(2).code, "wrong_usage");
+    assert_eq!(ada.tenant(&["devices", "show", "Pump 3"]).refused(2).code, "wrong_usage");
+    assert_eq!(ada.tenant(&["organisations", "move", "North", "--in", "Town"]).json()["parent"], json!(town));
+    let second = ada.tenant(&["organisations", "create", "North", "--in", "Town"]).refused(1);
+    assert_eq!((second.code.as_str(), &second.document["field"]), ("invalid_field", &json!("name")));
 }
 
 fn nobody_gives_or_takes_what_they_do_not_have(world: World) {
@@ -446,7 +485,8 @@ fn a_deleted_tenant_can_be_taken_back_for_thirty_days_and_then_its_keys_are_gone
     assert_eq!(ada.tenant(&["restore"]).json()["state"], "live");
     assert_eq!(ada.tenant(&["organisations", "list"]).entries().len(), 2);
 
-    let deleted = ada.tenant(&["delete", "--yes"]).json();
+    assert_eq!(ada.tenant(&["delete", "Nobody's", "--yes"]).refused(1).code, "not_found");
+    let deleted = ada.tenant(&["delete", "Acme", "--yes"]).json();
     assert!(deleted["delete_at"].as_i64().unwrap() > 0, "{deleted}");
     world.restart();
     assert_eq!(ada.tenant(&["show"]).json()["state"], "closing", "before its time nothing happens");

@@ -19,8 +19,10 @@ pub(crate) const MAX_OPERATORS: usize = 250;
 /// is checked is checked for each kind of question, and a thousand of them take a second.
 pub(crate) const MAX_OPERATORS_OF_ALL: usize = 4_000;
 pub(crate) const MAX_ELEMENTS: usize = 2_000;
-/// How long a text in quotes may be, in bytes: comparing a text with a pattern takes as long as one times the other.
-pub(crate) const MAX_LITERAL: usize = 512;
+/// How long a text in quotes may be, in bytes, and how often `like` may stand in all policies: comparing a text with a pattern takes
+/// as long as one times the other.
+pub(crate) const MAX_LITERAL: usize = 256;
+pub(crate) const MAX_LIKES: usize = 32;
 
 /// Where a text goes beyond the bounds, in bytes from its beginning, and how.
 ///
@@ -28,7 +30,7 @@ pub(crate) const MAX_LITERAL: usize = 512;
 /// passes over some errors and goes on, and would find it nested where this did not.
 pub(crate) fn beyond(text: &str) -> Option<(usize, String)> {
     let (mut open, mut operators) = (Vec::new(), 0_usize);
-    let (mut operators_before, mut elements) = (0_usize, 0_usize);
+    let (mut operators_before, mut elements, mut likes) = (0_usize, 0_usize, 0_usize);
     let mut bytes = text.bytes().enumerate().peekable();
     let mut in_word = false;
     while let Some((at, byte)) = bytes.next() {
@@ -73,7 +75,8 @@ pub(crate) fn beyond(text: &str) -> Option<(usize, String)> {
             b',' => elements += 1,
             b'|' | b'&' => operators += usize::from(bytes.next_if(|(_, next)| *next == byte).is_some()),
             b'+' | b'-' | b'*' | b'/' | b'%' | b'.' | b'!' => operators += 1,
-            b'i' if !was_in_word && is_if(text, at) => operators += 1,
+            b'i' if !was_in_word && is_word(text, at, "if") => operators += 1,
+            b'l' if !was_in_word && is_word(text, at, "like") => likes += 1,
             _ => {}
         }
         if open.len() > MAX_NESTING {
@@ -91,6 +94,9 @@ pub(crate) fn beyond(text: &str) -> Option<(usize, String)> {
             );
             return Some((at, why));
         }
+        if likes > MAX_LIKES {
+            return Some((at, format!("a tenant's policies have `like` at most {MAX_LIKES} times")));
+        }
         if elements > MAX_ELEMENTS {
             return Some((
                 at,
@@ -103,10 +109,11 @@ pub(crate) fn beyond(text: &str) -> Option<(usize, String)> {
     None
 }
 
-/// Whether the word `if` stands there.
-fn is_if(text: &str, at: usize) -> bool {
-    let after = text.as_bytes().get(at + 2).copied().unwrap_or(b' ');
-    text.as_bytes().get(at + 1) == Some(&b'f') && !after.is_ascii_alphanumeric() && after != b'_'
+/// Whether this word stands there, and ends.
+fn is_word(text: &str, at: usize, word: &str) -> bool {
+    let rest = text.as_bytes().get(at..).unwrap_or_default();
+    let after = rest.get(word.len()).copied().unwrap_or(b' ');
+    rest.starts_with(word.as_bytes()) && !after.is_ascii_alphanumeric() && after != b'_'
 }
 
 /// Does something on a stack with room for what is within the bounds, in any build. It may take a second: other requests go on
@@ -158,10 +165,13 @@ mod tests {
             (within(&"if true then true else ".repeat(300)), false),
             (format!("permit (principal, action, resource) {};", "when { true } ".repeat(300)), false),
             // Texts and comments say what they like; a policy's count is its own.
-            (within(&format!("\"{}\\\"\" == \"\"", "((((".repeat(100))), true),
+            (within(&format!("\"{}\\\"\" == \"\"", "((((".repeat(50))), true),
             (within(&format!("\"{}\" like \"*\"", "a".repeat(MAX_LITERAL - 1))), true),
             (within(&format!("\"{}\" like \"*\"", "a".repeat(MAX_LITERAL + 1))), false),
             (within(&format!("\"a\" like \"{}\"", "*a".repeat(MAX_LITERAL))), false),
+            (within("\"a\" like \"*\"").repeat(MAX_LIKES), true),
+            (within("\"a\" like \"*\"").repeat(MAX_LIKES + 1), false),
+            (within("context.likes == context.unlike").repeat(2 * MAX_LIKES), true),
             (within(&format!("[{}].contains(1)", "1,".repeat(MAX_ELEMENTS - 50))), true),
             (within(&format!("[{}].contains(1)", "1,".repeat(MAX_ELEMENTS))), false),
             (within(&format!("[{}].contains(1)", "{}".repeat(MAX_ELEMENTS))), false),

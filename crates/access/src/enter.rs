@@ -8,6 +8,7 @@ use store::{Door, Migration, ReadTx, Scope, StoreError, TenantId, TenantKind, Wr
 use crate::action::Action;
 use crate::caller::{Caller, Principal};
 use crate::decision::{Explanation, Refusal};
+use crate::pace::{Line, Pace};
 use crate::policies::{Policies, PolicyError};
 use crate::resource::Resource;
 use crate::slice::{Slice, Unanswerable, When};
@@ -32,6 +33,7 @@ pub struct Access {
     door: Door,
     policies: Arc<Policies>,
     remembered: Remembered,
+    line: Line,
 }
 
 /// Why there is no transaction.
@@ -90,7 +92,13 @@ impl Access {
     /// Takes the door and reads the policies. A policy that does not fit the schema stops the
     /// server here, before it has served anyone.
     pub fn new(door: Door) -> Result<Access, PolicyError> {
-        Ok(Access { door, policies: Arc::new(Policies::built_in()?), remembered: Remembered::default() })
+        let policies = Arc::new(Policies::built_in()?);
+        Ok(Access { door, policies, remembered: Remembered::default(), line: Line::default() })
+    }
+
+    /// For many questions in a row about a tenant.
+    pub(crate) fn pace(&self, tenant: TenantId) -> Pace<'_> {
+        Pace::new(&self.line, tenant)
     }
 
     /// Enters the tenant to do `action` to `resource`, which is that tenant's: a transaction that

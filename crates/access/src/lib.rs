@@ -77,6 +77,7 @@ mod customers;
 mod decision;
 mod enter;
 mod memo;
+mod pace;
 mod passage;
 mod people;
 mod platform_role;

@@ -8,6 +8,8 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
+use sha2::{Digest as _, Sha256};
+
 use crate::decision::Refusal;
 use crate::slice::Slice;
 
@@ -17,7 +19,8 @@ const CAPACITY: usize = 4_096;
 
 /// What was answered so far.
 pub(crate) struct Memo {
-    answers: RwLock<HashMap<Vec<u8>, Result<(), Refusal>>>,
+    /// By the SHA-256 of the question: with every id in it one may be of many KiB.
+    answers: RwLock<HashMap<[u8; 32], Result<(), Refusal>>>,
     /// Whether ids matter.
     exact: bool,
 }
@@ -44,7 +47,7 @@ impl Memo {
         slice: Slice,
         decide: impl FnOnce(Slice) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        let key = if self.exact { slice.exact_key() } else { slice.key() };
+        let key = Sha256::digest(if self.exact { slice.exact_key() } else { slice.key() }).into();
         if let Some(answer) = self.answers.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return *answer;
         }

@@ -54,7 +54,7 @@ pub(crate) fn add(
     roles: &[CustomRole],
     text: &str,
 ) -> Result<Added, Vec<PolicyProblem>> {
-    if text.is_empty() {
+    if text.is_empty() && roles.is_empty() {
         return read(vocabulary, built_in, roles, text);
     }
     if let Some((offset, message)) = bounded::beyond(text) {
@@ -121,14 +121,13 @@ fn join(
     roles: &[CustomRole],
     own: &PolicySet,
 ) -> Result<Added, String> {
-    let mut set = built_in.clone();
+    let (mut set, mut own_roles) = (built_in.clone(), PolicySet::new());
     for role in roles {
         let policy = role_policy(role)?;
-        let mut alone = PolicySet::new();
-        alone.add(policy.clone()).map_err(|error| error.to_string())?;
-        vocabulary.validate(&alone).map_err(|verdict| verdict.to_string())?;
+        own_roles.add(policy.clone()).map_err(|error| error.to_string())?;
         set.add(policy).map_err(|error| error.to_string())?;
     }
+    vocabulary.validate(&own_roles).map_err(|verdict| verdict.to_string())?;
     let by_roles = (!own.is_empty()).then(|| set.clone());
     for policy in own.policies() {
         set.add(policy.clone()).map_err(|error| error.to_string())?;

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::action::Action;
 use crate::caller::Caller;
 use crate::enter::{Access, Refused};
+use crate::pace::Pace;
 use crate::people::absent;
 use crate::resource::Resource;
 use crate::scopes::Scopes;
@@ -43,13 +44,15 @@ impl Access {
         let known = self.known(tx).await?;
         let standing = known.standing(tx, caller).await?;
         let root = *tx.tenant().uuid();
+        let mut pace = self.pace(tx.tenant());
         let mut visible = Visible { is_everywhere: true, ..Visible::default() };
         let organisations = known.tree.iter().map(|(organisation, _)| organisation).chain([root]);
         for organisation in organisations {
             let Some(path) = known.tree.path(tx.tenant(), organisation) else { continue };
+            pace.step().await?;
             // A device that nobody names, in this organisation.
             let found = known.found(Resource::Device(Uuid::nil()), path);
-            if self.may(&known, tx, caller, &standing, action, &found) {
+            if self.may(&known, tx.tenant(), caller, &standing, action, &found) {
                 visible.organisations.push(organisation);
             } else {
                 visible.is_everywhere = false;
@@ -64,8 +67,9 @@ impl Access {
             }));
         }
         for device in named {
+            pace.step().await?;
             let Some(found) = known.find(tx, Resource::Device(device)).await? else { continue };
-            if self.may(&known, tx, caller, &standing, action, &found) {
+            if self.may(&known, tx.tenant(), caller, &standing, action, &found) {
                 visible.devices.push(device);
             } else {
                 visible.refused.insert(device);
@@ -111,7 +115,28 @@ impl Access {
         let known = self.known(tx).await?;
         let standing = known.standing(tx, caller).await?;
         let found = known.find(tx, place.into()).await?.ok_or(Refused::NotFound)?;
-        self.cover(&known, tx, caller, &standing, actions, place, &found)
+        let mut pace = self.pace(tx.tenant());
+        self.cover(&mut pace, &known, tx.tenant(), caller, &standing, actions, place, &found).await
+    }
+
+    /// As [`covers`](Self::covers), at several places.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn covers_each(
+        &self,
+        tx: &mut ReadTx,
+        caller: &Caller,
+        held: &Held,
+    ) -> Result<(), Refused> {
+        let known = self.known(tx).await?;
+        let standing = known.standing(tx, caller).await?;
+        let mut pace = self.pace(tx.tenant());
+        for (place, actions) in held.iter() {
+            let found = known.find(tx, place.into()).await?.ok_or(Refused::NotFound)?;
+            self.cover(&mut pace, &known, tx.tenant(), caller, &standing, actions, place, &found).await?;
+        }
+        Ok(())
     }
 
     /// Whether a member may invite people, and may do oneself all that `held` says, each at its place: by the roles that they
@@ -127,21 +152,25 @@ impl Access {
         let standing = known.member(tx, member).await?;
         let whole = Place::Organisation(*tx.tenant().uuid());
         let inviting = (whole, Action::MemberInvite.into());
+        let mut pace = self.pace(tx.tenant());
         for (place, actions) in std::iter::once(inviting).chain(held.iter()) {
-            let here = known.find(tx, place.into()).await?;
-            let covered = here.map(|here| self.cover(&known, tx, &caller, &standing, actions, place, &here));
-            if !matches!(covered, Some(Ok(()))) {
-                return Ok(false);
+            let Some(here) = known.find(tx, place.into()).await? else { return Ok(false) };
+            match self.cover(&mut pace, &known, tx.tenant(), &caller, &standing, actions, place, &here).await
+            {
+                Ok(()) => {}
+                Err(Refused::Store(error)) => return Err(error.into()),
+                Err(_) => return Ok(false),
             }
         }
         Ok(true)
     }
 
     #[allow(clippy::too_many_arguments, reason = "one question, asked from two sides")]
-    fn cover(
+    async fn cover(
         &self,
+        pace: &mut Pace<'_>,
         known: &Known,
-        tx: &ReadTx,
+        tenant: TenantId,
         caller: &Caller,
         standing: &Standing,
         actions: Scopes,
@@ -154,11 +183,12 @@ impl Access {
             Place::Device(_) => actions.and(vocabulary.on_devices()),
         };
         for action in Action::ALL.iter().copied().filter(|action| actions.contains(*action)) {
+            pace.step().await?;
             let Some(sample) = vocabulary.sample(action) else {
                 return Err(Refused::Forbidden { action });
             };
             let found = known.found(sample.at(place), found.path.clone());
-            if !self.may(known, tx, caller, standing, action, &found) {
+            if !self.may(known, tenant, caller, standing, action, &found) {
                 return Err(Refused::Forbidden { action });
             }
         }
@@ -168,13 +198,13 @@ impl Access {
     pub(crate) fn may(
         &self,
         known: &Known,
-        tx: &ReadTx,
+        tenant: TenantId,
         caller: &Caller,
         standing: &Standing,
         action: Action,
         found: &Found,
     ) -> bool {
-        known.policies.answer(self.slice(caller, tx.tenant(), standing, action, found)).is_ok()
+        known.policies.answer(self.slice(caller, tenant, standing, action, found)).is_ok()
     }
 }
 

@@ -50,18 +50,21 @@ impl Access {
         let known = self.known(&mut tx).await?;
         let standing = known.standing(&mut tx, caller).await?;
         let root = *tenant.uuid();
+        let mut pace = self.pace(tenant);
         let mut visible = VisibleCollections::default();
         for organisation in known.tree.iter().map(|(organisation, _)| organisation).chain([root]) {
             let Some(path) = known.tree.path(tenant, organisation) else { continue };
+            pace.step().await?;
             // A collection that nobody names, in this organisation.
             let found = known.found(Resource::Collection(Uuid::nil()), path);
-            if self.may(&known, &tx, caller, &standing, action, &found) {
+            if self.may(&known, tenant, caller, &standing, action, &found) {
                 visible.organisations.insert(organisation);
             }
         }
         for collection in known.policies.named_collections() {
+            pace.step().await?;
             let Some(found) = known.find(&mut tx, Resource::Collection(collection)).await? else { continue };
-            let to = if self.may(&known, &tx, caller, &standing, action, &found) {
+            let to = if self.may(&known, tenant, caller, &standing, action, &found) {
                 &mut visible.named
             } else {
                 &mut visible.refused
@@ -86,10 +89,12 @@ impl Access {
         let known = self.known(tx).await?;
         let mut entitled = BTreeSet::new();
         let Some(found) = known.find(tx, resource).await? else { return Ok(entitled) };
+        let mut pace = self.pace(tx.tenant());
         for account in accounts {
+            pace.step().await?;
             let standing = known.member(tx, account).await?;
             let is_member = matches!(standing, Standing::Member(_));
-            if is_member && self.may(&known, tx, &absent(account), &standing, action, &found) {
+            if is_member && self.may(&known, tx.tenant(), &absent(account), &standing, action, &found) {
                 entitled.insert(account);
             }
         }

@@ -14,6 +14,7 @@ use crate::action::Action;
 use crate::caller::{Caller, Principal};
 use crate::decision::Explanation;
 use crate::enter::{Access, Refused, refused};
+use crate::pace::Pace;
 use crate::people::{People, absent};
 use crate::resource::Resource;
 use crate::scopes::Scopes;
@@ -151,11 +152,12 @@ impl Access {
         let last = people.iter().rfind(|one| one.kind == HolderKind::Member).filter(|_| more);
         let mut can = WhoCan { holders: Vec::new(), next: last.map(|last| last.id) };
         let actions = Actions::read(&mut asking.tx, &asking.known.policies).await?;
+        let mut pace = self.pace(tenant);
         for person in &people {
-            tokio::task::yield_now().await;
+            pace.step().await.map_err(Refused::from)?;
             let who = Somebody { kind: person.kind, id: person.id };
             let other = absent(person.kind, person.id, tenant);
-            if self.may(&asking.known, &asking.tx, &other, &person.standing(), action, &found) {
+            if self.may(&asking.known, tenant, &other, &person.standing(), action, &found) {
                 let mut ways = asking.ways(&actions, who, action, &found).await?;
                 ways.retain(Way::gives);
                 can.holders.push((who, ways));
@@ -179,9 +181,11 @@ impl Access {
         let mut asking = Asking::about(self, caller, tenant).await?;
         let oneself = asking.oneself();
         let other = who.filter(|who| *who != oneself);
-        let (mut targets, more) = organisations(&asking.known, tenant, MAX_PLACES);
+        let mut pace = self.pace(tenant);
+        let (targets, more) = organisations(&asking.known, tenant, MAX_PLACES);
+        let mut targets = asking.shown(&mut pace, other, targets).await?;
         let root = Place::Organisation(*tenant.uuid());
-        if other.is_some() && !targets.iter().any(|target| asking.is_shown(other, target)) {
+        if other.is_some() && targets.is_empty() {
             // Why not, where it is asked of the whole.
             asking.may_explain(root, &[root])?;
         }
@@ -190,8 +194,8 @@ impl Access {
         if let Standing::Member(holder) | Standing::ServiceAccount(holder) = &standing {
             single.extend(devices_of(holder));
         }
-        targets.extend(devices(&mut asking.tx, &asking.known, single).await?);
-        targets.retain(|target| asking.is_shown(other, target));
+        let devices = devices(&mut asking.tx, &asking.known, single).await?;
+        targets.extend(asking.shown(&mut pace, other, devices).await?);
 
         let who = other.unwrap_or(oneself);
         let scopes = if other.is_none() { caller.scopes() } else { Scopes::ALL };
@@ -201,9 +205,7 @@ impl Access {
         let mut said: BTreeMap<(Place, bool), Scopes> = BTreeMap::new();
         let mut places = Vec::new();
         for target in &targets {
-            // Others have their turn, and who has hung up, or waits for too long, is asked for no more.
-            tokio::task::yield_now().await;
-            let actions = asking.actions_at(target, speaker, &standing);
+            let actions = asking.actions_at(&mut pace, target, speaker, &standing).await?;
             said.insert((target.place, target.of_devices), actions);
             if asking.said_above(&said, target) != actions {
                 places.push(Can { place: target.place, of_devices: target.of_devices, actions });
@@ -347,7 +349,7 @@ impl<'a> Asking<'a> {
 
     fn caller_may(&self, action: Action, place: Place, path: &[Place]) -> bool {
         let found = self.known.found(place.into(), path.to_vec());
-        self.access.may(&self.known, &self.tx, self.caller, &self.standing, action, &found)
+        self.access.may(&self.known, self.tx.tenant(), self.caller, &self.standing, action, &found)
     }
 
     /// Refuses who may not ask about others at this place. A device is asked about where it lies.
@@ -405,6 +407,23 @@ impl<'a> Asking<'a> {
         Ok(ways)
     }
 
+    /// Those of these places of which the caller is told.
+    async fn shown(
+        &mut self,
+        pace: &mut Pace<'_>,
+        other: Option<Somebody>,
+        targets: Vec<Target>,
+    ) -> Result<Vec<Target>, TenancyError> {
+        let mut shown = Vec::with_capacity(targets.len());
+        for target in targets {
+            pace.step().await.map_err(Refused::from)?;
+            if self.is_shown(other, &target) {
+                shown.push(target);
+            }
+        }
+        Ok(shown)
+    }
+
     /// Whether the caller is told of this place what somebody else, or they themselves, may there.
     fn is_shown(&self, other: Option<Somebody>, target: &Target) -> bool {
         match other {
@@ -423,16 +442,24 @@ impl<'a> Asking<'a> {
         if target.of_devices { above.and(self.known.policies.vocabulary().on_devices()) } else { above }
     }
 
-    fn actions_at(&self, target: &Target, speaker: &Caller, standing: &Standing) -> Scopes {
+    async fn actions_at(
+        &mut self,
+        pace: &mut Pace<'_>,
+        target: &Target,
+        speaker: &Caller,
+        standing: &Standing,
+    ) -> Result<Scopes, TenancyError> {
         let askable = self.known.policies.askable();
-        let all = Action::ALL.iter().copied().filter(|action| askable.contains(*action));
-        all.filter(|action| {
-            target.resource(&self.known, *action).is_some_and(|resource| {
-                let found = self.known.found(resource, target.path.clone());
-                self.access.may(&self.known, &self.tx, speaker, standing, *action, &found)
-            })
-        })
-        .collect()
+        let mut actions = Scopes::NONE;
+        for action in Action::ALL.iter().copied().filter(|action| askable.contains(*action)) {
+            pace.step().await.map_err(Refused::from)?;
+            let Some(resource) = target.resource(&self.known, action) else { continue };
+            let found = self.known.found(resource, target.path.clone());
+            if self.access.may(&self.known, self.tx.tenant(), speaker, standing, action, &found) {
+                actions = actions.or(action.into());
+            }
+        }
+        Ok(actions)
     }
 }
 

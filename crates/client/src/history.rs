@@ -48,7 +48,7 @@ impl Client {
     ) -> Result<Vec<ProvenRecord>, RequestError> {
         let mut tiles = Tiles::new(self, Log::Tenant(tenant));
         let mut proven = Vec::new();
-        for (number, entry) in (from..).zip(self.records(tenant, from, limit).await?.records) {
+        for (number, entry) in (from..).zip(self.records(Log::Tenant(tenant), from, limit).await?.records) {
             let is_its_place = entry.number == number;
             let proof = if !is_its_place {
                 Proof::Refuted

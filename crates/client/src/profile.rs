@@ -8,9 +8,9 @@
 //! keys.sealed     … the master key and the address, sealed under the split key (`keyring::split`)
 //! device          the token by which the server knows this device again
 //! pins.json       servers' log keys and checkpoints, as they were seen last
-//! uploads/, sync/ how far broken-off uploads are; what a synchronised folder was like, sealed
 //! names.sealed  the names of the files, sealed
 //! last-change   the newest change that the server acknowledged, until it is seen in the history
+//! accounts/     of each account on each server: how far broken-off uploads are, what a synchronised folder was like
 //! ```
 //!
 //! Where the operating system has a keychain, the half of the split key is there and not in a file ([`Keychain`]).
@@ -18,15 +18,20 @@
 //! The other half of the split key is on the server, and is given only to this device's live session. Once that
 //! session is ended, here or anywhere, the folder opens nothing, however often it was copied. Passwords, secrets of
 //! authenticator apps and backup codes are never in it. The folder is for its owner alone (0700, files 0600).
+//!
+//! What is remembered of an account's files is sealed under its collections' keys, which follow from its master key: so it
+//! outlives the session, says nothing without the account, and is of use as soon as the same account signs in again.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use keyring::{Email, EmailSalt, LocalHalf, MasterKey, Sealed, ServerHalf, SplitKey, SystemRng};
 use protocol::{AccountId, Bytes, DeviceId, Secret, SessionId, TenantId};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::client::federation::LockedSession;
@@ -308,7 +313,8 @@ impl Profile {
         Ok(LocalHalf::from_bytes(local))
     }
 
-    /// Forgets the session and its keys. What is known of servers stays, and by what the device is known.
+    /// Forgets the session and its keys. What is known of servers stays, by what the device is known, and what is remembered of
+    /// accounts' files.
     ///
     /// # Errors
     /// [`ProfileError`].
@@ -322,10 +328,22 @@ impl Profile {
         for name in [KEYS, LOCAL_HALF, SESSION, NAMES, LAST_CHANGE, PROFILE] {
             self.remove(name)?;
         }
-        for name in [UPLOADS, SYNC, COLLECTIONS] {
+        // Earlier builds kept the last two here, and uploads in plain.
+        for name in [COLLECTIONS, UPLOADS, SYNC] {
             let _ = fs::remove_dir_all(self.folder.join(name));
         }
         Ok(())
+    }
+
+    /// The same, and forgets what is remembered of the account's files.
+    ///
+    /// # Errors
+    /// [`ProfileError`].
+    pub fn forget_account(&self) -> Result<(), ProfileError> {
+        if let Ok(Some(stored)) = self.stored() {
+            let _ = fs::remove_dir_all(self.remembered(&stored.server, stored.account));
+        }
+        self.forget()
     }
 
     /// The request of the newest change that the server acknowledged to this device, and that was not seen in the history.
@@ -391,14 +409,21 @@ impl Profile {
         self.folder.join(COLLECTIONS).join(collection.to_string())
     }
 
-    /// Where broken-off uploads are remembered.
-    pub fn uploads(&self) -> PathBuf {
-        self.folder.join(UPLOADS)
+    /// Where an account's uploads to a server are remembered that broke off.
+    pub fn uploads(&self, server: &str, account: AccountId) -> PathBuf {
+        self.remembered(server, account).join(UPLOADS)
     }
 
-    /// Where the state of synchronised folders is.
-    pub fn sync(&self) -> PathBuf {
-        self.folder.join(SYNC)
+    /// Where the state of an account's synchronised folders is, of those on this server.
+    pub fn sync(&self, server: &str, account: AccountId) -> PathBuf {
+        self.remembered(server, account).join(SYNC)
+    }
+
+    /// The folder's name tells neither: the account may be signed out.
+    fn remembered(&self, server: &str, account: AccountId) -> PathBuf {
+        let hash = Sha256::new().chain_update(server).chain_update([0]).chain_update(account.as_bytes());
+        let name = HEXLOWER.encode(hash.finalize().get(..16).unwrap_or_default());
+        self.folder.join(ACCOUNTS).join(name)
     }
 
     fn secret(&self, name: &str) -> Result<Option<Secret>, ProfileError> {
@@ -548,5 +573,6 @@ const LAST_CHANGE: &str = "last-change";
 const NAMES: &str = "names.sealed";
 /// Names of files in other collections than the account's own files.
 const COLLECTIONS: &str = "collections";
+const ACCOUNTS: &str = "accounts";
 const UPLOADS: &str = "uploads";
 const SYNC: &str = "sync";

@@ -39,6 +39,11 @@ pub struct LogIdentity {
 }
 
 impl LogIdentity {
+    /// Whose log it is.
+    pub fn whose(&self) -> Log {
+        self.tenant.map_or(Log::Platform, Log::Tenant)
+    }
+
     /// The log of a tenant of this service.
     ///
     /// # Errors
@@ -193,20 +198,20 @@ impl FindingDocument {
 }
 
 impl Client {
-    /// Verifies the log of a tenant against its newest checkpoint and what is pinned of it. A record of the request `awaited`
-    /// should be in it, since the server acknowledged a change in it.
+    /// Verifies a log against its newest checkpoint and what is pinned of it. A record of the request `awaited` should be in
+    /// it, since the server acknowledged a change in it.
     ///
     /// # Errors
     /// [`VerifyError`] when it cannot be verified; what is wrong with it is in [`Verified`].
     pub async fn verify(
         &self,
         log: &LogIdentity,
-        tenant: TenantId,
         pins: &Pins,
         awaited: Option<&str>,
         progress: Progress<'_>,
     ) -> Result<Verified, VerifyError> {
-        let note = match self.newest_checkpoint(Log::Tenant(tenant)).await {
+        let of = log.whose();
+        let note = match self.newest_checkpoint(of).await {
             // Where a checkpoint was seen before, that there is none is a finding: of every record that it covered.
             Err(VerifyError::NoCheckpoint) if pins.checkpoints.contains_key(&log.origin) => String::new(),
             note => note?,
@@ -215,11 +220,11 @@ impl Client {
         check.awaited = awaited.map(str::to_owned);
         let mut from = 0;
         while from < check.size {
-            let page = self.records(tenant, from, RECORDS_A_PAGE).await?;
+            let page = self.records(of, from, RECORDS_A_PAGE).await?;
             let next = page.next.min(check.size);
             for (index, tile) in check.tiles(from, next) {
                 // A tile that is not there, or not one, is no evidence either way: the leaves and the root are.
-                let bytes = self.tile(Log::Tenant(tenant), tile).await.ok();
+                let bytes = self.tile(of, tile).await.ok();
                 let nodes = bytes.and_then(|bytes| tile.decode(&bytes).ok());
                 check.nodes.insert(index, nodes.unwrap_or_default());
             }
@@ -227,7 +232,7 @@ impl Client {
             if (page.records.len() as u64) < next.saturating_sub(from) {
                 // Records are gone. Their leaves may not be, and tell whether the others are what they were.
                 for tile in check.leaf_tiles(from, next) {
-                    let bytes = self.tile(Log::Tenant(tenant), tile).await.unwrap_or_default();
+                    let bytes = self.tile(of, tile).await.unwrap_or_default();
                     add_leaves(&mut leaves, tile, &bytes);
                 }
             }
@@ -297,7 +302,7 @@ impl Client {
                 let mut next = from;
                 // A page may hold fewer than it was asked for.
                 while next < to {
-                    let page = self.records(tenant, next, RECORDS_A_PAGE).await?;
+                    let page = self.records(Log::Tenant(tenant), next, RECORDS_A_PAGE).await?;
                     if page.records.iter().any(|entry| entry.number < size && is_it(entry)) {
                         return Ok(true);
                     }

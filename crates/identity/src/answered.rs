@@ -43,7 +43,7 @@ pub enum Claim {
     Done,
     /// Another request came under this key.
     OtherRequest,
-    /// There are too many keys already.
+    /// It is new, and there are too many already.
     TooMany,
 }
 
@@ -55,12 +55,6 @@ impl Identity {
     pub async fn claim_request(&self, tx: &mut WriteTx, asked: &KeyedRequest) -> Result<Claim, Failure> {
         let now = tx.now();
         tx.execute("DELETE FROM answered WHERE created_at <= $1", params![now - ANSWERS_KEPT_MS]).await?;
-        let (kept,): (i64,) = tx
-            .query_one("SELECT count(*) FROM answered WHERE account = $1", params![asked.account.uuid()])
-            .await?;
-        if kept >= i64::from(MAX_ANSWERS) {
-            return Ok(Claim::TooMany);
-        }
         let claimed = tx
             .execute(
                 "INSERT INTO answered (account, idempotency_key, request, created_at) VALUES ($1, $2, $3, $4)
@@ -69,7 +63,11 @@ impl Identity {
             )
             .await?;
         if claimed == 1 {
-            return Ok(Claim::New);
+            // Only what is new is counted, itself too: what was answered is answered again however many there are.
+            let (kept,): (i64,) = tx
+                .query_one("SELECT count(*) FROM answered WHERE account = $1", params![asked.account.uuid()])
+                .await?;
+            return Ok(if kept > i64::from(MAX_ANSWERS) { Claim::TooMany } else { Claim::New });
         }
         let row: Option<([u8; 32], Option<Vec<u8>>)> = tx
             .query_opt(

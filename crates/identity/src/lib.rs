@@ -129,6 +129,7 @@ pub use signup::{
     NO_ACCOUNT, NewTotp, PasskeySignupFinish, PasskeySignupStart, PasskeySignupStarted, ProvidedSignup,
     ReservedSignup, SignedUp, Signup, SignupError, SignupFinish, SignupStart, SignupStarted, SignupState,
 };
+pub use suspension::Suspension;
 pub use sweep::{Entry, UnsettledPassword};
 pub use totp::TotpStarted;
 pub use webauthn::{

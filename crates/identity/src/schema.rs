@@ -76,4 +76,9 @@ pub const MIGRATIONS: &[Migration] = &[
         scope: Scope::Platform,
         sql: include_str!("../migrations/keys-due.sql"),
     },
+    Migration {
+        name: "identity/suspension-reason",
+        scope: Scope::Tenant,
+        sql: include_str!("../migrations/suspension-reason.sql"),
+    },
 ];

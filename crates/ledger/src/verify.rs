@@ -90,7 +90,7 @@ pub enum Finding {
         logged_as: Option<u64>,
     },
     /// Records that were logged are not there.
-    #[error("records {first} to {last} are missing")]
+    #[error("{} missing", are(*.first, *.last))]
     RecordsMissing {
         /// The first.
         first: u64,
@@ -454,6 +454,11 @@ impl Verification {
 fn take(nodes: &mut VecDeque<(u64, Hash)>, index: u64) -> Option<Hash> {
     while nodes.pop_front_if(|(at, _)| *at < index).is_some() {}
     nodes.pop_front_if(|(at, _)| *at == index).map(|(_, hash)| hash)
+}
+
+/// One record, or several in a row, as a sentence begins with them.
+fn are(first: u64, last: u64) -> String {
+    if first == last { format!("record {first} is") } else { format!("records {first} to {last} are") }
 }
 
 /// Findings that are listed; the others are counted.

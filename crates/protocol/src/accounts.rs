@@ -11,9 +11,14 @@ use crate::AccountId;
 pub struct AccountStanding {
     /// The account.
     pub account: AccountId,
+    /// `live` or `suspended`.
+    pub state: String,
     /// Since when it is suspended, in milliseconds since the Unix epoch; absent when it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended_since: Option<i64>,
+    /// Why it is suspended; absent when it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// `PUT /api/v1/platform/accounts/{account}/suspension`

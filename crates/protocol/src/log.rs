@@ -55,7 +55,7 @@ pub struct Record {
     pub corrects: Option<RecordId>,
     /// The details, sealed.
     pub details: Bytes<65536>,
-    /// What they say, in a customer's tenant, whose keys the server has: what was so `before` and `after`, and the `reason`.
+    /// What they say, where the server has the keys: what was so `before` and `after`, and the `reason`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<Object>))]
     pub opened: Option<serde_json::Value>,

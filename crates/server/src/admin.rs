@@ -5,7 +5,8 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use access::PlatformRole;
+use access::tenancy::Change;
+use access::{PlatformRole, Tenancy};
 use clap::{Args, Subcommand};
 use custody::{Custody, RootKeyId, RootKeys};
 use serde_json::json;
@@ -160,13 +161,23 @@ async fn change(config: Config, account: String, role: String, grant: bool) -> R
     let (store, door) = door(&config).await?;
     let id = find_account(&door, &account).await?;
     let action = if grant { "platform_role.grant" } else { "platform_role.revoke" };
+    let tenancy = Tenancy::new(custody(&config, &door).await?);
     let mut tx = door.write(TenantId::PLATFORM, entry(action)).await?;
     let changed = if grant {
         role.grant(&mut tx, *id.uuid(), &access::Caller::system("operator", "")).await?
     } else {
         role.revoke(&mut tx, *id.uuid()).await?
     };
-    tx.commit(Record::about(id)).await?;
+    // What was so already is not recorded anew.
+    if changed {
+        let said = Some(json!({ "role": role.name() }));
+        let (before, after) = if grant { (None, said) } else { (said, None) };
+        let change = Change { before, after, reason: None };
+        let record = tenancy.record(&mut tx, id, &change).await?;
+        tx.commit(record).await?;
+    } else {
+        drop(tx);
+    }
     store.close().await;
     let line = match (changed, grant) {
         (true, true) => "granted",

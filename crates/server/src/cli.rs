@@ -222,8 +222,11 @@ async fn check(config: Config) -> Result<Answer, start::StartError> {
     let warnings = start::judge(&config).await?;
     let mut lines: Vec<_> =
         warnings.iter().map(|warning| format!("warning: {}: {}", warning.setting, warning.why)).collect();
+    let missing = crate::console::missing();
+    lines.extend(missing.map(|why| format!("warning: {why}")));
     lines.push("the configuration can be used".into());
     let warnings: Vec<_> =
         warnings.iter().map(|warning| json!({ "setting": warning.setting, "why": warning.why })).collect();
-    Ok(Answer::of_lines(lines, json!({ "usable": true, "warnings": warnings })))
+    let document = json!({ "usable": true, "warnings": warnings, "console": missing.is_none() });
+    Ok(Answer::of_lines(lines, document))
 }

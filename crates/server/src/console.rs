@@ -56,6 +56,14 @@ const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
 const PERMITTED: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=(), \
                          publickey-credentials-create=(self), publickey-credentials-get=(self)";
 
+/// What whoever runs the server is told when the console is not part of the program; `None` when it is.
+pub(crate) fn missing() -> Option<&'static str> {
+    find("index.html").is_none().then_some(
+        "the console is not part of this build: links that people are sent (devices, consent, invitations) lead to a page that \
+         names the commands instead; `scripts/build-console` builds it",
+    )
+}
+
 /// The console's routes.
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -176,7 +184,15 @@ const BUFFER: usize = 16 * 1024;
 /// The page of a program that was built without the console.
 const MISSING: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Bailiwick</title>\n\
 <h1>The console is not part of this build</h1>\n\
-<p>The server runs: the command line and the API work. To have the console as well, run <code>scripts/build-console</code> in the \
+<p>The server runs: the command line and the API work. What a link led you here for, the command line does: give it the whole \
+address of this page, in quotes.</p>\n\
+<ul>\n\
+<li>an application or a device that asks for your consent: <code>bailiwick authorize 'LINK'</code>, or with the code that a device \
+shows <code>bailiwick authorize --code CODE</code></li>\n\
+<li>an invitation to a tenant: <code>bailiwick tenant join 'LINK'</code></li>\n\
+<li>a device that asks to be let in: <code>bailiwick pair approve 'LINK'</code></li>\n\
+</ul>\n\
+<p>To have the console as well, run <code>scripts/build-console</code> in the \
 sources (it needs Node 20 or newer, and Rust's target <code>wasm32-unknown-unknown</code>), build the program again, and start \
 it. <code>make run</code> does all of that where it can.</p>\n";
 
@@ -207,8 +223,8 @@ mod tests {
     #[test]
     fn who_takes_nothing_compressed_is_sent_the_same() {
         const SHORT: [u8; 27] = [
-            0x1b, 0x1d, 0x00, 0xf8, 0x1d, 0xa9, 0x53, 0x9f, 0xbb, 0x70, 0x15, 0x26, 0xd6, 0x63, 0x69, 0x6c, 0x77, 0x32,
-            0x0d, 0x64, 0x2d, 0x86, 0x0a, 0x05, 0x30, 0x33, 0x0e,
+            0x1b, 0x1d, 0x00, 0xf8, 0x1d, 0xa9, 0x53, 0x9f, 0xbb, 0x70, 0x15, 0x26, 0xd6, 0x63, 0x69, 0x6c,
+            0x77, 0x32, 0x0d, 0x64, 0x2d, 0x86, 0x0a, 0x05, 0x30, 0x33, 0x0e,
         ];
         let file = File { path: "short.js".into(), content: Content::Brotli(Cow::Borrowed(&SHORT)) };
         assert_eq!(file.decompressed(&SHORT).unwrap(), "bailiwick ".repeat(3));

@@ -3,6 +3,7 @@
 //! that metrics are read by.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -12,10 +13,13 @@ use axum_server::tls_rustls::RustlsConfig;
 use tokio::sync::watch;
 
 use crate::config::Config;
-use crate::gateway::{self, Prompt};
+use crate::gateway::{self, Connections, Prompt};
 use crate::start::{StartError, install_cryptography};
 use crate::state::App;
 use crate::{acme, routes};
+
+/// Connections at the address for metrics.
+const WATCHERS: usize = 128;
 
 /// How long requests that are under way may take to finish when the server stops.
 const GRACE: Duration = Duration::from_secs(20);
@@ -39,8 +43,10 @@ pub(crate) async fn listen(app: &App, stop: watch::Sender<bool>) -> Result<(), S
     listener.set_nonblocking(true).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     // Until the last request is answered: who watches sees the end, too.
+    // And whoever else is there leaves them their places.
+    let watchers = Arc::new(Connections::new(WATCHERS, Vec::new()));
     let watched =
-        config.metrics_listen.map(|address| Beside::serve(address, routes::service::watched(app), app));
+        config.metrics_listen.map(|address| Beside::serve(address, routes::service::watched(app), &watchers));
     let _watched = watched.transpose()?;
     let handle = Handle::new();
     tokio::spawn({
@@ -60,8 +66,9 @@ pub(crate) async fn listen(app: &App, stop: watch::Sender<bool>) -> Result<(), S
         return server.serve(service).await.map_err(StartError::Serve);
     }
     let tls = if config.has_acme() { acme::serve(app, app.stopping.clone())? } else { tls(config).await? };
-    let redirect =
-        config.redirect_listen.map(|address| Beside::serve(address, gateway::to_tls(&app.url), app));
+    let redirect = config
+        .redirect_listen
+        .map(|address| Beside::serve(address, gateway::to_tls(&app.url), &app.connections));
     let _redirect = redirect.transpose()?;
     let renewing = (!config.has_acme())
         .then(|| tokio::spawn(renew(tls.clone(), config.tls_certificate.clone(), config.tls_key.clone())));
@@ -80,13 +87,17 @@ pub(crate) async fn listen(app: &App, stop: watch::Sender<bool>) -> Result<(), S
 struct Beside(Handle<SocketAddr>);
 
 impl Beside {
-    fn serve(address: SocketAddr, router: Router, app: &App) -> Result<Self, StartError> {
+    fn serve(
+        address: SocketAddr,
+        router: Router,
+        connections: &Arc<Connections>,
+    ) -> Result<Self, StartError> {
         let failed = |source| StartError::Listen { address, source };
         let listener = std::net::TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let (service, handle) = (router.into_make_service(), Handle::new());
         let server = axum_server::from_tcp(listener).map_err(failed)?.handle(handle.clone());
-        let mut server = server.map(|inner| Prompt::new(inner, &app.connections));
+        let mut server = server.map(|inner| Prompt::new(inner, connections));
         slow_clients(server.http_builder());
         tokio::spawn(async move {
             if let Err(error) = server.serve(service).await {
@@ -130,6 +141,10 @@ async fn renew(tls: RustlsConfig, certificate: std::path::PathBuf, key: std::pat
 /// How often it is looked whether there is a new certificate.
 const RENEWED_EVERY: Duration = Duration::from_secs(10);
 
+/// What of a body may arrive before anybody reads it, in bytes; of all on a connection twice that. A part of a file comes at 5 MiB a
+/// second where an answer takes 0.1 s.
+const STREAM_WINDOW: u32 = 256 * 1024;
+
 /// A client that dawdles over its headers is let go.
 fn slow_clients(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {
     builder
@@ -142,6 +157,8 @@ fn slow_clients(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util
         .timer(hyper_util::rt::TokioTimer::new())
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(2 * STREAM_WINDOW)
         .max_concurrent_streams(128)
         .max_header_list_size(32 * 1024);
 }

@@ -158,7 +158,7 @@ pub(crate) async fn open(config: Config) -> Result<Opened, StartError> {
         audit,
         rates: RateLimits::new(&config, SharedLimits::of(&config, limits_seed)?),
         turns: Turns::new(config.concurrent_requests),
-        answers: Turns::new(2 * config.concurrent_requests),
+        answers: Turns::new(gateway::UNITS_FOR_EACH * config.concurrent_requests),
         connections: Arc::new(Connections::new(connections, config.trusted_proxies.clone())),
         downloads: Downloads::new(config.concurrent_requests / 2),
         url,
@@ -325,6 +325,9 @@ async fn refuse_old_clock(door: &Door) -> Result<(), StartError> {
 /// Serves until SIGINT or SIGTERM. Prints `ready <url>` when it accepts.
 pub(crate) async fn serve(config: Config) -> Result<(), StartError> {
     let Opened { app, mail, letters, touched, spools, stop } = open(config).await?;
+    if let Some(why) = crate::console::missing() {
+        tracing::warn!("{why}");
+    }
     let stopping = || app.stopping.clone();
     let events = tokio::spawn(revocations::follow(app.clone(), app.store.hear(), stopping()));
     let kept = tokio::spawn(news::follow(app.clone(), app.store.hear(), stopping()));

@@ -40,6 +40,11 @@ pub enum OpenError {
         /// The first table of those that it may not use.
         table: String,
     },
+    /// The login role may not look into the schema that the tables are in, so that none is there for it.
+    #[error(
+        "the database role {0:?} may not use the schema public; as the owner role, run: GRANT USAGE ON SCHEMA public TO {0:?}"
+    )]
+    LacksSchema(String),
     /// The database lacks migrations and this process may not apply them.
     #[error("the database lacks {0} migration(s); run `bailiwick migrate` with the owner role's address")]
     NotMigrated(usize),

@@ -30,11 +30,8 @@ impl Core {
             }
         });
         let looked_at = move |records: u64| drop(sender.unbounded_send(records));
-        let verified = self
-            .client
-            .verify(&own, tenant, &pins, awaited.as_deref(), &looked_at)
-            .await
-            .map_err(Failure::from)?;
+        let verified =
+            self.client.verify(&own, &pins, awaited.as_deref(), &looked_at).await.map_err(Failure::from)?;
         let mut document = verified.to_document();
         if verified.is_intact() {
             if let Some(request) = awaited.filter(|_| !verified.is_awaiting) {

@@ -169,7 +169,8 @@ impl House {
         for _ in 0..LEVELS {
             let level = self.organisations.len();
             for _ in 0..WIDTH {
-                let made = self.tenancy.create_organisation(&mut tx, above, &name).await;
+                let called = self::name(&format!("Place {}", self.organisations.len()));
+                let made = self.tenancy.create_organisation(&mut tx, above, &called).await;
                 self.organisations.push(made.expect("an organisation").id);
             }
             above = self.organisations[level];

@@ -52,13 +52,10 @@ impl Access {
         caller: &Caller,
         held: &Held,
     ) -> Result<(), TenancyError> {
-        for (place, actions) in held.iter() {
-            match self.covers(tx, caller, actions, place).await {
-                Err(Refused::Forbidden { action }) => return Err(TenancyError::BeyondOwn { action }),
-                other => other?,
-            }
+        match self.covers_each(tx, caller, held).await {
+            Err(Refused::Forbidden { action }) => Err(TenancyError::BeyondOwn { action }),
+            other => Ok(other?),
         }
-        Ok(())
     }
 }
 

@@ -67,7 +67,8 @@ impl Tenancy {
     /// Makes an organisation below another.
     ///
     /// # Errors
-    /// [`TenancyError::NotFound`] for what is above it, [`TenancyError::TooMany`].
+    /// [`TenancyError::NotFound`] for what is above it, [`TenancyError::TooMany`], [`TenancyError::Invalid`] for a name that
+    /// another one there has.
     pub async fn create_organisation(
         &self,
         tx: &mut WriteTx,
@@ -83,6 +84,7 @@ impl Tenancy {
         if tree.depth(*parent.uuid())? >= MAX_DEPTH {
             return Err(TenancyError::TooMany("organisations lie at most 16 deep in one another"));
         }
+        self.require_free(tx, "name", name, None, parent).await?;
         let (id, now) = (OrganisationId::random(), tx.now());
         let sealed = name.seal(&self.keys(tx).await?, *id.uuid());
         tx.execute(
@@ -94,6 +96,9 @@ impl Tenancy {
     }
 
     /// Gives an organisation another name. The topmost is renamed with the tenant.
+    ///
+    /// # Errors
+    /// [`TenancyError::Invalid`] for a name that another one in the same place has.
     pub async fn rename_organisation(
         &self,
         tx: &mut WriteTx,
@@ -101,6 +106,10 @@ impl Tenancy {
         name: &Name,
     ) -> Result<(), TenancyError> {
         self.not_topmost(tx, organisation)?;
+        Stamp::Places.renew(tx).await?;
+        if let Some(parent) = self.organisation(tx, organisation).await?.parent {
+            self.require_free(tx, "name", name, Some(organisation), parent).await?;
+        }
         let sealed = name.seal(&self.keys(tx).await?, *organisation.uuid());
         let changed = tx
             .execute(
@@ -115,7 +124,8 @@ impl Tenancy {
     /// who holds roles above its new place does.
     ///
     /// # Errors
-    /// [`TenancyError::Invalid`] when it would lie in itself, [`TenancyError::TooMany`] when it would lie too deep.
+    /// [`TenancyError::Invalid`] when it would lie in itself or beside another of its name, [`TenancyError::TooMany`] when it
+    /// would lie too deep.
     pub async fn move_organisation(
         &self,
         tx: &mut WriteTx,
@@ -133,6 +143,8 @@ impl Tenancy {
         if above + tree.height(*organisation.uuid()) > MAX_DEPTH {
             return Err(TenancyError::TooMany("organisations lie at most 16 deep in one another"));
         }
+        let name = self.organisation(tx, organisation).await?.name;
+        self.require_free(tx, "parent", &name, Some(organisation), parent).await?;
         tx.execute("UPDATE organisation SET parent = $2 WHERE id = $1", params![&organisation, &parent])
             .await?;
         Ok(())
@@ -166,6 +178,27 @@ impl Tenancy {
         tx.execute("DELETE FROM role_grant WHERE place = $1 AND is_device = 0", params![&organisation])
             .await?;
         Stamp::People.renew(tx).await?;
+        Ok(())
+    }
+
+    /// Refuses a name that an organisation in this place has, other than the one that is to have it. Names are sealed, so each
+    /// is opened; under the stamp of the tree, so that none comes to be meanwhile.
+    async fn require_free(
+        &self,
+        tx: &mut ReadTx,
+        field: &'static str,
+        name: &Name,
+        of: Option<OrganisationId>,
+        parent: OrganisationId,
+    ) -> Result<(), TenancyError> {
+        let keys = self.keys(tx).await?;
+        let beside: Vec<(OrganisationId, Vec<u8>)> =
+            tx.query("SELECT id, sealed_name FROM organisation WHERE parent = $1", params![&parent]).await?;
+        for (id, sealed) in beside {
+            if Some(id) != of && Name::open(&keys, *id.uuid(), &sealed)? == *name {
+                return Err(TenancyError::invalid(field, "another organisation there has this name"));
+            }
+        }
         Ok(())
     }
 

@@ -203,8 +203,9 @@ impl<'a> World<'a> {
         match step {
             Step::Organisation { above } => {
                 let above = pick(&organisations, *above).ok_or_else(nobody)?;
-                let made =
-                    tenancy.create_organisation(tx, organisation(above), &name("an organisation")).await?;
+                // No two in one place have the same name.
+                let called = name(&format!("organisation {}", Uuid::new_v4()));
+                let made = tenancy.create_organisation(tx, organisation(above), &called).await?;
                 model.above.insert(*made.id.uuid(), above);
             }
             Step::Move { which, to } => {

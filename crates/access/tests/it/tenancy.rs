@@ -171,6 +171,32 @@ async fn of_two_owners_who_leave_at_once_one_stays() {
 }
 
 #[tokio::test]
+async fn no_two_organisations_in_one_place_have_the_same_name() {
+    for house in houses().await {
+        let whole = house.whole();
+        let (north, south) =
+            (house.organisation("North", whole).await, house.organisation("South", whole).await);
+        let town = house.organisation("Town", north).await;
+        // Elsewhere a name is free.
+        let other = house.organisation("Town", south).await;
+        let mut tx = house.enter(ADA, Action::OrganisationWrite).await.unwrap();
+        let (tenancy, is_taken) = (&house.tenancy, |refused: Result<(), TenancyError>, field: &str| {
+            assert!(
+                matches!(&refused, Err(TenancyError::Invalid { field: of, .. }) if *of == field),
+                "{refused:?}"
+            );
+        });
+        is_taken(tenancy.create_organisation(&mut tx, whole, &name("South")).await.map(drop), "name");
+        is_taken(tenancy.rename_organisation(&mut tx, north, &name("South")).await, "name");
+        is_taken(tenancy.move_organisation(&mut tx, other, north).await, "parent");
+        tenancy.rename_organisation(&mut tx, town, &name("Town")).await.unwrap();
+        tenancy.rename_organisation(&mut tx, other, &name("City")).await.unwrap();
+        tenancy.move_organisation(&mut tx, other, north).await.unwrap();
+        house.commit(tx).await;
+    }
+}
+
+#[tokio::test]
 async fn organisations_lie_in_one_another_and_never_in_a_circle() {
     for house in houses().await {
         let (north, south) = (

@@ -306,7 +306,7 @@ pub(super) async fn delete(context: &mut Context, arguments: DeleteArgs) -> Resu
         }
     }
     context.with_proof(&account, &arguments.proof, None, async || account.delete_account().await).await?;
-    context.profile.forget()?;
+    context.profile.forget_account()?;
     output
         .result(&json!({ "deleted": account.number }), || format!("Account {} is deleted.", account.number));
     Ok(())

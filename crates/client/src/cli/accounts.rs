@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::prompt::ProofArgs;
 use super::tenant::changed;
 use crate::account_name::AccountName;
-use crate::output::moment;
+use crate::output::{harmless, moment};
 
 /// Arguments of `accounts`.
 #[derive(Args, Debug)]
@@ -21,7 +21,7 @@ pub struct AccountsArgs {
 
 #[derive(Subcommand, Debug)]
 enum AccountsCommand {
-    /// Say whether an account is suspended
+    /// Say whether an account is suspended, since when and why
     Show {
         /// The account, by its number or its id (acc_…)
         account: AccountName,
@@ -82,9 +82,11 @@ async fn show(context: &Context, account: AccountName) -> Result<(), Failure> {
     let (client, _) = context.client()?;
     let account = account.id(&client).await?;
     let standing = client.account_standing(account).await?;
-    context.output.result(&json!(standing), || match standing.suspended_since {
-        Some(since) => format!("{account} is suspended since {}.", moment(since)),
-        None => format!("{account} is live."),
+    context.output.result(&json!(standing), || {
+        let since = standing.suspended_since.map(|since| format!(" since {}", moment(since)));
+        let reason = standing.reason.as_deref().map(|reason| format!(": {}", harmless(reason)));
+        let state = harmless(&standing.state);
+        format!("{account} is {state}{}{}.", since.unwrap_or_default(), reason.unwrap_or_default())
     });
     Ok(())
 }

@@ -224,4 +224,16 @@ impl Context {
             None => self.profile.names(),
         }
     }
+
+    /// Where uploads to a drive's server are remembered that broke off.
+    pub(super) fn uploads_of(&self, drive: &Drive) -> std::path::PathBuf {
+        let account = drive.account();
+        self.profile.uploads(account.client.server(), account.account)
+    }
+
+    /// Where the state of folders is that are synchronised with a drive.
+    pub(super) fn sync_of(&self, drive: &Drive) -> std::path::PathBuf {
+        let account = drive.account();
+        self.profile.sync(account.client.server(), account.account)
+    }
 }

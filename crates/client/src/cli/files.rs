@@ -30,14 +30,18 @@ use crate::output::{Output, Unit, count, harmless, size};
   bailiwick put minutes.txt / --shared 7KQ3MXC
                                        into what somebody lets you write
 
-What is there already is not sent again; an upload that broke off goes on where it was. Links, devices and
-empty folders are left out, and named.")]
+What is there already, compared by content, is not sent again; an upload that broke off goes on where it was,
+unless something wrote to the file since. Links, devices and empty folders are left out, and named.")]
 pub struct PutArgs {
     /// A file, a folder, or - for standard input
     local: PathBuf,
 
     /// Where to keep it: a name, or a folder if it ends with a slash
     remote: String,
+
+    /// Send also what is there already: it mends a stored file that `get` says is damaged
+    #[arg(long)]
+    anew: bool,
 
     #[command(flatten)]
     at: WhereArgs,
@@ -109,7 +113,7 @@ pub(super) async fn put(context: &mut Context, arguments: PutArgs) -> Result<(),
         file.name = target;
         (Tree::of(file), RemotePath::ROOT)
     };
-    put_tree(context, &arguments.at, tree, &remote, metadata.is_dir()).await
+    put_tree(context, &arguments.at, tree, &remote, metadata.is_dir(), arguments.anew).await
 }
 
 async fn put_tree(
@@ -118,6 +122,7 @@ async fn put_tree(
     tree: Tree,
     remote: &RemotePath,
     is_folder: bool,
+    anew: bool,
 ) -> Result<(), Failure> {
     let output = context.output;
     let mut drive = context.drive_at(at).await?;
@@ -140,7 +145,7 @@ async fn put_tree(
             }
         }
     }
-    let resume = Resume::within(context.profile.uploads());
+    let resume = Resume::within(context.uploads_of(&drive));
     let total = tree.files.iter().map(|file| file.size).sum();
     let bar = output.bar(total, Unit::Bytes);
     let progress = |bytes: u64| bar.inc(bytes);
@@ -149,6 +154,7 @@ async fn put_tree(
             let (drive, known, resume, progress) = (&drive, known.as_ref(), &resume, &progress);
             async move {
                 let put = match remote.join(file.name.as_str()) {
+                    Ok(path) if anew => drive.put_file_anew(file, &path, known, Some(resume), progress).await,
                     Ok(path) => drive.put_file(file, &path, known, Some(resume), progress).await,
                     Err(_) => Err(PutError::NoName),
                 };

@@ -12,6 +12,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::log::settle;
 use super::prompt;
+use crate::client::log::Log;
 use crate::export::{Contents, Export, ExportKey, Unreadable, export as export_account};
 use crate::output::{Output, Unit, count, harmless};
 use crate::pins::Pins;
@@ -39,6 +40,10 @@ pub struct VerifyArgs {
     /// Verify the history of this tenant (ten_…) instead of the account's own
     #[arg(long, value_name = "TENANT", conflicts_with = "export")]
     tenant: Option<TenantId>,
+
+    /// Verify the platform's own history, for its administrators and auditors
+    #[arg(long, conflicts_with_all = ["export", "tenant"])]
+    platform: bool,
 
     /// Accept that the server signs with another key than before, because the operator says so
     #[arg(long)]
@@ -99,7 +104,7 @@ pub(super) async fn verify(context: &mut Context, arguments: VerifyArgs) -> Resu
             document.contents = Some(contents);
             say(context.output, &verified, document, None)
         }
-        None => verify_server(context, arguments.tenant, arguments.trust_new_key).await,
+        None => verify_server(context, &arguments).await,
     }
 }
 
@@ -116,19 +121,16 @@ fn service_of(export: &Export) -> protocol::service::Service {
     }
 }
 
-async fn verify_server(
-    context: &Context,
-    tenant: Option<TenantId>,
-    trust_new_key: bool,
-) -> Result<(), Failure> {
+async fn verify_server(context: &Context, arguments: &VerifyArgs) -> Result<(), Failure> {
     let (client, home) = context.reader()?;
-    let of = tenant.unwrap_or(home);
-    if trust_new_key {
+    if arguments.trust_new_key {
         context.profile.keep_pins(client.server(), &Pins::default())?;
     }
     let service = context.service(&client).await?;
     let mut pins = context.profile.pins(client.server())?;
-    let (own, platform) = identities(&service, of)?;
+    let (own, platform) = identities(&service, arguments.tenant.unwrap_or(home))?;
+    let log = if arguments.platform { &platform } else { &own };
+    let is_home = log.whose() == Log::Tenant(home);
 
     let bar = context.output.bar(0, Unit::Records);
     let progress = |records: u64| {
@@ -137,21 +139,25 @@ async fn verify_server(
     };
     // What this device changed in its account is awaited; of an API key's changes and of a tenant's it knows nothing.
     let awaited = match context.api_key()? {
-        None if of == home => context.profile.last_change()?,
+        None if is_home => context.profile.last_change()?,
         _ => None,
     };
     if let Some(request) = &awaited {
-        client.wait_for_record(of, request, LONGEST_WAIT).await?;
+        client.wait_for_record(home, request, LONGEST_WAIT).await?;
     }
-    let verified = client.verify(&own, of, &pins, awaited.as_deref(), &progress).await?;
+    let verified = client.verify(log, &pins, awaited.as_deref(), &progress).await?;
     bar.finish_and_clear();
     if verified.is_intact() && !verified.is_awaiting && awaited.is_some() {
         context.profile.keep_last_change(None)?;
     }
     let mut document = verified.to_document();
     if verified.is_intact() {
-        let head = client.verify_platform(&platform, &pins).await?;
-        pins.checkpoints.insert(own.origin.clone(), verified.note.clone());
+        // Whoever verified the platform's own log knows more of it.
+        let head = match arguments.platform {
+            true => None,
+            false => client.verify_platform(&platform, &pins).await?,
+        };
+        pins.checkpoints.insert(log.origin.clone(), verified.note.clone());
         if let Some((head, note)) = head {
             pins.checkpoints.insert(platform.origin.clone(), note);
             document.platform = Some(CheckpointDocument {
@@ -233,14 +239,14 @@ fn contents_text(contents: &Contents) -> String {
     for finding in &contents.findings {
         text.push_str(&format!("NOT WHOLE: {}\n", harmless(&finding.to_string())));
     }
-    let (items, files) = (count(contents.items, "item"), count(contents.files, "sealed file"));
+    let (items, blobs) = (count(contents.items, "item"), count(contents.blobs, "large file"));
     text.push_str(&match (contents.is_whole(), contents.opened) {
-        (true, true) => format!("All of the {items} and {files} open, and are what was put.\n"),
+        (true, true) => format!("All of the {items} and {blobs} open, and are what was put.\n"),
         (true, false) => format!(
-            "The {items} and {files} are there, as long as they should be. Whether they open was not checked: --open does, \
+            "The {items} and {blobs} are there, as long as they should be. Whether they open was not checked: --open does, \
              with the export key.\n"
         ),
-        (false, _) => format!("{items} and {files} were checked.\n"),
+        (false, _) => format!("{items} and {blobs} were checked.\n"),
     });
     text.push_str(&match contents.history {
         Some(records) => {
@@ -270,7 +276,7 @@ pub(super) async fn export(context: &mut Context, arguments: ExportArgs) -> Resu
         (None, Some(folder)) => {
             let account = context.account().await?;
             let service = context.service(&account.client).await?;
-            settle(&account.client, account.home).await;
+            settle(&account.client, Log::Tenant(account.home)).await;
             if let Some(request) = context.profile.last_change()? {
                 // What is taken along has to fit its history.
                 account.client.wait_for_record(account.home, &request, LONGEST_WAIT).await?;
@@ -287,7 +293,7 @@ pub(super) async fn export(context: &mut Context, arguments: ExportArgs) -> Resu
                         "Exported {}, {} and {} to {folder}.\n\nThe export key opens all of it, with no server: bailiwick \
                          export open {folder} OUT. It is not shown again:\n\n    {}\n",
                         count(exported.items, "item"),
-                        count(exported.files, "file"),
+                        count(exported.blobs, "large file"),
                         count(exported.records, "record"),
                         *text,
                         folder = harmless(&folder.to_string_lossy()),

@@ -38,34 +38,38 @@ pub struct LogArgs {
     #[arg(long, conflicts_with = "follow")]
     requests: bool,
 
-    /// Those made of the platform, and by nobody who is known. Goes with --requests
-    #[arg(long, requires = "requests", conflicts_with = "tenant")]
+    /// The platform's own history instead, for its administrators and auditors. With --requests, those made of the platform and
+    /// by nobody who is known
+    #[arg(long, conflicts_with = "tenant")]
     platform: bool,
 }
 
 pub(super) async fn log(context: &mut Context, arguments: LogArgs) -> Result<(), Failure> {
-    if arguments.requests {
-        let of = if arguments.platform { Log::Platform } else { Log::Tenant(of(context, arguments.tenant)?) };
-        return requests::requests(context, of, arguments.from).await;
-    }
     let by_key = context.api_key()?.is_some();
     let (client, home) = context.reader()?;
-    let of = arguments.tenant.unwrap_or(home);
+    let of = match arguments.platform {
+        true => Log::Platform,
+        false => Log::Tenant(arguments.tenant.unwrap_or(home)),
+    };
+    if arguments.requests {
+        return requests::requests(context, of, arguments.from).await;
+    }
+    let is_own = of == Log::Tenant(home);
     let own = context.profile.stored()?.filter(|_| !by_key).map(|stored| stored.account.to_string());
     let mut from = arguments.from;
     if let Some(tenant) = arguments.tenant.filter(|tenant| *tenant != home) {
         context.work_in(tenant, true);
     }
     settle(&client, of).await;
-    if let Some(request) = context.profile.last_change()?.filter(|_| !by_key && of == home) {
+    if let Some(request) = context.profile.last_change()?.filter(|_| !by_key && is_own) {
         // What was just done is worth a moment.
         client.wait_for_record(home, &request, SHORT_WAIT).await?;
     }
     let mut legend = match context.output.is_json() {
         true => None,
         false => {
-            let tenant = (of != home).then_some(of);
-            Some(Legend::new(context, &client, &own.unwrap_or_default(), tenant).await)
+            let of = (!is_own).then_some(of);
+            Some(Legend::new(context, &client, &own.unwrap_or_default(), of).await)
         }
     };
     let mut columns = Columns([0, 20, 24]);
@@ -133,13 +137,6 @@ impl Columns {
     }
 }
 
-fn of(context: &mut Context, tenant: Option<TenantId>) -> Result<TenantId, Failure> {
-    match tenant {
-        Some(tenant) => Ok(tenant),
-        None => Ok(context.reader()?.1),
-    }
-}
-
 /// Whether two records say the same of the same, at another moment.
 fn is_alike(one: &LogEntry, other: &LogEntry) -> bool {
     let (Some(one), Some(other)) = (&one.record, &other.record) else { return false };
@@ -173,9 +170,9 @@ fn line_of_json(entry: &LogEntry) -> String {
 }
 
 /// Records of what was just done may be a moment away from the log.
-pub(super) async fn settle(client: &Client, home: TenantId) {
+pub(super) async fn settle(client: &Client, log: Log) {
     for _ in 0..8 {
-        match client.checkpoint(Log::Tenant(home)).await {
+        match client.checkpoint(log).await {
             Ok(None) => tokio::time::sleep(Duration::from_millis(250)).await,
             Err(error) if error.is(Code::Unavailable) => {}
             _ => return,

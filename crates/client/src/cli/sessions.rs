@@ -41,7 +41,8 @@ pub struct DevicesArgs {
 enum DevicesCommand {
     /// List the devices that signed in
     List,
-    /// Sign a device out: all its sessions end, and what it keeps is worthless
+    /// Sign a device out: all its sessions end, and what it keeps is worthless. This device forgets, too, how far
+    /// `put` and `sync` came
     End {
         /// Its id, as listed
         device: DeviceId,
@@ -119,7 +120,7 @@ pub(super) async fn devices(context: &mut Context, arguments: DevicesArgs) -> Re
     };
     client.end_device(device).await?;
     if device == stored.device {
-        context.profile.forget()?;
+        context.profile.forget_account()?;
     }
     context.output.result(&json!({ "ended": [device] }), || format!("Signed {device} out."));
     Ok(())

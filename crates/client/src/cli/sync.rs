@@ -19,8 +19,10 @@ use crate::output::{Unit, harmless};
   bailiwick sync ./photos photos --pull           bring what changed there here
   bailiwick sync ./photos photos --pull --watch   and go on doing so
 
-One direction at a time. Where both sides changed a file, both are kept: one as `name (conflict, version N)`.
-Nothing is removed without --delete, and then only what was synchronised before and was removed since.")]
+One direction at a time. Files are compared by content; a local one is not read again when nothing wrote to it since the
+last run. Where both sides changed a file, both are kept: one as `name (conflict, version N)`. Nothing is removed without
+--delete, and then only what was synchronised before and was removed since. What was seen before is remembered over
+sign-outs, for the same account on the same server.")]
 pub struct SyncArgs {
     /// The local folder, such as ./photos
     local: PathBuf,
@@ -40,7 +42,7 @@ pub struct SyncArgs {
     #[arg(long, conflicts_with = "delete")]
     start_over: bool,
 
-    /// Go on as changes happen
+    /// Go on as changes happen there. Goes with --pull alone: what changes here is seen when the command runs again
     #[arg(long, requires = "pull")]
     watch: bool,
 
@@ -53,7 +55,7 @@ pub(super) async fn sync(context: &mut Context, arguments: SyncArgs) -> Result<(
     let mut drive = context.drive_at(&arguments.at).await?;
     drive.ensure().await?;
     let options = SyncOptions { pull: arguments.pull, delete: arguments.delete };
-    let mut state = SyncState::load(&drive, &context.profile.sync(), &arguments.local, &arguments.remote)?;
+    let mut state = SyncState::load(&drive, &context.sync_of(&drive), &arguments.local, &arguments.remote)?;
     if arguments.start_over {
         state.start_over();
     }
@@ -63,7 +65,7 @@ pub(super) async fn sync(context: &mut Context, arguments: SyncArgs) -> Result<(
             bar.inc_length(bytes);
             bar.inc(bytes);
         };
-        let resume = Resume::within(context.profile.uploads());
+        let resume = Resume::within(context.uploads_of(&drive));
         let report =
             state.run(&drive, &arguments.local, &arguments.remote, options, &resume, &progress).await;
         bar.finish_and_clear();

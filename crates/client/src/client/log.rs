@@ -61,12 +61,12 @@ impl Client {
         self.tile_bytes(&format!("/api/v1/log/{log}/{bundle}"), MAX_BUNDLE).await
     }
 
-    /// Records of a tenant by their numbers: one page.
+    /// Records of a log by their numbers: one page.
     ///
     /// # Errors
     /// [`RequestError`].
-    pub async fn records(&self, tenant: TenantId, from: u64, limit: u32) -> Result<Records, RequestError> {
-        self.get(&format!("/api/v1/log/{tenant}/records?from={from}&limit={limit}")).await
+    pub async fn records(&self, log: Log, from: u64, limit: u32) -> Result<Records, RequestError> {
+        self.get(&format!("/api/v1/log/{log}/records?from={from}&limit={limit}")).await
     }
 
     /// Records of requests, with what they say: one page.

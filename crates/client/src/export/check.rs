@@ -30,8 +30,8 @@ pub struct Contents {
     pub collections: u64,
     /// Items.
     pub items: u64,
-    /// Sealed files.
-    pub files: u64,
+    /// Sealed files of items: contents over 256 KiB.
+    pub blobs: u64,
     /// Whether everything was opened: without the key only its presence and its size are checked.
     pub opened: bool,
     /// How many records of the history were held against the items. `None` when the history does not tell, since a
@@ -121,7 +121,7 @@ impl Export {
         contents.items += 1;
         contents.versions.insert(item.id, item.version);
         if let Some(file) = &item.file {
-            contents.files += 1;
+            contents.blobs += 1;
             let path = self.file(file.id);
             match fs::metadata(&path) {
                 Ok(found) if found.len() == file.size => {}

@@ -74,8 +74,8 @@ pub struct Exported {
     pub items: u64,
     /// Versions of them that were replaced.
     pub versions: u64,
-    /// Sealed files.
-    pub files: u64,
+    /// Sealed files of items: contents over 256 KiB.
+    pub blobs: u64,
     /// Records of the history.
     pub records: u64,
     /// What the server did not give.

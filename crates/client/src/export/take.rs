@@ -103,7 +103,7 @@ async fn export_collections(
                     None => continue,
                 };
                 if given(taken, item.id, exported)? {
-                    exported.files += 1;
+                    exported.blobs += 1;
                 }
             }
             if !page.more || page.next <= after {
@@ -204,7 +204,7 @@ async fn export_log(
     let mut from = 0;
     let mut lines = Lines::create_within(&root, RECORDS)?;
     while from < size {
-        let page = client.records(home, from, RECORDS_A_PAGE).await?;
+        let page = client.records(Log::Tenant(home), from, RECORDS_A_PAGE).await?;
         for entry in page.records.iter().filter(|entry| entry.number < size) {
             lines.push(entry)?;
             exported.records += 1;

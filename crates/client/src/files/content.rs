@@ -6,8 +6,8 @@ use protocol::{Bytes, UploadId};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::DamagedItem;
 use super::path::RemotePath;
-use super::{DamagedItem, Entry};
 
 /// The longest file that is kept within its item.
 pub const MAX_INLINE: usize = 64 * 1024;
@@ -77,16 +77,6 @@ impl Content {
             return Err(DamagedItem::Version(content.v));
         }
         if is_whole { Ok(content) } else { Err(DamagedItem::Format) }
-    }
-}
-
-impl Entry {
-    /// Whether a local file that looks like this can be taken for unchanged without reading it.
-    pub fn looks_like(&self, size: u64, modified_ms: Option<i64>, mode: Option<u32>) -> bool {
-        self.content.size == size
-            && modified_ms.is_some()
-            && self.content.modified_ms == modified_ms
-            && (mode.is_none() || self.content.mode == mode)
     }
 }
 

@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
 
 /// A file under another name, which takes its own name when it is complete, and is gone when it is dropped before.
 #[derive(Debug)]
@@ -193,6 +194,43 @@ pub(crate) fn said(error: &io::Error) -> String {
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
+/// Which file it is, and when anything about it was last changed: what nobody can set. A file's size and its time of change prove
+/// nothing, since `touch -d`, `cp -p` and tar set that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FileState {
+    device: u64,
+    inode: u64,
+    /// `st_ctime`: whole seconds since 1970, and nanoseconds.
+    changed_s: i64,
+    changed_ns: i64,
+}
+
+impl FileState {
+    /// `None` where the system has no such thing.
+    #[cfg(unix)]
+    pub(crate) fn of(metadata: &fs::Metadata) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        Some(FileState {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            changed_s: metadata.ctime(),
+            changed_ns: metadata.ctime_nsec(),
+        })
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn of(_: &fs::Metadata) -> Option<Self> {
+        None
+    }
+
+    /// Whether a change from `now` on shows: a file system's clock ticks coarsely, and within a tick two changes look like one.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn is_settled(&self, now: SystemTime) -> bool {
+        let now = now.duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_secs()).ok());
+        now.is_some_and(|now| now.saturating_sub(self.changed_s) > TICK_S)
+    }
+}
+
 /// When a file was changed, in Unix milliseconds.
 pub(crate) fn modified_ms(metadata: &fs::Metadata) -> Option<i64> {
     let modified = metadata.modified().ok()?;
@@ -261,6 +299,10 @@ fn sync_folder(target: &Path) {
     }
 }
 
+/// No file system's clock ticks more coarsely, in seconds.
+#[cfg(not(target_family = "wasm"))]
+const TICK_S: i64 = 2;
+
 /// Never set-user-id and the like.
 #[cfg(unix)]
 const PERMISSIONS: u32 = 0o777;
@@ -276,5 +318,39 @@ mod tests {
         let unusual = io::Error::from_raw_os_error(5);
         assert!(unusual.to_string().contains("os error") && !said(&unusual).contains("os error"));
         assert_eq!(said(&io::Error::other("it is not what it was")), "it is not what it was");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_was_written_to_or_replaced_is_told_whatever_its_times_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("file"), folder.path().join("other"));
+        let state = |path: &Path| FileState::of(&fs::metadata(path).unwrap());
+        let write = |path: &Path, content: &str| {
+            fs::write(path, content).unwrap();
+            File::options().write(true).open(path).unwrap().set_modified(UNIX_EPOCH).unwrap();
+        };
+        write(&path, "one");
+        let before = state(&path);
+        assert!(before.is_some() && before == state(&path));
+        let is_told = |_| {
+            write(&path, "two");
+            state(&path) != before
+        };
+        assert!((0..1_000_000).any(is_told), "as soon as the clock ticked");
+
+        write(&other, "one");
+        let before = state(&path);
+        fs::rename(&other, &path).unwrap();
+        assert_ne!(state(&path), before);
+    }
+
+    #[test]
+    fn a_file_that_was_changed_a_moment_ago_may_change_unseen() {
+        let state = FileState { device: 1, inode: 2, changed_s: 1_000, changed_ns: 999_999_999 };
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        assert!(!state.is_settled(at(1_000)) && !state.is_settled(at(1_002)));
+        assert!(state.is_settled(at(1_003)));
+        assert!(!state.is_settled(at(0)), "nor one of the future");
     }
 }

@@ -9,20 +9,23 @@
 //! A server cannot make files go by leaving them out: what is removed here has a tombstone there, newer than the version
 //! that was synchronised; a list that is merely shorter, or older than one that was seen, is refused.
 //!
+//! Files are compared by their bytes. A local one is not read again only when the last run knew its bytes, and neither its
+//! size nor any of its times is another, the one that nobody can set among them.
+//!
 //! The state is sealed under the collection's key: the profile's folder alone tells no names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use futures::stream::{self, StreamExt};
 
-use self::known::{Known, Same, file_name, is_unchanged};
+use self::known::{Known, Same, file_name, has_content, is_unchanged};
 pub use self::report::{LeftOut, SyncConflict, SyncReport};
 use super::download::target_within;
-use super::upload::hash_of;
 use super::{
-    Drive, DriveError, Entry, GetError, Got, Index, LocalFile, Overwrite, PathError, Progress, Put, PutError,
+    Drive, DriveError, Entry, GetError, Got, Index, LocalFile, Overwrite, PathError, Progress, PutError,
     RemotePath, Resume, Tree, disk, is_folder,
 };
 
@@ -79,6 +82,7 @@ impl SyncState {
         if options.pull {
             std::fs::create_dir_all(local).map_err(|error| SyncError::Local(local.to_owned(), error))?;
         }
+        let now = SystemTime::now();
         drive.refresh(&mut self.index).await?;
         if let Some((item, why)) = self.index.damaged.first() {
             return Err(DriveError::Damaged(*item, why.clone()).into());
@@ -104,6 +108,7 @@ impl SyncState {
             remote,
             files: tree.files.iter().map(|file| (file.name.as_str().to_owned(), file.clone())).collect(),
             tree: &tree,
+            now,
             report,
         };
         let done = if options.pull {
@@ -123,6 +128,8 @@ struct Run<'a> {
     remote: &'a RemotePath,
     files: BTreeMap<String, LocalFile>,
     tree: &'a Tree,
+    /// When it began: before it looked at any file.
+    now: SystemTime,
     report: SyncReport,
 }
 
@@ -138,61 +145,96 @@ impl Run<'_> {
         // First, so that a folder can take the name of a file that is gone.
         self.remove_there(known, index, delete).await?;
         let index = &*index;
-        // What others changed since is fetched beside the local file before that replaces it.
-        let mut also = Vec::new();
-        for (name, file) in &self.files {
-            let path = self.remote.join(name)?;
-            let Some(entry) = index.files.get(&path) else { continue };
-            let is_known = known.files.get(name).is_some_and(|same| same.version == entry.version);
-            if is_known || has_content(file, entry).await? {
-                continue;
-            }
-            let copy = conflict_name(name, entry.version);
-            let got = self.drive.get_within(entry, self.local, &copy, Overwrite::No, progress).await;
-            match got {
-                Ok(_) | Err(GetError::Exists(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-            let kept = LocalFile::at(&self.local.join(&copy))
-                .map_err(|error| SyncError::Local(self.local.join(&copy), error))?;
-            self.report.conflicts.push(SyncConflict { path: name.clone(), kept_as: copy.clone() });
-            also.push((copy, kept));
-        }
-        self.files.extend(also);
-
-        let (drive, remote) = (self.drive, self.remote);
-        let mut results = stream::iter(&self.files)
-            .map(|(name, file)| async move {
-                let path = remote.join(name)?;
-                let put = drive.put_file(file, &path, Some(index), Some(resume), progress).await?;
-                Ok::<_, SyncError>((name, file, path, put))
-            })
-            .buffer_unordered(FILES_IN_FLIGHT);
         let mut failed = None;
-        let mut changed = Vec::new();
-        while let Some(result) = results.next().await {
-            match result {
-                Ok((name, _, path, Put::Unchanged)) => {
-                    self.report.unchanged += 1;
-                    if let Some(entry) = index.files.get(&path) {
-                        known.files.insert(name.clone(), Same::of(entry));
+        let mut differing = self.files.clone();
+        for (name, entry, is_same) in self.compared(known, index).await {
+            let Some(file) = self.files.get(&name) else { continue };
+            let is_as_known = known.files.get(&name).is_some_and(|same| same.is_still(entry));
+            match is_same {
+                Ok(true) => {
+                    known.files.insert(name.clone(), Same::of(entry, file, self.now));
+                    if file.has_mode_of(entry) {
+                        self.report.unchanged += 1;
+                        differing.remove(&name);
                     }
                 }
-                Ok((name, file, _, Put::Stored { version })) => changed.push((name, file, version)),
+                Ok(false) if is_as_known => {}
+                Ok(false) => {
+                    let (copy, kept) = self.keep_beside(&name, entry, progress).await?;
+                    self.report.conflicts.push(SyncConflict { path: name, kept_as: copy.clone() });
+                    differing.insert(copy, kept);
+                }
+                Err(error) => {
+                    failed = failed.or(Some(error));
+                    differing.remove(&name);
+                }
+            }
+        }
+
+        let (drive, remote) = (self.drive, self.remote);
+        let mut results = stream::iter(&differing)
+            .map(|(name, file)| async move {
+                let path = remote.join(name)?;
+                let sent = drive.put_unless_same(file, &path, Some(index), Some(resume), progress).await?;
+                Ok::<_, SyncError>((name, file, path, sent))
+            })
+            .buffer_unordered(FILES_IN_FLIGHT);
+        while let Some(result) = results.next().await {
+            match result {
+                Ok((name, _, _, Some(sent))) => {
+                    self.report.copied.push(name.clone());
+                    let same = Same::new(sent.version, sent.sha256, &sent.file, self.now);
+                    known.files.insert(name.clone(), same);
+                }
+                Ok((name, file, path, None)) => {
+                    self.report.unchanged += 1;
+                    if let Some(entry) = index.files.get(&path) {
+                        known.files.insert(name.clone(), Same::of(entry, file, self.now));
+                    }
+                }
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
-        drop(results);
-        for (name, file, version) in changed {
-            self.report.copied.push(name.clone());
-            let sha256 = hash_of(&file.path)?.into();
-            let same = Same { version, sha256, size: file.size, modified_ms: file.modified_ms };
-            known.files.insert(name.clone(), same);
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// The local files that there are there as well, and whether they have the same bytes.
+    async fn compared<'i>(
+        &self,
+        known: &Known,
+        index: &'i Index,
+    ) -> Vec<(String, &'i Entry, Result<bool, SyncError>)> {
+        let mut pairs = Vec::new();
+        for (name, file) in &self.files {
+            // A name that is none is told when the file is put.
+            if let Some(entry) = self.remote.join(name).ok().and_then(|path| index.files.get(&path)) {
+                pairs.push((name, file, entry));
+            }
         }
-        if let Some(error) = failed {
-            return Err(error);
+        stream::iter(pairs)
+            .map(|(name, file, entry)| async move {
+                (name.clone(), entry, has_content(file, entry, known.files.get(name)).await)
+            })
+            .buffered(FILES_IN_FLIGHT)
+            .collect()
+            .await
+    }
+
+    /// Fetches what others changed since to beside the local file, before that replaces it.
+    async fn keep_beside(
+        &self,
+        name: &str,
+        entry: &Entry,
+        progress: Progress<'_>,
+    ) -> Result<(String, LocalFile), SyncError> {
+        let copy = conflict_name(name, entry.version);
+        match self.drive.get_within(entry, self.local, &copy, Overwrite::No, progress).await {
+            Ok(_) | Err(GetError::Exists(_)) => {}
+            Err(error) => return Err(error.into()),
         }
-        Ok(())
+        let path = self.local.join(&copy);
+        let kept = LocalFile::at(&path).map_err(|error| SyncError::Local(path, error))?;
+        Ok((copy, kept))
     }
 
     /// Removes there what is gone here, unless somebody changed it since.
@@ -241,7 +283,7 @@ impl Run<'_> {
             .collect();
         if delete {
             // First, so that a folder can take the name of a file that is gone.
-            self.remove_here(known, &entries)?;
+            self.remove_here(known, &entries).await?;
         }
         // Releases before this one kept a file and a folder of one name. No disk can.
         entries.retain(|(name, entry)| {
@@ -254,12 +296,12 @@ impl Run<'_> {
         });
         for (name, entry) in &entries {
             if let Some(file) = self.files.get(*name) {
-                if has_content(file, entry).await? {
-                    known.files.insert((*name).to_owned(), Same::of(entry));
+                if has_content(file, entry, known.files.get(*name)).await? {
+                    known.files.insert((*name).to_owned(), Same::of(entry, file, self.now));
                     self.report.unchanged += 1;
                     continue;
                 }
-                if !is_unchanged(file, known.files.get(*name)) {
+                if !is_unchanged(file, known.files.get(*name)).await {
                     let copy = conflict_name(name, known.files.get(*name).map_or(0, |same| same.version));
                     let target = target_within(self.local, &copy)?;
                     if std::fs::symlink_metadata(&target).is_ok() {
@@ -270,7 +312,7 @@ impl Run<'_> {
                 }
             }
             let got = self.drive.get_within(entry, self.local, name, Overwrite::Yes, progress).await?;
-            known.files.insert((*name).to_owned(), Same::of(entry));
+            known.files.insert((*name).to_owned(), Same::written(entry));
             match got {
                 Got::Written => self.report.copied.push((*name).to_owned()),
                 Got::Unchanged => self.report.unchanged += 1,
@@ -280,24 +322,22 @@ impl Run<'_> {
     }
 
     /// Removes here what was removed there, unless it was changed here since.
-    fn remove_here(&mut self, known: &mut Known, entries: &[(&str, &Entry)]) -> Result<(), SyncError> {
+    async fn remove_here(&mut self, known: &mut Known, entries: &[(&str, &Entry)]) -> Result<(), SyncError> {
         let there: BTreeSet<&str> = entries.iter().map(|(name, _)| *name).collect();
         let names = known.files.keys().filter(|name| !there.contains(name.as_str()));
         let gone: Vec<String> = names.cloned().collect();
         for name in gone {
-            match self.files.get(&name) {
-                Some(file) if is_unchanged(file, known.files.get(&name)) => {
-                    std::fs::remove_file(&file.path)
-                        .map_err(|error| SyncError::Local(file.path.clone(), error))?;
-                    remove_empty_folders(self.local, &file.path);
-                    self.files.remove(&name);
-                    known.files.remove(&name);
-                    self.report.removed.push(name);
-                }
-                Some(_) => {}
-                None => {
-                    known.files.remove(&name);
-                }
+            let Some(file) = self.files.get(&name) else {
+                known.files.remove(&name);
+                continue;
+            };
+            if is_unchanged(file, known.files.get(&name)).await {
+                std::fs::remove_file(&file.path)
+                    .map_err(|error| SyncError::Local(file.path.clone(), error))?;
+                remove_empty_folders(self.local, &file.path);
+                self.files.remove(&name);
+                known.files.remove(&name);
+                self.report.removed.push(name);
             }
         }
         Ok(())
@@ -311,20 +351,6 @@ fn remove_empty_folders(root: &Path, file: &Path) {
             return;
         }
     }
-}
-
-/// Whether a local file has an entry's content.
-async fn has_content(file: &LocalFile, entry: &Entry) -> Result<bool, SyncError> {
-    if entry.content.size != file.size {
-        return Ok(false);
-    }
-    if entry.looks_like(file.size, file.modified_ms, None) {
-        return Ok(true);
-    }
-    let path = file.path.clone();
-    let hash =
-        tokio::task::spawn_blocking(move || hash_of(&path)).await.map_err(|_| PutError::Interrupted)??;
-    Ok(hash.as_slice() == entry.content.sha256.as_slice())
 }
 
 /// `a/b.txt` -> `a/b (conflict, version 3).txt`

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::disk;
+use super::disk::{self, FileState};
 use super::path::RemotePath;
 
 /// A local file.
@@ -21,6 +21,7 @@ pub struct LocalFile {
     pub modified_ms: Option<i64>,
     /// Its permissions.
     pub mode: Option<u32>,
+    pub(crate) state: Option<FileState>,
 }
 
 /// Everything in a local folder.
@@ -51,13 +52,14 @@ impl LocalFile {
         Ok(Self::of(path.to_owned(), name, &metadata))
     }
 
-    fn of(path: PathBuf, name: RemotePath, metadata: &fs::Metadata) -> Self {
+    pub(super) fn of(path: PathBuf, name: RemotePath, metadata: &fs::Metadata) -> Self {
         LocalFile {
             name,
             path,
             size: metadata.len(),
             modified_ms: disk::modified_ms(metadata),
             mode: disk::mode(metadata),
+            state: FileState::of(metadata),
         }
     }
 }

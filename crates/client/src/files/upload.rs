@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::content::{Content, MAX_INLINE, StoredFile};
+use super::disk::FileState;
 use super::path::{NameTaken, RemotePath, check_free};
 use super::repeated::RepeatedRng;
 use super::tree::LocalFile;
@@ -38,6 +39,14 @@ pub enum Put {
     },
 }
 
+/// A file that was stored, as it was when it was read.
+#[cfg_attr(target_family = "wasm", allow(dead_code, reason = "`sync` alone remembers it"))]
+pub(super) struct Sent {
+    pub(super) version: u64,
+    pub(super) sha256: protocol::Bytes<32>,
+    pub(super) file: LocalFile,
+}
+
 /// Where an upload that breaks off is remembered, to go on later.
 #[derive(Clone, Debug)]
 pub struct Resume {
@@ -51,13 +60,14 @@ impl Resume {
     }
 
     fn path(&self, item: &keyring::ItemId) -> PathBuf {
-        self.folder.join(format!("{}.json", place::item_id(*item)))
+        self.folder.join(format!("{}.sealed", place::item_id(*item)))
     }
 }
 
 impl Drive {
-    /// Puts a file. What the drive has of that name is replaced. `known` is what the drive is known to have: with it, a name
-    /// that a folder has is refused; without, see [`Names::check_free`](super::Names::check_free).
+    /// Puts a file, unless the drive has one of that name with the same bytes and permissions; what else it has is replaced.
+    /// `known` is what the drive is known to have: with it, a name that a folder has is refused; without, see
+    /// [`Names::check_free`](super::Names::check_free).
     ///
     /// # Errors
     /// [`PutError`].
@@ -69,28 +79,63 @@ impl Drive {
         resume: Option<&Resume>,
         progress: Progress<'_>,
     ) -> Result<Put, PutError> {
-        if let Some(index) = known {
-            check_free(&index.files, path)?;
+        let sent = self.put_unless_same(local, path, known, resume, progress).await?;
+        Ok(sent.map_or(Put::Unchanged, |sent| Put::Stored { version: sent.version }))
+    }
+
+    /// Puts a file whatever the drive has of that name: what it has may be damaged, which only getting it would tell.
+    ///
+    /// # Errors
+    /// [`PutError`].
+    pub async fn put_file_anew(
+        &self,
+        local: &LocalFile,
+        path: &RemotePath,
+        known: Option<&Index>,
+        resume: Option<&Resume>,
+        progress: Progress<'_>,
+    ) -> Result<Put, PutError> {
+        let (expected, _) = self.place_for(path, known).await?;
+        let sent = self.put_local(local, path, expected, resume, progress).await?;
+        Ok(Put::Stored { version: sent.version })
+    }
+
+    /// Puts a file, and says how it was read; `None` when the drive has the same already.
+    pub(super) async fn put_unless_same(
+        &self,
+        local: &LocalFile,
+        path: &RemotePath,
+        known: Option<&Index>,
+        resume: Option<&Resume>,
+        progress: Progress<'_>,
+    ) -> Result<Option<Sent>, PutError> {
+        let (expected, entry) = self.place_for(path, known).await?;
+        if let Some(entry) = &entry
+            && local.has_mode_of(entry)
+            && local.has_bytes(entry.content.size, &entry.content.sha256).await?
+        {
+            progress(local.size);
+            return Ok(None);
         }
-        let (expected, entry) = self.state_of(path, known).await?;
-        if let Some(entry) = &entry {
-            if entry.looks_like(local.size, local.modified_ms, local.mode) {
-                progress(local.size);
-                return Ok(Put::Unchanged);
-            }
-            if entry.content.size == local.size && self.is_identical(local, entry).await? {
-                progress(local.size);
-                let same_mode = local.mode.is_none() || local.mode == entry.content.mode;
-                if same_mode {
-                    return Ok(Put::Unchanged);
-                }
-            }
-        }
-        let opened = open(&local.path)?;
-        let mut content = Content::new(path, local.size, [0; 32]);
-        (content.modified_ms, content.mode) = (local.modified_ms, local.mode);
-        let version = self.put_opened(opened, content, expected, local.modified_ms, resume, progress).await?;
-        Ok(Put::Stored { version })
+        self.put_local(local, path, expected, resume, progress).await.map(Some)
+    }
+
+    async fn put_local(
+        &self,
+        local: &LocalFile,
+        path: &RemotePath,
+        expected: Expected,
+        resume: Option<&Resume>,
+        progress: Progress<'_>,
+    ) -> Result<Sent, PutError> {
+        let file = File::open(&local.path).map_err(|error| PutError::Local(local.path.clone(), error))?;
+        let opened = Opened::of(local.path.clone(), file)?;
+        // It may have changed since it was found.
+        let file = opened.found.clone();
+        let mut content = Content::new(path, file.size, [0; 32]);
+        (content.modified_ms, content.mode) = (file.modified_ms, file.mode);
+        let (version, sha256) = self.put_opened(opened, content, expected, resume, progress).await?;
+        Ok(Sent { version, sha256, file })
     }
 
     /// Puts what `reader` gives until its end, and says how many bytes that was. Until then it is kept in the folder
@@ -112,8 +157,8 @@ impl Drive {
             .await?
             .map_err(|error| PutError::Local(PathBuf::from("-"), error))?;
         let content = Content::new(path, size, [0; 32]);
-        let opened = Opened { path: PathBuf::from("-"), file };
-        let version = self.put_opened(opened, content, expected, None, None, progress).await?;
+        let opened = Opened::of(PathBuf::from("-"), file)?;
+        let (version, _) = self.put_opened(opened, content, expected, None, progress).await?;
         Ok((Put::Stored { version }, size))
     }
 
@@ -131,32 +176,32 @@ impl Drive {
         let failed = |error| PutError::Local(spool.to_owned(), error);
         let file = disk::private_folder(spool).and_then(|()| disk::anonymous(spool)).map_err(failed)?;
         let file = self.copy_to(earlier, file, progress).await?;
-        let opened = Opened { path: PathBuf::from(earlier.path.as_str()), file };
+        let opened = Opened::of(PathBuf::from(earlier.path.as_str()), file)?;
         let (expected, _) = self.state_of(&earlier.path, None).await?;
         let mut content = Content::new(&earlier.path, earlier.content.size, [0; 32]);
         (content.modified_ms, content.mode) = (earlier.content.modified_ms, earlier.content.mode);
-        Ok(self.put_opened(opened.again()?, content, expected, None, None, &|_| {}).await?)
+        let (version, _) = self.put_opened(opened.again()?, content, expected, None, &|_| {}).await?;
+        Ok(version)
     }
 
-    /// Puts a file; from the beginning, when the collection gets another key meanwhile.
+    /// Puts a file; from the beginning, when the collection gets another key meanwhile. Its version, and the hash of what was
+    /// read.
     async fn put_opened(
         &self,
         mut opened: Opened,
         content: Content,
         expected: Expected,
-        modified_ms: Option<i64>,
         resume: Option<&Resume>,
         progress: Progress<'_>,
-    ) -> Result<u64, PutError> {
+    ) -> Result<(u64, protocol::Bytes<32>), PutError> {
         for _ in 1..MAX_TRIES {
             let once = opened.again()?;
-            let put = self.put_once(once, content.clone(), expected, modified_ms, resume, progress).await;
-            match put {
+            match self.put_once(once, content.clone(), expected, resume, progress).await {
                 Err(PutError::Drive(DriveError::KeyOutdated)) => opened = opened.again()?,
                 put => return put,
             }
         }
-        self.put_once(opened, content, expected, modified_ms, resume, progress).await
+        self.put_once(opened, content, expected, resume, progress).await
     }
 
     async fn put_once(
@@ -164,10 +209,9 @@ impl Drive {
         opened: Opened,
         mut content: Content,
         expected: Expected,
-        modified_ms: Option<i64>,
         resume: Option<&Resume>,
         progress: Progress<'_>,
-    ) -> Result<u64, PutError> {
+    ) -> Result<(u64, protocol::Bytes<32>), PutError> {
         if content.size <= MAX_INLINE as u64 {
             let size = content.size;
             let data = blocking(move || opened.read_whole(size)).await??;
@@ -175,22 +219,34 @@ impl Drive {
             content.data = Some(data.as_slice().into());
             let version = self.store(&content, expected, None, true).await?;
             progress(content.size);
-            return Ok(version);
+            return Ok((version, content.sha256));
         }
         let open = self.opened()?;
         let item = open.keys.for_names().item_id_for_name(&content.path);
-        let state = resume.map(|resume| resume.path(&item));
+        let kept = resume.map(|resume| resume.path(&item));
         let key = open.keys.newest().item_key(&item);
-        let (upload, plan) = self.begin(&open, &key, content.size, modified_ms, state.as_deref()).await?;
+        let (upload, plan) = self.begin(&open, &key, content.size, &opened.found, kept.as_deref()).await?;
         let id = plan.upload;
         let header = plan.header.clone();
         content.sha256 = self.send(&open, opened, &upload, plan, key, content.size, progress).await?.into();
         content.file = Some(StoredFile { id, header });
         let version = self.store(&content, expected, Some(id), true).await?;
-        if let Some(state) = state {
-            let _ = fs::remove_file(state);
+        if let Some(kept) = kept {
+            let _ = fs::remove_file(kept);
         }
-        Ok(version)
+        Ok((version, content.sha256))
+    }
+
+    /// What is expected of the item of this name, which no folder has, and what there is.
+    async fn place_for(
+        &self,
+        path: &RemotePath,
+        known: Option<&Index>,
+    ) -> Result<(Expected, Option<Entry>), PutError> {
+        if let Some(index) = known {
+            check_free(&index.files, path)?;
+        }
+        self.state_of(path, known).await
     }
 
     /// What is expected of the item of this name, and what there is.
@@ -217,28 +273,20 @@ impl Drive {
         Ok((expected, entry))
     }
 
-    async fn is_identical(&self, local: &LocalFile, entry: &Entry) -> Result<bool, PutError> {
-        let path = local.path.clone();
-        let hash = blocking(move || hash_of(&path)).await??;
-        Ok(hash.as_slice() == entry.content.sha256.as_slice())
-    }
-
-    /// Begins an upload, or goes on with one that broke off.
+    /// Begins an upload, or goes on with one that broke off, if the file cannot have changed since.
     async fn begin(
         &self,
         open: &OpenCollection,
         key: &ItemKey,
         size: u64,
-        modified_ms: Option<i64>,
-        state: Option<&Path>,
+        found: &LocalFile,
+        kept: Option<&Path>,
     ) -> Result<(Upload, Plan), PutError> {
         let generation = open.keys.generation();
         let sealed = sealed_len(size).map_err(PutError::Seal)?;
-        if let Some(plan) = state.and_then(Plan::load)
-            && plan.size == size
+        if let Some(plan) = kept.and_then(|kept| Plan::load(self, kept))
             && plan.generation == generation
-            && plan.modified_ms == modified_ms
-            && modified_ms.is_some()
+            && plan.is_of(found)
             && let Some(upload) =
                 self.account.client.upload(open.id, plan.upload).await.map_err(DriveError::from)?
             && upload.size == sealed
@@ -255,11 +303,12 @@ impl Drive {
             header: (*sealer.header()).into(),
             seed: seed.into(),
             size,
-            modified_ms,
+            modified_ms: found.modified_ms,
+            state: found.state,
             generation,
         };
-        if let Some(state) = state {
-            plan.store(state).map_err(|error| PutError::Local(state.to_owned(), error))?;
+        if let Some(kept) = kept {
+            plan.store(self, kept)?;
         }
         Ok((upload, plan))
     }
@@ -280,9 +329,7 @@ impl Drive {
             .map_err(PutError::Seal)?;
         let (sender, receiver) = mpsc::channel::<(u32, Bytes)>(1);
         let cutter = Cutter::new(upload, plan.seed.to_array().unwrap_or_default());
-        let modified_ms = plan.modified_ms;
-        let sealing =
-            tokio::task::spawn_blocking(move || opened.seal(&sealer, cutter, size, modified_ms, &sender));
+        let sealing = tokio::task::spawn_blocking(move || opened.seal(&sealer, cutter, &sender));
 
         let already: u64 = upload.received.iter().map(|(from, to)| u64::from(to - from) + 1).sum();
         progress(already.saturating_mul(upload.part_size).min(size));
@@ -306,55 +353,102 @@ impl Drive {
     }
 }
 
-/// What is remembered of an upload. The header and the id say nothing; the seed only makes repeated chunks the same.
+impl LocalFile {
+    /// Whether it has these bytes. They are read: nothing else proves it.
+    pub(super) async fn has_bytes(&self, size: u64, sha256: &protocol::Bytes<32>) -> Result<bool, PutError> {
+        if self.size != size {
+            return Ok(false);
+        }
+        let path = self.path.clone();
+        let hash = blocking(move || hash_of(&path)).await??;
+        Ok(hash.as_slice() == sha256.as_slice())
+    }
+
+    /// Whether an entry says the same of its permissions, where the system has such.
+    pub(super) fn has_mode_of(&self, entry: &Entry) -> bool {
+        self.mode.is_none() || self.mode == entry.content.mode
+    }
+}
+
+/// What is remembered of an upload, sealed as all is that a device keeps of a drive: the seed helps to guess chunks.
 #[derive(Serialize, Deserialize)]
 struct Plan {
     upload: UploadId,
     header: protocol::Bytes<HEADER_LEN>,
     seed: protocol::Bytes<32>,
+    /// The file that it is of.
     size: u64,
     modified_ms: Option<i64>,
+    #[serde(default)]
+    state: Option<FileState>,
     /// Which of the collection's keys it is sealed under.
-    #[serde(default = "first_generation")]
     generation: u32,
 }
 
-fn first_generation() -> u32 {
-    1
-}
-
 impl Plan {
-    fn load(path: &Path) -> Option<Self> {
-        serde_json::from_slice(&fs::read(path).ok()?).ok()
+    fn load(drive: &Drive, path: &Path) -> Option<Self> {
+        serde_json::from_slice(&drive.open_local(fs::read(path).ok()?)?).ok()
     }
 
-    fn store(&self, path: &Path) -> io::Result<()> {
+    fn store(&self, drive: &Drive, path: &Path) -> Result<(), PutError> {
+        let failed = |error| PutError::Local(path.to_owned(), error);
+        let json = serde_json::to_vec(self).map_err(|error| failed(error.into()))?;
+        let sealed = drive.seal_local(&json)?;
         if let Some(folder) = path.parent() {
-            disk::private_folder(folder)?;
+            disk::private_folder(folder).map_err(failed)?;
         }
-        disk::write_private(path, &serde_json::to_vec(self)?)
+        disk::write_private(path, &sealed).map_err(failed)
+    }
+
+    /// Whether it is of this file, and that cannot have been written to since: else chunks of what it was would stand beside
+    /// those of what it is.
+    fn is_of(&self, found: &LocalFile) -> bool {
+        self.state.is_some()
+            && self.state == found.state
+            && self.size == found.size
+            && self.modified_ms == found.modified_ms
     }
 }
 
 /// A local file to be read once, from its beginning.
 struct Opened {
-    path: PathBuf,
     file: File,
+    /// As it was when it was opened.
+    found: LocalFile,
 }
 
 impl Opened {
+    fn of(path: PathBuf, file: File) -> Result<Self, PutError> {
+        match file.metadata() {
+            Ok(metadata) => Ok(Opened { file, found: LocalFile::of(path, RemotePath::ROOT, &metadata) }),
+            Err(error) => Err(PutError::Local(path, error)),
+        }
+    }
+
     /// The same file once more, from its beginning. Only one of the two may be read at a time.
     fn again(&self) -> Result<Self, PutError> {
         let mut file = self.file.try_clone().map_err(|error| self.failed(error))?;
         file.rewind().map_err(|error| self.failed(error))?;
-        Ok(Opened { path: self.path.clone(), file })
+        Ok(Opened { file, found: self.found.clone() })
+    }
+
+    /// Refuses what was read when the file is not what it was any more.
+    fn check_unchanged(&self) -> Result<(), PutError> {
+        let metadata = self.file.metadata().map_err(|error| self.failed(error))?;
+        let LocalFile { path, name, .. } = self.found.clone();
+        if LocalFile::of(path, name, &metadata) == self.found {
+            Ok(())
+        } else {
+            Err(PutError::Changed(self.found.path.clone()))
+        }
     }
 
     fn read_whole(mut self, size: u64) -> Result<Zeroizing<Vec<u8>>, PutError> {
         let mut data = Zeroizing::new(Vec::new());
         let limit = size.saturating_add(1);
         (&mut self.file).take(limit).read_to_end(&mut data).map_err(|error| self.failed(error))?;
-        if data.len() as u64 == size { Ok(data) } else { Err(PutError::Changed(self.path)) }
+        self.check_unchanged()?;
+        if data.len() as u64 == size { Ok(data) } else { Err(PutError::Changed(self.found.path)) }
     }
 
     /// Seals the file chunk by chunk and gives out its parts as they become whole. Beside that another thread reads and
@@ -363,8 +457,6 @@ impl Opened {
         mut self,
         sealer: &FileSealer,
         mut cutter: Cutter,
-        size: u64,
-        modified_ms: Option<i64>,
         parts: &mpsc::Sender<(u32, Bytes)>,
     ) -> Result<[u8; 32], PutError> {
         let (filled, chunks) = std::sync::mpsc::sync_channel(CHUNKS_AHEAD);
@@ -372,12 +464,7 @@ impl Opened {
         std::thread::scope(|scope| {
             let reading = scope.spawn(|| {
                 let hash = self.read_chunks(sealer, filled, buffers)?;
-                let metadata = self.file.metadata().map_err(|error| self.failed(error))?;
-                let has_changed = modified_ms.is_some() && disk::modified_ms(&metadata) != modified_ms;
-                if has_changed || metadata.len() != size {
-                    return Err(PutError::Changed(self.path.clone()));
-                }
-                Ok(hash)
+                self.check_unchanged().map(|()| hash)
             });
             let sealed = seal_chunks(sealer, &mut cutter, chunks, &emptied, parts);
             // Where both failed, the reader has heard of it only because nobody took its chunks.
@@ -407,9 +494,9 @@ impl Opened {
 
     fn failed(&self, error: io::Error) -> PutError {
         if error.kind() == io::ErrorKind::UnexpectedEof {
-            PutError::Changed(self.path.clone())
+            PutError::Changed(self.found.path.clone())
         } else {
-            PutError::Local(self.path.clone(), error)
+            PutError::Local(self.found.path.clone(), error)
         }
     }
 }
@@ -613,11 +700,6 @@ pub(crate) fn hash_of(path: &Path) -> Result<[u8; 32], PutError> {
     }
 }
 
-fn open(path: &Path) -> Result<Opened, PutError> {
-    let file = File::open(path).map_err(|error| PutError::Local(path.to_owned(), error))?;
-    Ok(Opened { path: path.to_owned(), file })
-}
-
 /// What a reader gives, in a file without a name.
 fn spool_into(mut reader: impl Read, folder: &Path) -> io::Result<(File, u64)> {
     let mut file = disk::anonymous(folder)?;
@@ -661,5 +743,47 @@ mod tests {
         assert_eq!(receiver.try_recv().unwrap(), (0, Bytes::from_static(b"0123456789")));
         assert_eq!(receiver.try_recv().unwrap(), (2, Bytes::from_static(b"klmno")));
         assert!(receiver.try_recv().is_err());
+    }
+
+    #[test]
+    fn an_upload_goes_on_with_the_file_that_it_began_with_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("file"), folder.path().join("other"));
+        fs::write(&path, "one").unwrap();
+        fs::write(&other, "two").unwrap();
+        let found = LocalFile::at(&path).unwrap();
+        let plan = Plan {
+            upload: UploadId::random(),
+            header: [0_u8; HEADER_LEN].into(),
+            seed: [0_u8; 32].into(),
+            size: found.size,
+            modified_ms: found.modified_ms,
+            state: found.state,
+            generation: 1,
+        };
+        assert!(plan.is_of(&found));
+        let other = LocalFile { modified_ms: found.modified_ms, ..LocalFile::at(&other).unwrap() };
+        assert!(!plan.is_of(&other), "size and time of change prove nothing");
+
+        let is_unknown = Plan { state: None, ..plan };
+        assert!(!is_unknown.is_of(&LocalFile { state: None, ..found }), "nor does what is not known");
+        let mut json = serde_json::to_value(&is_unknown).unwrap();
+        json.as_object_mut().unwrap().remove("state").unwrap();
+        assert!(serde_json::from_value::<Plan>(json).unwrap().state.is_none(), "as older releases wrote it");
+    }
+
+    #[test]
+    fn a_file_that_is_written_to_while_it_is_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "one").unwrap();
+        let opened = Opened::of(path.clone(), File::open(&path).unwrap()).unwrap();
+        opened.check_unchanged().unwrap();
+        let is_refused = |_| {
+            fs::write(&path, "two").unwrap();
+            matches!(opened.check_unchanged(), Err(PutError::Changed(_)))
+        };
+        assert!((0..1_000_000).any(is_refused), "as soon as the file system's clock ticked");
+        assert!(matches!(opened.read_whole(3), Err(PutError::Changed(_))));
     }
 }

@@ -88,6 +88,30 @@ fn forgetting_leaves_no_key_and_keeps_what_is_known_of_servers() {
 }
 
 #[test]
+fn what_is_remembered_of_files_outlives_the_session_and_is_one_accounts_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let profile = Profile::at(folder.path());
+    let client = Client::new("http://127.0.0.1:1", &Options::default()).unwrap();
+    let ada = account(&client);
+    let (ours, eves) = (profile.sync(client.server(), ada.account), AccountId::random());
+    let others = [profile.sync("https://example.com", ada.account), profile.sync(client.server(), eves)];
+    for folder in others.iter().chain([&ours, &profile.uploads(client.server(), ada.account)]) {
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join("kept"), "").unwrap();
+    }
+    assert!(!others.contains(&ours));
+
+    profile.keep(&ada, &ServerHalf::from_bytes([7; 32])).unwrap();
+    profile.forget().unwrap();
+    assert!(ours.join("kept").exists());
+
+    profile.keep(&ada, &ServerHalf::from_bytes([7; 32])).unwrap();
+    profile.forget_account().unwrap();
+    assert!(!ours.exists() && !profile.uploads(client.server(), ada.account).exists());
+    assert!(others.iter().all(|folder| folder.join("kept").exists()));
+}
+
+#[test]
 fn another_log_key_than_before_is_refused() {
     let service = |key: &str| {
         serde_json::from_value(json!({

@@ -9,6 +9,7 @@
     reason = "a test stops where its claim does not hold"
 )]
 
+mod answered;
 mod api_key;
 mod at_rest;
 #[path = "../../../../tests/harness/authenticator.rs"]

@@ -59,6 +59,8 @@ fn any_deleted_record_is_named() {
         log.rows.drain(first as usize..=last as usize);
         assert_eq!(log.findings(), [Finding::RecordsMissing { first, last }]);
     }
+    let said = |first, last| Finding::RecordsMissing { first, last }.to_string();
+    assert_eq!((said(5, 5), said(5, 9)), ("record 5 is missing".into(), "records 5 to 9 are missing".into()));
 }
 
 #[test]

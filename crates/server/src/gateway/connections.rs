@@ -31,6 +31,8 @@ pub(crate) struct Connections {
 pub(crate) struct Connection {
     _place: Turn,
     idle: Duration,
+    /// Others speak by it, too: one who takes nothing ends it for nobody.
+    is_proxy: bool,
     state: Mutex<State>,
 }
 
@@ -51,8 +53,8 @@ impl Connections {
     pub(crate) fn admit(&self, peer: IpAddr) -> Option<Arc<Connection>> {
         let peer = Address::from(peer);
         let is_proxy = self.proxies.iter().any(|proxy| proxy.contains(peer.ip()));
-        let place = if is_proxy { self.places.one_of_all() } else { self.places.at_once(peer) };
-        Some(Arc::new(Connection::new(place?, self.idle)))
+        let place = if is_proxy { self.places.one_of_all() } else { self.places.at_once(peer, 1) };
+        Some(Arc::new(Connection::new(place?, self.idle, is_proxy)))
     }
 }
 
@@ -66,9 +68,9 @@ impl Connection {
 }
 
 impl Connection {
-    fn new(place: Turn, idle: Duration) -> Self {
+    fn new(place: Turn, idle: Duration, is_proxy: bool) -> Self {
         let state = State { requests: 0, idle_since: Instant::now(), untaken: Vec::new(), answers: 0 };
-        Connection { _place: place, idle, state: Mutex::new(state) }
+        Connection { _place: place, idle, is_proxy, state: Mutex::new(state) }
     }
 
     /// A request that begins.
@@ -81,7 +83,7 @@ impl Connection {
     pub(super) fn is_over(&self, now: Instant) -> bool {
         let state = self.state();
         let is_idle = state.requests == 0 && now >= state.idle_since + self.idle;
-        is_idle || state.untaken.iter().any(|(_, until)| now >= *until)
+        is_idle || (!self.is_proxy && state.untaken.iter().any(|(_, until)| now >= *until))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -40,6 +40,7 @@ pub(crate) use problem::OwnForm;
 use rate::Counted;
 pub(crate) use rate::{Limited, RateLimits, Shares};
 pub(crate) use shared::{SharedLimits, keep as keep_shared_limits};
+pub(crate) use taken::UNITS_FOR_EACH;
 pub(crate) use turns::{Turns, TurnsOf};
 
 use crate::error::ApiError;

@@ -13,11 +13,10 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::Version;
+use axum::http::{StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body::{Frame, SizeHint};
-use protocol::Code;
 
 use super::connections::{Connection, UnderWay, Untaken};
 use super::turns::Turn;
@@ -27,6 +26,12 @@ use crate::state::App;
 
 /// What HTTP/1 buffers of a connection in any case, in bytes: an answer that is no longer needs no place, since there is one at a time.
 const BUFFERED: usize = 64 * 1024;
+
+/// A place for an answer is for so many bytes; a longer one takes several.
+const UNIT: usize = 64 * 1024;
+
+/// How many places there are for each request that is served at the same time: of all answers 2 MiB, as pages of records have.
+pub(crate) const UNITS_FOR_EACH: usize = 32;
 
 /// The pieces that HTTP/1 is given of a longer one.
 const PIECE: usize = 32 * 1024;
@@ -49,8 +54,10 @@ pub(super) async fn taken(
     if length <= if is_http2 { 1 } else { BUFFERED } {
         return Response::from_parts(head, body);
     }
-    let Some(place) = app.answers.at_once(address) else {
-        return problem::written(ApiError::new(Code::Unavailable).into_response(), id);
+    let units = u32::try_from(length.div_ceil(UNIT)).unwrap_or(u32::MAX);
+    let Some(place) = app.answers.at_once(address, units) else {
+        // With nothing that would have to be taken.
+        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")]).into_response();
     };
     match axum::body::to_bytes(body, length).await {
         Ok(rest) => {

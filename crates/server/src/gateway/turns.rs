@@ -23,6 +23,8 @@ pub(crate) struct Turns {
     all: Arc<Semaphore>,
     addresses: TurnsOf<IpAddr>,
     networks: TurnsOf<IpAddr>,
+    /// So many of an address wait for a turn, with what has arrived of their bodies.
+    waiting: TurnsOf<IpAddr>,
     wait: Duration,
 }
 
@@ -38,12 +40,17 @@ impl Turns {
             all: Arc::new(Semaphore::new(at_once)),
             addresses: TurnsOf::new(at_once.div_ceil(4).max(1)),
             networks: TurnsOf::new(at_once.div_ceil(2).max(1)),
+            waiting: TurnsOf::new(at_once.div_ceil(4).max(1)),
             wait: WAIT,
         }
     }
 
-    /// Waits for a turn; `None` when that takes too long.
+    /// Waits for a turn; `None` when that takes too long, or too many of this address wait.
     pub(crate) async fn take(&self, address: Address) -> Option<Turn> {
+        if let Some(turn) = self.at_once(address, 1) {
+            return Some(turn);
+        }
+        let _waiting = self.waiting.of(address.network()).try_acquire_owned().ok()?;
         let of_one = self.addresses.of(address.network());
         let of_wide = self.networks.of(address.wide());
         let both = async {
@@ -54,11 +61,12 @@ impl Turns {
         tokio::time::timeout(self.wait, both).await.ok().flatten()
     }
 
-    /// A turn that is free now.
-    pub(crate) fn at_once(&self, address: Address) -> Option<Turn> {
-        let of_one = self.addresses.of(address.network()).try_acquire_owned().ok()?;
-        let of_wide = self.networks.of(address.wide()).try_acquire_owned().ok()?;
-        Some(Turn { _own: Some((of_one, of_wide)), ..self.one_of_all()? })
+    /// So many turns as one, if they are free now.
+    pub(crate) fn at_once(&self, address: Address, count: u32) -> Option<Turn> {
+        let of_one = self.addresses.of(address.network()).try_acquire_many_owned(count).ok()?;
+        let of_wide = self.networks.of(address.wide()).try_acquire_many_owned(count).ok()?;
+        let of_all = Arc::clone(&self.all).try_acquire_many_owned(count).ok()?;
+        Some(Turn { _own: Some((of_one, of_wide)), _of_all: of_all })
     }
 
     /// One that counts for no address.
@@ -100,6 +108,23 @@ mod tests {
         assert!(held.0.is_some() && held.1.is_some());
         assert!(turns.take(greedy).await.is_none());
         assert!(turns.take(other).await.is_some());
+        drop(held);
+        assert!(turns.take(greedy).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn so_many_of_an_address_wait_and_no_more() {
+        let turns = Turns { wait: Duration::from_millis(50), ..Turns::new(8) };
+        let greedy = Address::at("203.0.113.7");
+        let held = (turns.take(greedy).await, turns.take(greedy).await);
+        let waiting = || turns.take(greedy);
+        let begun = std::time::Instant::now();
+        let answers = tokio::join!(biased; waiting(), waiting(), async {
+            assert!(turns.take(greedy).await.is_none());
+            begun.elapsed()
+        });
+        assert!(answers.0.is_none() && answers.1.is_none());
+        assert!(answers.2 < turns.wait, "the third is told at once");
         drop(held);
         assert!(turns.take(greedy).await.is_some());
     }

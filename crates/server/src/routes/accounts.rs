@@ -9,19 +9,19 @@ use access::tenancy::Change;
 use access::{Action, Caller, Resource};
 use axum::extract::State;
 use axum::http::StatusCode;
-use identity::AccountId;
+use identity::{AccountId, Suspension};
 use protocol::accounts::{AccountStanding, AccountSuspension};
 use protocol::{Code, Problem};
-use serde_json::json;
-use store::{Record, TenantId};
+use serde_json::{Value, json};
+use store::{TenantId, WriteTx};
 
-use super::tenants::{commit, reason};
+use super::tenants::{commit, name};
 use crate::caller::Signed;
 use crate::error::ApiError;
 use crate::gateway::{Json, Path};
 use crate::state::App;
 
-/// Says whether an account is suspended.
+/// Says whether an account is suspended, since when and why.
 #[utoipa::path(get, path = "/api/v1/platform/accounts/{account}", tag = "platform", operation_id = "read_account_standing", params(("account" = protocol::AccountId, Path)), security(("session" = [])),
     responses((status = 200, body = AccountStanding), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn read(
@@ -36,8 +36,13 @@ pub(crate) async fn read(
     drop(tx);
     let worker = Caller::system("accounts", signed.caller.request());
     let mut tx = app.access.view(&worker, home, Action::MaintenanceRun, Resource::Home).await?;
-    let suspended_since = app.identity.suspended_since(&mut tx, id).await?;
-    Ok(Json(AccountStanding { account, suspended_since }))
+    let state = app.identity.suspension(&mut tx, id).await?;
+    Ok(Json(match state {
+        Some(Suspension { since, reason }) => {
+            AccountStanding { account, state: "suspended".to_owned(), suspended_since: Some(since), reason }
+        }
+        None => AccountStanding { account, state: "live".to_owned(), suspended_since: None, reason: None },
+    }))
 }
 
 /// Suspends an account at once: its sessions and API keys do nothing, and nobody signs in to it, until that is ended.
@@ -49,12 +54,14 @@ pub(crate) async fn suspend(
     Path(account): Path<protocol::AccountId>,
     Json(body): Json<AccountSuspension>,
 ) -> Result<StatusCode, ApiError> {
-    let reason = reason(Some(&body.reason))?;
+    let reason = name("reason", &body.reason)?;
+    let reason = reason.as_str();
     let account = AccountId::from_uuid(account.uuid());
-    let home = decide(&app, &signed, account).await?;
+    let home = decide(&app, &signed, account, true, Some(reason)).await?;
     let mut tx = enter(&app, &signed, home).await?;
-    if app.identity.suspend(&mut tx, account).await? {
-        commit(&app, tx, account, change(&signed, true, reason.as_deref())).await?;
+    if app.identity.suspend(&mut tx, account, reason).await? {
+        let after = json!({ "suspended": true, "by": signed.caller.actor() });
+        commit(&app, tx, account, change(false, after, Some(reason))).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -68,37 +75,52 @@ pub(crate) async fn resume(
     Path(account): Path<protocol::AccountId>,
 ) -> Result<StatusCode, ApiError> {
     let account = AccountId::from_uuid(account.uuid());
-    let home = decide(&app, &signed, account).await?;
+    let home = decide(&app, &signed, account, false, None).await?;
     let mut tx = enter(&app, &signed, home).await?;
     if app.identity.resume(&mut tx, account).await? {
-        commit(&app, tx, account, change(&signed, false, None)).await?;
+        let after = json!({ "suspended": false, "by": signed.caller.actor() });
+        commit(&app, tx, account, change(true, after, None)).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Whether the caller may, with a record of it in the platform's history; and the account's home.
-async fn decide(app: &App, signed: &Signed, account: AccountId) -> Result<TenantId, ApiError> {
-    signed.look_again(app).await?;
-    let platform = TenantId::PLATFORM;
-    let mut tx =
-        app.access.enter(&signed.caller, platform, Action::AccountSuspend, Resource::Platform).await?;
+/// Whether the caller may, with a record of it in the platform's history, which says what is to be; and the account's home.
+async fn decide(
+    app: &App,
+    signed: &Signed,
+    account: AccountId,
+    suspended: bool,
+    reason: Option<&str>,
+) -> Result<TenantId, ApiError> {
+    let mut tx = on_platform(app, signed).await?;
     if account == signed.session.account() {
         return Err(Problem::new(Code::Conflict)
             .detail("nobody suspends themselves: there would be nobody to end it")
             .into());
     }
     let home = app.identity.home_of(&mut tx, account).await?.ok_or_else(|| ApiError::new(Code::NotFound))?;
-    tx.commit(Record::about(account)).await?;
+    // Nothing waits for the home while it holds the platform.
+    drop(tx);
+    let worker = Caller::system("accounts", signed.caller.request());
+    let mut view = app.access.view(&worker, home, Action::MaintenanceRun, Resource::Home).await?;
+    let was_suspended = app.identity.suspended_since(&mut view, account).await?.is_some();
+    drop(view);
+    let tx = on_platform(app, signed).await?;
+    commit(app, tx, account, change(was_suspended, json!({ "suspended": suspended }), reason)).await?;
     Ok(home)
 }
 
-fn change<'a>(signed: &Signed, suspended: bool, reason: Option<&'a str>) -> Change<'a> {
-    let before = json!({ "suspended": !suspended });
-    let after = json!({ "suspended": suspended, "by": signed.caller.actor() });
-    Change { before: Some(before), after: Some(after), reason }
+fn change(was_suspended: bool, after: Value, reason: Option<&str>) -> Change<'_> {
+    Change { before: Some(json!({ "suspended": was_suspended })), after: Some(after), reason }
 }
 
-async fn enter(app: &App, signed: &Signed, home: TenantId) -> Result<store::WriteTx, ApiError> {
+async fn on_platform(app: &App, signed: &Signed) -> Result<WriteTx, ApiError> {
+    signed.look_again(app).await?;
+    let platform = TenantId::PLATFORM;
+    Ok(app.access.enter(&signed.caller, platform, Action::AccountSuspend, Resource::Platform).await?)
+}
+
+async fn enter(app: &App, signed: &Signed, home: TenantId) -> Result<WriteTx, ApiError> {
     let worker = Caller::system("accounts", signed.caller.request());
     Ok(app.access.enter(&worker, home, Action::AccountSuspend, Resource::Home).await?)
 }

@@ -21,7 +21,7 @@ use utoipa::IntoParams;
 
 use crate::caller::Authenticated;
 use crate::error::ApiError;
-use crate::gateway::{Json, Path, Query};
+use crate::gateway::{Address, Json, Path, Query};
 use crate::party::Party;
 use crate::routes::{items, sharing};
 use crate::state::App;
@@ -197,21 +197,25 @@ pub(crate) async fn page(
 pub(crate) async fn events(
     State(app): State<App>,
     signed: Authenticated,
+    address: Address,
     Path(collection): Path<CollectionId>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
-    follow(app, Party::owner(signed), collection, &headers).await
+    follow(app, address, Party::owner(signed), collection, &headers).await
 }
 
 /// The same for the collection's owner or for a member.
 pub(crate) async fn follow(
     app: App,
+    address: Address,
     party: Party,
     collection: CollectionId,
     headers: &HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<>>, ApiError> {
     let resource = Resource::Collection(collection.uuid());
-    let follower = app.feed.subscribe(party.home(), id(collection)).map_err(|_| ApiError::retry_after(30))?;
+    let origin = [address.network(), address.wide()];
+    let follower = app.feed.subscribe(party.home(), id(collection), origin);
+    let follower = follower.map_err(|_| ApiError::retry_after(30))?;
     let mut tx = party.view(&app, Action::ChangesFollow, resource).await?;
     let sequence = app.objects.collection(&mut tx, id(collection)).await?.sequence;
     drop(tx);

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use crate::caller::Authenticated;
 use crate::downloads::Place;
 use crate::error::ApiError;
-use crate::gateway::{Json, Path};
+use crate::gateway::{Address, Json, Path};
 use crate::party::Party;
 use crate::routes::{collections, items};
 use crate::state::App;
@@ -209,10 +209,11 @@ async fn part_body(request: Request, len: u64) -> Result<Vec<Bytes>, ApiError> {
 pub(crate) async fn download(
     State(app): State<App>,
     signed: Authenticated,
+    address: Address,
     Path((collection, item)): Path<(CollectionId, ItemId)>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let place = app.downloads.place(signed.home()).await?;
+    let place = app.downloads.place(address, signed.home()).await?;
     let resource = Resource::File { collection: collection.uuid(), id: item.uuid() };
     let party = Party::owner(signed);
     let mut tx = party.enter(&app, Action::FileRead, resource).await?;

@@ -11,7 +11,7 @@ use protocol::log::{LogEntry, REQUESTS_RECORDED, Record, Records, RequestBatch, 
 use protocol::{Code, Problem};
 use serde::Deserialize;
 use store::history::{self, LoggedRecord};
-use store::{ReadTx, TenantId, TenantKind};
+use store::{ReadTx, TenantId};
 use utoipa::IntoParams;
 
 use crate::caller::{Acting, Visitor};
@@ -86,10 +86,8 @@ pub(crate) async fn records(
     let (records, more) = history::records(&mut tx, query.from, limit).await?;
     let next = records.last().map_or(query.from, |last| last.number + 1);
     let mut records: Vec<LogEntry> = records.into_iter().map(to_entry).collect();
-    if tx.tenant().kind() != TenantKind::Platform {
-        for record in records.iter_mut().filter_map(|entry| entry.record.as_mut()) {
-            record.opened = opened(&app, &mut tx, record).await?;
-        }
+    for record in records.iter_mut().filter_map(|entry| entry.record.as_mut()) {
+        record.opened = opened(&app, &mut tx, record).await?;
     }
     Ok(Json(Records { records, next, more }))
 }

@@ -17,7 +17,7 @@ use store::TenantId as Tenant;
 
 use crate::caller::Signed;
 use crate::error::ApiError;
-use crate::gateway::{Json, Path, Query};
+use crate::gateway::{Address, Json, Path, Query};
 use crate::party::{Member, Party};
 use crate::routes::collections::{self, ChangesQuery};
 use crate::routes::sharing::to_permission;
@@ -75,11 +75,12 @@ pub(crate) async fn changes(
 pub(crate) async fn events(
     State(app): State<App>,
     signed: Signed,
+    address: Address,
     Path((home, collection)): Path<(TenantId, CollectionId)>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let party = Member::party(&app, signed, home, collection).await?;
-    collections::follow(app, party, collection, &headers).await
+    collections::follow(app, address, party, collection, &headers).await
 }
 
 /// Reads an item of a collection that somebody shares.
@@ -197,10 +198,11 @@ pub(crate) async fn put_part(
 pub(crate) async fn download(
     State(app): State<App>,
     signed: Signed,
+    address: Address,
     Path((home, collection, item)): Path<(TenantId, CollectionId, ItemId)>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let place = app.downloads.place(signed.home()).await?;
+    let place = app.downloads.place(address, signed.home()).await?;
     let party = Member::party(&app, signed, home, collection).await?;
     let resource = Resource::File { collection: collection.uuid(), id: item.uuid() };
     let mut tx = party.enter(&app, Action::FileRead, resource).await?;

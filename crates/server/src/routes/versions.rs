@@ -11,7 +11,7 @@ use store::Record;
 
 use crate::caller::Authenticated;
 use crate::error::ApiError;
-use crate::gateway::{Json, Path};
+use crate::gateway::{Address, Json, Path};
 use crate::party::Party;
 use crate::routes::{collections, files, items};
 use crate::state::App;
@@ -78,10 +78,11 @@ pub(crate) async fn read(
 pub(crate) async fn download(
     State(app): State<App>,
     signed: Authenticated,
+    address: Address,
     Path((collection, item, version)): Path<(CollectionId, ItemId, u64)>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let place = app.downloads.place(signed.home()).await?;
+    let place = app.downloads.place(address, signed.home()).await?;
     let resource = Resource::File { collection: collection.uuid(), id: item.uuid() };
     let party = Party::owner(signed);
     let mut tx = party.enter(&app, Action::FileRead, resource).await?;

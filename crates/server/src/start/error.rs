@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use access::PolicyError;
+use access::{PolicyError, TenancyError};
 use custody::{KeyError, RootKeyError};
 use identity::{MailError, StartError as IdentityError};
 use objects::BlobsError;
@@ -43,6 +43,9 @@ pub enum StartError {
     /// The keys in the database cannot be opened.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// A record of the platform cannot be sealed.
+    #[error(transparent)]
+    Record(TenancyError),
     /// The policies cannot be used.
     #[error(transparent)]
     Policies(#[from] PolicyError),
@@ -104,6 +107,16 @@ pub enum StartError {
     Several(Vec<StartError>),
 }
 
+impl From<TenancyError> for StartError {
+    fn from(error: TenancyError) -> Self {
+        match error {
+            TenancyError::Store(error) => StartError::Store(error),
+            TenancyError::Key(error) => StartError::Key(error),
+            other => StartError::Record(other),
+        }
+    }
+}
+
 /// What a room says of a setting is said under the setting's name.
 impl From<RootKeyError> for StartError {
     fn from(error: RootKeyError) -> Self {
@@ -144,6 +157,7 @@ impl StartError {
             StartError::Config(_) | StartError::Mail(_) | StartError::Policies(_) => "configuration",
             StartError::Open(_)
             | StartError::Store(_)
+            | StartError::Record(_)
             | StartError::NoRight(_)
             | StartError::Unreachable { .. } => "database",
             StartError::RootKey(_) | StartError::Key(_) | StartError::SigningKeys(_) => "keys",

@@ -11,6 +11,11 @@ pub(super) fn done(action: &str, opened: &Value) -> Option<&'static str> {
     if let Some((_, word)) = ENDS.iter().find(|(name, _)| now(name)) {
         return Some(*word);
     }
+    match after.and_then(|after| after.get("suspended")) {
+        Some(Value::Bool(true)) => return Some("suspended"),
+        Some(Value::Bool(false)) => return Some("resumed"),
+        _ => {}
+    }
     let is_alone = after.and_then(Value::as_object).is_some_and(|fields| fields.len() == 1);
     match (text(before, "state"), text(after, "state")) {
         (_, Some("suspended")) => return Some("suspended"),
@@ -61,6 +66,9 @@ mod tests {
         assert_eq!(done("member.suspend", &state("live", "live")), None);
         assert_eq!(done("tenant.delete", &state("live", "closing")), Some("begun"));
         assert_eq!(done("tenant.delete", &state("closing", "live")), Some("taken back"));
+        let account = |is: bool| json!({ "before": { "suspended": !is }, "after": { "suspended": is } });
+        assert_eq!(done("account.suspend", &account(true)), Some("suspended"));
+        assert_eq!(done("account.suspend", &account(false)), Some("resumed"));
         let service = json!({ "after": { "state": "live" } });
         assert_eq!(done("service_account.write", &service), Some("resumed"));
         assert_eq!(done("support.grant", &json!({ "after": { "ended": true } })), Some("ended"));

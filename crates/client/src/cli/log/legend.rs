@@ -13,6 +13,7 @@ use super::super::tenant::Words;
 use super::change::done;
 use super::upload_of;
 use crate::client::Client;
+use crate::client::log::Log;
 use crate::files::{Drive, Names};
 use crate::output::{harmless, moment};
 
@@ -25,7 +26,7 @@ pub(super) struct Legend {
     knows_sessions: bool,
     /// API keys and applications by their ids.
     keys: HashMap<String, String>,
-    /// What is in the tenant; nothing for one's own history.
+    /// What is in the tenant; `None` for one's own history.
     words: Option<Words>,
     drive: Option<Drive>,
     names: Option<Names>,
@@ -35,8 +36,8 @@ pub(super) struct Legend {
 }
 
 impl Legend {
-    /// For the history of this tenant, or the account's own. What cannot be told is left as it is: an id.
-    pub(super) async fn new(context: &Context, client: &Client, own: &str, tenant: Option<TenantId>) -> Self {
+    /// For this history, or the account's own. What cannot be told is left as it is: an id.
+    pub(super) async fn new(context: &Context, client: &Client, own: &str, of: Option<Log>) -> Self {
         let mut devices = HashMap::new();
         for device in client.devices().await.map(|devices| devices.devices).unwrap_or_default() {
             devices.insert(device.id.to_string(), device.name);
@@ -46,11 +47,14 @@ impl Legend {
         for session in sessions.map(|sessions| sessions.sessions).unwrap_or_default() {
             devices.insert(session.id.to_string(), session.device_name);
         }
-        let words = match tenant {
-            Some(tenant) => Some(Words::for_people(context, client, tenant).await),
-            None => None,
+        let (words, tenant) = match of {
+            Some(Log::Tenant(tenant)) => {
+                (Some(Words::for_people(context, client, tenant).await), Some(tenant))
+            }
+            Some(Log::Platform) => (Some(Words::default()), None),
+            None => (None, None),
         };
-        let drive = match tenant {
+        let drive = match of {
             Some(_) => None,
             None => context.drive().await.ok(),
         };

@@ -18,7 +18,7 @@ pub(super) async fn requests(context: &mut Context, of: Log, mut from: u64) -> R
     let service = context.service(&client).await?;
     let identity = match of {
         Log::Tenant(tenant) => {
-            settle(&client, tenant).await;
+            settle(&client, of).await;
             LogIdentity::of_tenant(&service.log_origin, &service.log_public_key, tenant)
         }
         Log::Platform => LogIdentity::of_platform(&service.log_origin, &service.log_public_key),

@@ -2,7 +2,6 @@
 //! Devices of a tenant.
 
 use clap::{Args, Subcommand};
-use protocol::TenantId;
 use protocol::tenants::devices::{NewTenantDevice, TenantDevice, TenantDeviceChange};
 use serde_json::json;
 
@@ -10,7 +9,6 @@ use super::{Which, changed};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::prompt::ProofArgs;
-use crate::client::{Client, RequestError};
 use crate::output::{harmless, moment, table};
 
 /// Arguments of `tenant devices`.
@@ -45,12 +43,12 @@ enum DevicesCommand {
     },
     /// Show a device
     Show {
-        /// The device: its own id, or its id here (dvc_…)
+        /// The device: its own id, its name, or its id here (dvc_…)
         device: String,
     },
     /// Give a device another name
     Rename {
-        /// The device
+        /// The device: its own id, its name, or its id here (dvc_…)
         device: String,
 
         /// The new name
@@ -58,16 +56,16 @@ enum DevicesCommand {
     },
     /// Assign a device to another organisation
     Assign {
-        /// The device
+        /// The device: its own id, its name, or its id here (dvc_…)
         device: String,
 
         /// The organisation
-        #[arg(long, value_name = "ORGANISATION")]
+        #[arg(long, visible_alias = "in", value_name = "ORGANISATION")]
         to: String,
     },
     /// Remove a device
     Delete {
-        /// The device
+        /// The device: its own id, its name, or its id here (dvc_…)
         device: String,
     },
 }
@@ -79,7 +77,7 @@ pub(super) async fn devices(context: &Context, arguments: DevicesArgs) -> Result
     let named = super::Named { client: &client, tenant };
     let (device, change) = match command.unwrap_or(DevicesCommand::List) {
         DevicesCommand::List => {
-            let devices = all(&client, tenant).await?;
+            let devices = super::named::devices(&client, tenant).await?;
             context.output.result(&json!({ "devices": devices }), || shown(&devices));
             return Ok(());
         }
@@ -121,18 +119,6 @@ pub(super) async fn devices(context: &Context, arguments: DevicesArgs) -> Result
             .await?;
     context.output.result(&json!(after), || shown(std::slice::from_ref(&after)));
     Ok(())
-}
-
-async fn all(client: &Client, tenant: TenantId) -> Result<Vec<TenantDevice>, RequestError> {
-    let (mut all, mut after) = (Vec::new(), None);
-    loop {
-        let page = client.tenant_devices(tenant, after).await?;
-        all.extend(page.devices);
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return Ok(all),
-        }
-    }
 }
 
 fn shown(devices: &[TenantDevice]) -> String {

@@ -36,6 +36,10 @@ pub(super) struct TransferArgs {
 /// Arguments of `tenant delete`.
 #[derive(Args, Debug)]
 pub(super) struct DeleteArgs {
+    /// The tenant, by its name or its id [default: --tenant, or the one that you are in]
+    #[arg(value_name = "TENANT")]
+    named: Option<String>,
+
     #[command(flatten)]
     which: Which,
 
@@ -50,6 +54,10 @@ pub(super) struct DeleteArgs {
 /// Arguments of `tenant restore`.
 #[derive(Args, Debug)]
 pub(super) struct RestoreArgs {
+    /// The tenant, by its name or its id [default: --tenant, or the one that you are in]
+    #[arg(value_name = "TENANT")]
+    named: Option<String>,
+
     #[command(flatten)]
     which: Which,
 
@@ -102,7 +110,7 @@ pub(super) async fn transfer(context: &Context, arguments: TransferArgs) -> Resu
 }
 
 pub(super) async fn delete(context: &Context, arguments: DeleteArgs) -> Result<(), Failure> {
-    let tenant = arguments.which.find(context).await?;
+    let tenant = arguments.which.or_called(context, arguments.named.as_deref()).await?;
     let question =
         format!("Delete {tenant}? Nothing can be done in it from now on, and in 30 days it is gone.");
     if !arguments.yes && !prompt::confirm(context.output, &question, "--yes")? {
@@ -118,7 +126,7 @@ pub(super) async fn delete(context: &Context, arguments: DeleteArgs) -> Result<(
 }
 
 pub(super) async fn restore(context: &Context, arguments: RestoreArgs) -> Result<(), Failure> {
-    let tenant = arguments.which.find(context).await?;
+    let tenant = arguments.which.or_called(context, arguments.named.as_deref()).await?;
     let live = changed(context, &arguments.proof, async |client| client.restore_tenant(tenant).await).await?;
     context.output.result(&json!(live), || format!("{tenant} stays."));
     Ok(())

@@ -32,8 +32,8 @@ enum GrantsCommand {
         #[arg(long, value_name = "HOLDER", conflicts_with = "at")]
         of: Option<String>,
 
-        /// Those in this organisation
-        #[arg(long, value_name = "ORGANISATION")]
+        /// Those in this organisation, or on this device, by id or name
+        #[arg(long, value_name = "PLACE")]
         at: Option<String>,
     },
     /// Give a role
@@ -50,7 +50,8 @@ struct Given {
     /// The role: a built-in one, or the id or the name of one of the tenant's own
     role: String,
 
-    /// Where: an organisation by its id or its name, or a device by its id (dvc_…) [default: in the whole tenant]
+    /// Where: an organisation by its id or its name, or a device by its id (dvc_…), its own id or its name [default: in the
+    /// whole tenant]
     #[arg(long, value_name = "PLACE")]
     at: Option<String>,
 }

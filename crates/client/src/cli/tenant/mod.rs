@@ -25,7 +25,7 @@ use protocol::tenants::{NewTenant, Tenant, TenantChange, Tenants};
 use protocol::{Code, TenantId};
 use serde_json::json;
 
-use self::named::Named;
+use self::named::{Named, only};
 pub(super) use self::why::{WhyArgs, why};
 pub(super) use self::words::Words;
 use super::context::Context;
@@ -186,6 +186,21 @@ async fn run(context: &mut Context, arguments: TenantArgs) -> Result<(), Failure
 }
 
 impl Which {
+    /// The tenant of this id or this name, among those that you are in; without one, as [`find`](Self::find) has it.
+    pub(super) async fn or_called(self, context: &Context, text: Option<&str>) -> Result<TenantId, Failure> {
+        let Some(text) = text else { return self.find(context).await };
+        let tenant = match text.parse() {
+            Ok(id) => id,
+            Err(_) => {
+                let (client, _) = context.client()?;
+                let all = client.tenants().await?.tenants.into_iter();
+                only("tenant", text, all.filter(|one| one.name == text).map(|one| one.id).collect())?
+            }
+        };
+        context.work_in(tenant, true);
+        Ok(tenant)
+    }
+
     /// The tenant that was named, or the only one that there is.
     pub(super) async fn find(self, context: &Context) -> Result<TenantId, Failure> {
         if let Some(tenant) = self.tenant {

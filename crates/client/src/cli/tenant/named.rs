@@ -85,10 +85,7 @@ impl Named<'_> {
         let mut named: Vec<HolderId> = members.map(|member| HolderId::Member(member.account)).collect();
         named.extend(self.teams(text).await?.into_iter().map(HolderId::Team));
         // Whoever may not see the service accounts still names people and teams.
-        let programs = match self.service_accounts(text).await {
-            Err(error) if error.is(Code::Forbidden) => Vec::new(),
-            found => found?,
-        };
+        let programs = seen(self.service_accounts(text).await)?.unwrap_or_default();
         named.extend(programs.into_iter().map(HolderId::ServiceAccount));
         if named.is_empty() {
             named.extend(self.numbered(text, &all).await.map(HolderId::Member));
@@ -111,24 +108,72 @@ impl Named<'_> {
         role.parse().map_err(|_| Failure::usage(format!("{role} is a built-in role: it stays as it is")))
     }
 
-    /// A place: an organisation by its id or its name, or a device by its id here. Without one, the whole tenant.
+    /// A place: an organisation by its id or its name, or a device by its id here, its own id or its name. Without one, the
+    /// whole tenant. Where an organisation and a device have the same name, the organisation is meant.
     pub(super) async fn place(self, text: Option<&str>) -> Result<PlaceId, Failure> {
-        match text {
-            None => Ok(PlaceId::Organisation(OrganisationId::from_uuid(self.tenant.uuid()))),
-            Some(text) => match text.parse() {
-                Ok(place) => Ok(place),
-                Err(_) => self.organisation(text).await.map(PlaceId::Organisation),
-            },
+        let Some(text) = text else {
+            return Ok(PlaceId::Organisation(OrganisationId::from_uuid(self.tenant.uuid())));
+        };
+        if let Ok(place) = text.parse() {
+            return Ok(place);
         }
+        // Whoever may not see the one kind may still mean the other.
+        let organisations = seen(self.client.organisations(self.tenant).await)?.map(|all| all.organisations);
+        let organisations = organisations.unwrap_or_default().into_iter().filter(|one| one.name == text);
+        let mut named: Vec<_> = organisations.map(|one| PlaceId::Organisation(one.id)).collect();
+        let device = seen(self.client.find_tenant_device(self.tenant, text).await)?.flatten();
+        named.extend(device.map(|device| PlaceId::Device(device.id)));
+        if named.is_empty() {
+            let devices = seen(self.devices_called(text).await)?.unwrap_or_default();
+            named.extend(devices.into_iter().map(|device| PlaceId::Device(device.id)));
+        }
+        if named.is_empty() {
+            let text = format!("there is no organisation or device {text:?} here that you may see");
+            return Err(Failure::failed("not_found", text));
+        }
+        only("organisation or device", text, named)
     }
 
-    /// A device, by its id here or its own.
+    /// A device, by its id here, its own id or its name.
     pub(super) async fn device(self, text: &str) -> Result<TenantDevice, Failure> {
         if let Ok(id) = text.parse::<TenantDeviceId>() {
             return Ok(self.client.tenant_device(self.tenant, id).await?);
         }
-        let found = self.client.find_tenant_device(self.tenant, text).await?;
-        found.ok_or_else(|| Failure::failed("not_found", format!("there is no device {text:?} here")))
+        if let Some(device) = self.client.find_tenant_device(self.tenant, text).await? {
+            return Ok(device);
+        }
+        let named = self.devices_called(text).await?;
+        if named.is_empty() {
+            let text = format!("there is no device {text:?} here that you may see");
+            return Err(Failure::failed("not_found", text));
+        }
+        only("device", text, named)
+    }
+
+    async fn devices_called(self, name: &str) -> Result<Vec<TenantDevice>, RequestError> {
+        let all = devices(self.client, self.tenant).await?;
+        Ok(all.into_iter().filter(|device| device.name == name).collect())
+    }
+}
+
+/// What was found, or `None` when whoever asks may not see such things.
+fn seen<T>(found: Result<T, RequestError>) -> Result<Option<T>, RequestError> {
+    match found {
+        Err(error) if error.is(Code::Forbidden) => Ok(None),
+        found => found.map(Some),
+    }
+}
+
+/// Every device of a tenant that one may see.
+pub(super) async fn devices(client: &Client, tenant: TenantId) -> Result<Vec<TenantDevice>, RequestError> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = client.tenant_devices(tenant, after).await?;
+        all.extend(page.devices);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(all),
+        }
     }
 }
 
@@ -156,7 +201,7 @@ fn unlisted(error: RequestError) -> Failure {
     }
 }
 
-fn only<T>(what: &str, name: &str, mut named: Vec<T>) -> Result<T, Failure> {
+pub(super) fn only<T>(what: &str, name: &str, mut named: Vec<T>) -> Result<T, Failure> {
     match (named.pop(), named.is_empty()) {
         (Some(one), true) => Ok(one),
         (Some(_), false) => {

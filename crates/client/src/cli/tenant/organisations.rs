@@ -54,7 +54,7 @@ enum OrganisationsCommand {
         organisation: String,
 
         /// The organisation that it is to lie in [default: the tenant as a whole]
-        #[arg(long, value_name = "ORGANISATION")]
+        #[arg(long, visible_alias = "in", value_name = "ORGANISATION")]
         to: Option<String>,
     },
     /// Delete an organisation that nothing lies in

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The tenant's own policies.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use protocol::tenants::grants::HolderId;
 use protocol::tenants::policies::{NewPolicies, PolicyEffect, PolicyProblem, PolicyTrial, PolicyVersion};
 use protocol::{Code, TenantId};
 use serde_json::json;
@@ -13,7 +15,7 @@ use super::words::Words;
 use super::{Which, changed};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::cli::prompt::ProofArgs;
+use crate::cli::prompt::{self, ProofArgs};
 use crate::client::{Client, RequestError};
 use crate::files::disk;
 use crate::output::{count, harmless, moment, table};
@@ -71,6 +73,10 @@ enum PoliciesCommand {
         /// The version that you changed; refused when somebody put a newer one [default: the newest]
         #[arg(long, value_name = "VERSION")]
         after: Option<u64>,
+
+        /// Do not ask, whatever you would lose by them yourself
+        #[arg(long)]
+        yes: bool,
     },
     /// List the versions, the newest first
     Versions,
@@ -88,7 +94,7 @@ enum PoliciesCommand {
 
 pub(super) async fn policies(context: &Context, arguments: PoliciesArgs) -> Result<(), Failure> {
     let PoliciesArgs { which, proof, command } = arguments;
-    let (client, _) = context.client()?;
+    let (client, own) = context.client()?;
     let tenant = which.find(context).await?;
     match command.unwrap_or(PoliciesCommand::Show { number: None }) {
         PoliciesCommand::Show { number } => {
@@ -119,11 +125,15 @@ pub(super) async fn policies(context: &Context, arguments: PoliciesArgs) -> Resu
             let words = Words::for_people(context, &client, tenant).await;
             context.output.result(&json!(trial), || tried(&trial, &words));
         }
-        PoliciesCommand::Put { file, note, after } => {
+        PoliciesCommand::Put { file, note, after, yes } => {
             let text = read(&file)?;
             let problems = client.check_policies(tenant, &text).await?.problems;
             if !problems.is_empty() {
                 return Err(wrong(context, &file, &problems));
+            }
+            let own = HolderId::Member(own.account);
+            if !yes && !is_meant(context, &client, tenant, &text, own).await? {
+                return Ok(());
             }
             let after = known(&client, tenant, after).await?;
             let new = NewPolicies { text, note };
@@ -156,6 +166,46 @@ pub(super) async fn policies(context: &Context, arguments: PoliciesArgs) -> Resu
     }
     Ok(())
 }
+
+/// Whether policies are to be put by which whoever puts them loses much of what they may: who does is asked.
+async fn is_meant(
+    context: &Context,
+    client: &Client,
+    tenant: TenantId,
+    text: &str,
+    own: HolderId,
+) -> Result<bool, Failure> {
+    // What cannot be tried is put, or refused then.
+    let Ok(trial) = client.try_policies(tenant, text).await else { return Ok(true) };
+    let lost = lost(&trial, own);
+    if lost.len() < MUCH {
+        return Ok(true);
+    }
+    let some: Vec<_> = lost.iter().take(SOME).map(|action| harmless(action)).collect();
+    let what =
+        format!("By these policies you would be refused {} actions: {}, …", lost.len(), some.join(", "));
+    if prompt::must_ask(context.output, "--yes").is_err() {
+        let text =
+            format!("{what} Give --yes to put them all the same; `bailiwick tenant policies try` tells all");
+        return Err(Failure::usage(text));
+    }
+    prompt::confirm(context.output, &format!("{what} Put them?"), "--yes")
+}
+
+/// What somebody would be refused that they may now, at every hour and also with a fresh proof of who they are.
+fn lost(trial: &PolicyTrial, who: HolderId) -> BTreeSet<&str> {
+    let is_theirs = |effect: &&PolicyEffect| {
+        let is_told_of = effect.who.contains(&who) || effect.who_count == trial.people;
+        effect.would_be == "refused" && effect.hours.is_none() && !effect.only_unproved && is_told_of
+    };
+    let effects = trial.effects.iter().filter(is_theirs);
+    effects.flat_map(|effect| &effect.actions).map(String::as_str).collect()
+}
+
+/// So many actions, of the some fifty that an owner may.
+const MUCH: usize = 20;
+/// So many of them are told.
+const SOME: usize = 5;
 
 /// The version that was named, or the newest.
 async fn known(client: &Client, tenant: TenantId, named: Option<u64>) -> Result<u64, RequestError> {
@@ -284,4 +334,38 @@ fn among(some: impl ExactSizeIterator<Item = String>, all: u64) -> String {
         text.push_str(&format!(" and {hidden} more"));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_would_lose_is_what_they_are_refused_at_all_times() {
+        let holder = |digit: &str| format!("acc_{}", digit.repeat(32));
+        let effect = |who: &str, action: &str| {
+            json!({
+                "would_be": "refused", "who": [who], "who_count": 1, "actions": [action], "places": [], "place_count": 0,
+                "only_unproved": false,
+            })
+        };
+        let (ada, bea) = (holder("a"), holder("b"));
+        let mut at_night = effect(&ada, "device.write");
+        at_night["hours"] = json!([0, 1]);
+        let mut unproved = effect(&ada, "member.remove");
+        unproved["only_unproved"] = json!(true);
+        let mut allowed = effect(&ada, "device.delete");
+        allowed["would_be"] = json!("allowed");
+        // More people than are listed.
+        let mut of_all = effect(&bea, "member.read");
+        of_all["who_count"] = json!(200);
+        let effects =
+            [effect(&ada, "device.read"), effect(&bea, "item.read"), at_night, unproved, allowed, of_all];
+        let trial = json!({
+            "effects": effects, "total": 6, "people": 200, "organisations": 1, "is_complete": true,
+        });
+        let trial: PolicyTrial = serde_json::from_value(trial).unwrap();
+        let found: Vec<_> = lost(&trial, ada.parse().unwrap()).into_iter().collect();
+        assert_eq!(found, ["device.read", "member.read"]);
+    }
 }

@@ -35,7 +35,8 @@ pub struct WhyArgs {
     #[arg(long, value_name = "ACTION", conflicts_with = "who_can")]
     what: Option<String>,
 
-    /// Where, or to which device: an organisation or a device, by id or name [default: the whole tenant]
+    /// Where, or to which device: an organisation or a device, by id or name, a device by its own id too [default: the whole
+    /// tenant]
     #[arg(long, value_name = "PLACE")]
     on: Option<String>,
 
@@ -54,7 +55,7 @@ pub(in crate::cli) async fn why(context: &Context, arguments: WhyArgs) -> Result
         None => None,
     };
     if let Some(action) = who_can {
-        let on = thing(named, on.as_deref()).await?;
+        let on = named.place(on.as_deref()).await?;
         let holders = client.who_can(tenant, &action, on).await?;
         let words = words(context, named, own.account, Some(on)).await;
         context.output.result(&json!({ "holders": holders }), || who_may(&holders, &action, on, &words));
@@ -69,7 +70,7 @@ pub(in crate::cli) async fn why(context: &Context, arguments: WhyArgs) -> Result
         context.output.result(&json!(can), || what_may(&can, &words));
         return Ok(());
     };
-    let on = thing(named, on.as_deref()).await?;
+    let on = named.place(on.as_deref()).await?;
     let why = client.why(tenant, who, &action, on).await?;
     let words = words(context, named, own.account, Some(on)).await;
     context.output.result(&json!(why), || explained(&why, &words));
@@ -82,19 +83,6 @@ async fn words(context: &Context, named: Named<'_>, own: AccountId, on: Option<P
         return Words::default();
     }
     Words::for_people(context, named.client, named.tenant).await.of_question(named, own, on).await
-}
-
-/// An organisation by its id or its name, or a device by its id here or its own. Without one, the whole tenant.
-async fn thing(named: Named<'_>, text: Option<&str>) -> Result<PlaceId, Failure> {
-    let Some(text) = text else { return named.place(None).await };
-    if let Ok(place) = text.parse() {
-        return Ok(place);
-    }
-    match named.client.find_tenant_device(named.tenant, text).await {
-        Ok(Some(device)) => Ok(PlaceId::Device(device.id)),
-        // Whoever sees no devices may still mean an organisation.
-        Ok(None) | Err(_) => named.place(Some(text)).await,
-    }
 }
 
 fn explained(why: &DecisionExplained, words: &Words) -> String {

@@ -62,6 +62,7 @@ pub(crate) async fn create(
     let _turn = FOUNDING.of(owner.account).acquire_owned().await.map_err(ApiError::internal)?;
     require_may_found(&app, &signed).await?;
 
+    drop(app.access.enter(&signed.caller, StoredTenant::PLATFORM, Action::TenantCreate, entry).await?);
     signed.claim_in_home(&app).await?;
     let mut tx =
         app.access.enter(&signed.caller, StoredTenant::PLATFORM, Action::TenantCreate, entry).await?;

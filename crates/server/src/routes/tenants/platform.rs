@@ -14,7 +14,7 @@ use protocol::tenants::platform::{ListedTenant, ListedTenants, Suspension};
 use protocol::{Problem, TenantId};
 use serde::Deserialize;
 use serde_json::json;
-use store::{Record, TenantId as StoredTenant};
+use store::{Record, TenantId as StoredTenant, WriteTx};
 use utoipa::IntoParams;
 
 use super::{commit, customer, in_directory, reason};
@@ -68,8 +68,7 @@ pub(crate) async fn suspend(
     Json(body): Json<Suspension>,
 ) -> Result<StatusCode, ApiError> {
     let reason = reason(Some(&body.reason))?;
-    decide(&app, &signed, tenant).await?;
-    let tenant = customer(tenant)?;
+    let tenant = decide(&app, &signed, tenant, true, reason.as_deref()).await?;
     let worker = Caller::system("tenants", signed.caller.request());
     let mut tx = app.access.enter(&worker, tenant, Action::TenantSuspend, Resource::Customer).await?;
     let (before, _) = app.tenancy.state(&mut tx).await?;
@@ -92,8 +91,7 @@ pub(crate) async fn resume(
     signed: Signed,
     Path(tenant): Path<TenantId>,
 ) -> Result<StatusCode, ApiError> {
-    decide(&app, &signed, tenant).await?;
-    let tenant = customer(tenant)?;
+    let tenant = decide(&app, &signed, tenant, false, None).await?;
     let worker = Caller::system("tenants", signed.caller.request());
     let mut tx = app.access.enter(&worker, tenant, Action::TenantSuspend, Resource::Customer).await?;
     let (before, _) = app.tenancy.state(&mut tx).await?;
@@ -109,13 +107,41 @@ pub(crate) async fn resume(
     list_as(&app, &signed, tenant, after).await
 }
 
-/// Whether the caller may, with a record of it in the platform's history.
-async fn decide(app: &App, signed: &Signed, tenant: TenantId) -> Result<(), ApiError> {
+/// Whether the caller may, with a record of it in the platform's history, which says what is to be; and the tenant.
+async fn decide(
+    app: &App,
+    signed: &Signed,
+    tenant: TenantId,
+    suspended: bool,
+    reason: Option<&str>,
+) -> Result<StoredTenant, ApiError> {
+    // Who may not is told nothing of the tenant.
+    drop(on_platform(app, signed).await?);
+    let tenant = customer(tenant)?;
+    let worker = Caller::system("tenants", signed.caller.request());
+    let mut view = app.access.view(&worker, tenant, Action::MaintenanceRun, Resource::Customer).await?;
+    let (before, delete_at) = app.tenancy.state(&mut view).await?;
+    drop(view);
+    let after = match (suspended, before, delete_at) {
+        (true, ..) => CustomerState::Suspended,
+        (false, CustomerState::Suspended, Some(_)) => CustomerState::Closing,
+        (false, CustomerState::Suspended, None) => CustomerState::Live,
+        (false, state, _) => state,
+    };
+    let tx = on_platform(app, signed).await?;
+    let change = Change {
+        before: Some(json!({ "state": before.name() })),
+        after: Some(json!({ "state": after.name() })),
+        reason,
+    };
+    commit(app, tx, tenant, change).await?;
+    Ok(tenant)
+}
+
+async fn on_platform(app: &App, signed: &Signed) -> Result<WriteTx, ApiError> {
     signed.look_again(app).await?;
     let platform = StoredTenant::PLATFORM;
-    let tx = app.access.enter(&signed.caller, platform, Action::TenantSuspend, Resource::Platform).await?;
-    tx.commit(Record::about(tenant)).await?;
-    Ok(())
+    Ok(app.access.enter(&signed.caller, platform, Action::TenantSuspend, Resource::Platform).await?)
 }
 
 async fn list_as(

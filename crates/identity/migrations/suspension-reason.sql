@@ -1,0 +1,1 @@
+ALTER TABLE account ADD COLUMN sealed_suspension_reason BLOB;
