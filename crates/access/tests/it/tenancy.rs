@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Customers' tenants on both engines: what holds when several change one at once, and when a change is undone.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use access::tenancy::{
     Change, CustomerState, GRACE_MS, Grants, HolderKind, InvitationToken, InvitedTo, MAX_INVITED_MS,
-    MemberState, Name, NewCustomer, NewDevice, NewGrant, NewInvitation, OrganisationId, RoleName,
+    MemberState, Name, NewCustomer, NewDevice, NewGrant, NewInvitation, NewPolicies, OrganisationId,
+    RoleName,
 };
 use access::{
     Access, Action, BuiltInRole, Caller, Invited, MAX_DEPTH, MIGRATIONS, Place, PlatformRoles, Refused,
@@ -453,5 +456,47 @@ async fn what_moving_gives_and_takes_is_what_is_held_above_one_place_and_not_the
         assert_eq!(house.tenancy.moved(&mut tx, policies, north, south).await.unwrap(), reads);
         assert_eq!(house.tenancy.moved(&mut tx, policies, south, town).await.unwrap(), reads);
         assert_eq!(house.tenancy.moved(&mut tx, policies, north, town).await.unwrap(), Scopes::NONE);
+    }
+}
+
+#[tokio::test]
+async fn who_asks_a_thousand_questions_leaves_others_their_turns() {
+    for house in houses().await {
+        let mut tx = house.enter(ADA, Action::OrganisationWrite).await.unwrap();
+        for n in 0..60 {
+            let called = name(&format!("Place {n}"));
+            house.tenancy.create_organisation(&mut tx, house.whole(), &called).await.unwrap();
+        }
+        house.commit(tx).await;
+        // As slow as they may be, and about a single thing, so that each place is another question.
+        let slow = format!("\"{}b\" like \"{}c\"", "a".repeat(250), "*a".repeat(120));
+        let any = vec![slow; 30].join(" || ");
+        let nobody = Uuid::from_u128(7);
+        let text = format!(
+            "@id(\"slow\") permit (principal, action, resource) when {{ {any} }};\n\
+             @id(\"one\") forbid (principal, action, resource == Device::\"{nobody}\");"
+        );
+        let mut tx = house.enter(ADA, Action::PolicyWrite).await.unwrap();
+        let new = NewPolicies { text: &text, author: "acc_test", note: None, restores: None, after: 0 };
+        house.tenancy.put_policies(&mut tx, new).await.unwrap();
+        house.commit(tx).await;
+
+        let (asking, mut turns) = (AtomicBool::new(true), 0);
+        let (asked, ()) = tokio::join!(
+            async {
+                let asked =
+                    house.access.view_devices(&caller(ADA), house.tenant, Action::DeviceRead).await.map(drop);
+                asking.store(false, Ordering::Relaxed);
+                asked
+            },
+            async {
+                while asking.load(Ordering::Relaxed) {
+                    turns += 1;
+                    tokio::task::yield_now().await;
+                }
+            }
+        );
+        asked.unwrap();
+        assert!(turns > 20, "{}: {turns} turns", house.name);
     }
 }
