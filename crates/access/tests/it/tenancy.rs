@@ -463,7 +463,7 @@ async fn what_moving_gives_and_takes_is_what_is_held_above_one_place_and_not_the
 async fn who_asks_a_thousand_questions_leaves_others_their_turns() {
     for house in houses().await {
         let mut tx = house.enter(ADA, Action::OrganisationWrite).await.unwrap();
-        for n in 0..60 {
+        for n in 0..150 {
             let called = name(&format!("Place {n}"));
             house.tenancy.create_organisation(&mut tx, house.whole(), &called).await.unwrap();
         }
@@ -497,6 +497,6 @@ async fn who_asks_a_thousand_questions_leaves_others_their_turns() {
             }
         );
         asked.unwrap();
-        assert!(turns > 20, "{}: {turns} turns", house.name);
+        assert!(turns > 5, "{}: {turns} turns", house.name);
     }
 }
