@@ -66,10 +66,13 @@ test-deps: ## what the tests need from the operating system (Debian packages, wh
 lint: ## formatting, clippy, licences and sources of dependencies, spelling, shell scripts
 	scripts/lint
 
+.PHONY: dist
+dist: console ## the binary as it is shipped: linked as a whole, with the console in it
+	scripts/step "build for shipping" $(CARGO) build --profile dist $(CARGO_FLAGS) -p bailiwick
+
 .PHONY: bench
-bench: test-deps console ## every figure that the project states, measured on this machine
-	scripts/step "release build" $(CARGO) build --release $(CARGO_FLAGS) -p bailiwick
-	BAILIWICK_BIN=$(CARGO_TARGET_DIR)/release/bailiwick scripts/with-postgres $(CARGO) bench $(CARGO_FLAGS) --workspace --benches
+bench: test-deps dist ## every figure that the project states, of what is shipped, measured on this machine
+	BAILIWICK_BIN=$(CARGO_TARGET_DIR)/dist/bailiwick scripts/with-postgres $(CARGO) bench $(CARGO_FLAGS) --workspace --benches
 
 .PHONY: fuzz
 fuzz: ## FUZZ_SECONDS for each fuzz target
