@@ -160,6 +160,16 @@ mod tests {
     }
 
     #[test]
+    fn who_takes_nothing_ends_no_proxys_connection() {
+        let connections = Connections::new(8, vec!["10.0.0.1".parse().unwrap()]);
+        let connection = connections.admit(address("10.0.0.1")).unwrap();
+        let untaken = Arc::clone(&connection).request().answered(100);
+        assert!(!connection.is_over(Instant::now() + 2 * UNTAKEN));
+        drop(untaken);
+        assert!(connection.is_over(Instant::now() + IDLE));
+    }
+
+    #[test]
     fn one_address_leaves_others_their_connections_and_a_proxy_has_all() {
         let connections = Connections::new(8, vec!["10.0.0.1".parse().unwrap()]);
         let admit = |peer: &str| connections.admit(address(peer));

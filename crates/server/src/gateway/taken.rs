@@ -33,6 +33,9 @@ const UNIT: usize = 64 * 1024;
 /// How many places there are for each request that is served at the same time: of all answers 2 MiB, as pages of records have.
 pub(crate) const UNITS_FOR_EACH: usize = 32;
 
+/// An answer takes no more places than an address has at the least setting of `concurrent_requests`, 8: it would never get them.
+const MOST: usize = UNITS_FOR_EACH * 8 / 4;
+
 /// The pieces that HTTP/1 is given of a longer one.
 const PIECE: usize = 32 * 1024;
 
@@ -54,7 +57,7 @@ pub(super) async fn taken(
     if length <= if is_http2 { 1 } else { BUFFERED } {
         return Response::from_parts(head, body);
     }
-    let units = u32::try_from(length.div_ceil(UNIT)).unwrap_or(u32::MAX);
+    let units = u32::try_from(length.div_ceil(UNIT).min(MOST)).unwrap_or(1);
     let Some(place) = app.answers.at_once(address, units) else {
         // With nothing that would have to be taken.
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")]).into_response();
