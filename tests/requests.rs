@@ -97,6 +97,11 @@ fn a_change_under_a_key_happens_once(mut world: World) {
     assert_eq!((first.status, again.status), (201, 201), "{first:?} {again:?}");
     assert_eq!(first.json()["id"], again.json()["id"]);
     assert_ne!(first.json()["id"], found(&unique("key-")).json()["id"]);
+    // Also when no more may be founded.
+    world.set("BAILIWICK_TENANTS_PER_ACCOUNT", "2");
+    world.restart();
+    assert_eq!(found(&unique("key-")).status, 409);
+    assert_eq!(found(&key).json()["id"], first.json()["id"]);
 
     // What failed did nothing, and may be tried again under its key.
     let key = unique("key-");

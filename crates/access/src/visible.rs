@@ -100,29 +100,11 @@ impl Access {
         Ok((tx, visible))
     }
 
-    /// Whether the caller may do each of `actions` at `place`: what one must have oneself to give it, or to take it from
+    /// Whether the caller may do all that `held` says, each at its place: what one must have oneself to give it, or to take it from
     /// somebody.
     ///
     /// # Errors
     /// [`Refused::Forbidden`] with the first action that one may not.
-    pub async fn covers(
-        &self,
-        tx: &mut ReadTx,
-        caller: &Caller,
-        actions: Scopes,
-        place: Place,
-    ) -> Result<(), Refused> {
-        let known = self.known(tx).await?;
-        let standing = known.standing(tx, caller).await?;
-        let found = known.find(tx, place.into()).await?.ok_or(Refused::NotFound)?;
-        let mut pace = self.pace(tx.tenant());
-        self.cover(&mut pace, &known, tx.tenant(), caller, &standing, actions, place, &found).await
-    }
-
-    /// As [`covers`](Self::covers), at several places.
-    ///
-    /// # Errors
-    /// As there.
     pub(crate) async fn covers_each(
         &self,
         tx: &mut ReadTx,

@@ -15,6 +15,7 @@
 mod browser;
 pub(crate) mod collection;
 mod content;
+mod cutter;
 pub(crate) mod disk;
 mod download;
 mod names;

@@ -60,10 +60,10 @@ pub(crate) async fn create(
     let (tenant, entry) = (StoredTenant::customer(), own_entry(&signed));
     // One after the other: those that are founded at the same time count too.
     let _turn = FOUNDING.of(owner.account).acquire_owned().await.map_err(ApiError::internal)?;
-    require_may_found(&app, &signed).await?;
-
     drop(app.access.enter(&signed.caller, StoredTenant::PLATFORM, Action::TenantCreate, entry).await?);
+    // Before it is counted: who asks again for the last one that they may found gets its answer.
     signed.claim_in_home(&app).await?;
+    require_may_found(&app, &signed).await?;
     let mut tx =
         app.access.enter(&signed.caller, StoredTenant::PLATFORM, Action::TenantCreate, entry).await?;
     app.tenancy.announce(&mut tx, tenant, &new).await?;
